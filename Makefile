@@ -1,0 +1,78 @@
+# Every target works as the first command in a bare clone; `make help` lists them.
+
+MODEL    ?= nano_u
+NAS      ?= 0
+EPOCHS   ?=
+BATCH    ?=
+LR       ?=
+DATA     ?=
+NAS_FREQ ?=
+ARGS     ?=
+LOGS     ?= logs
+
+# the first Python on the PATH that TensorFlow supports
+SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
+PYTHON    ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11 python3.10, \
+               $(shell $(python) -c '$(SUPPORTED)' >/dev/null 2>&1 && echo $(python))))
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+SOURCE := setup.cfg pyproject.toml constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help train test check format bench tensorboard clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make train takes MODEL=nano_u|bu_net NAS=1 EPOCHS= BATCH= LR= DATA=folder"
+	@echo "  NAS_FREQ=epoch|batch ARGS='more options' (see make train ARGS=--help)"
+
+train: $(VENV)/.installed  ## train MODEL, with NAS=1 under the monitor
+	@$(BIN)/python -m train --model $(MODEL) $(if $(filter-out 0,$(NAS)),--enable-nas) \
+	  $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(BATCH),--batch-size $(BATCH)) \
+	  $(if $(LR),--lr $(LR)) $(if $(DATA),--data-dir "$(DATA)") \
+	  $(if $(NAS_FREQ),--nas-log-freq $(NAS_FREQ)) $(ARGS)
+
+test: $(VENV)/.installed-dev  ## run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.installed-dev  ## what CI runs: format, lint, types and tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest $(ARGS)
+
+format: $(VENV)/.installed-dev  ## format the code and mend what lint can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.installed-bench  ## run the benchmarks, among them the overhead budget
+	@$(BIN)/python -m pytest bench --benchmark-enable $(ARGS)
+
+tensorboard: $(VENV)/.installed  ## open the pages of the runs under LOGS (default logs)
+	@$(BIN)/tensorboard --logdir "$(LOGS)" $(ARGS)
+
+clean:  ## leave a bare clone: removes the environment and all runs recorded under logs/
+	@if [ -d logs ]; then echo "removing logs/, with $$(find logs -name '*.csv' | wc -l) CSV files"; fi
+	rm -rf $(VENV) logs build *.egg-info .benchmarks .hypothesis .mypy_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@[ -n "$(PYTHON)" ] || { echo "no Python 3.10 to 3.13 found; pass one: make PYTHON=path/to/python" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(SOURCE) | $(BIN)/python
+	$(call install,.)
+
+$(VENV)/.installed-dev: $(SOURCE) | $(BIN)/python
+	$(call install,.[dev])
+
+$(VENV)/.installed-bench: $(SOURCE) | $(BIN)/python
+	$(call install,.[bench])
+
+define install
+@echo "installing nasmon and what it needs into $(VENV) (once; it takes a minute or two)"
+@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt -e '$(1)'
+@touch $@
+endef

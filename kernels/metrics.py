@@ -1,0 +1,146 @@
+"""Metrics of layers from their covariances: the functions that ``METRICS`` names.
+
+Every function takes the ``Statistics`` of a batch of layers with equal C and returns one float64
+value a layer, NaN where the metric is undefined.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from kernels.metric_table import DEAD_VARIANCE, METRICS, RANK_SHARE, RESOLUTION
+from kernels.spectrum import eigenvalues
+
+
+class Statistics(NamedTuple):
+    """What the metrics of L layers with C channels each are made of; float64 but for ``rows``."""
+
+    rows: tf.Tensor  # [L]        rows that entered the estimate, int64
+    variances: tf.Tensor  # [L, C]     variance of each channel
+    spectrum: tf.Tensor  # [L, C]     eigenvalues of the covariance, descending, >= 0
+    correlations: tf.Tensor  # [L, C, C]  correlation matrix, NaN for dead channels
+
+
+def statistics(rows: tf.Tensor, covariances: tf.Tensor) -> Statistics:
+    """Eigenvalues and correlations of a batch of covariances.
+
+    Args:
+        rows: [L] int64, rows behind each covariance.
+        covariances: [L, C, C] float64. A matrix with a non-finite entry gives NaN throughout.
+    """
+    finite = tf.reduce_all(tf.math.is_finite(covariances), axis=[-2, -1], keepdims=True)
+    covariances = tf.where(finite, covariances, _undefined(covariances))
+    variances = tf.linalg.diag_part(covariances)
+    spectrum = eigenvalues(covariances)
+    # rounding leaves eigenvalues of a rank-deficient matrix a hair below zero; not tf.maximum,
+    # which may drop a NaN
+    spectrum = tf.where(spectrum < 0, tf.zeros_like(spectrum), spectrum)
+    return Statistics(rows, variances, spectrum, _correlations(covariances, variances))
+
+
+def evaluate(statistics: Statistics) -> tf.Tensor:
+    """All metrics of a batch of layers, [L, len(METRICS)] float64, in the table's order."""
+    return tf.stack([FUNCTIONS[metric.name](statistics) for metric in METRICS], axis=-1)
+
+
+def redundancy_score(statistics: Statistics) -> tf.Tensor:
+    """l1 / trace, in [1/C, 1]; NaN for a single channel or no variance."""
+    share = _shares(statistics)[:, 0]
+    return share if statistics.spectrum.shape[-1] > 1 else _undefined(share)
+
+
+def correlation_mean(statistics: Statistics) -> tf.Tensor:
+    """Mean of abs(R_ij), i < j, over live channels; NaN with fewer than two of them."""
+    absolute, chosen = _live_pairs(statistics)
+    return _mean_of_chosen(absolute, chosen)
+
+
+def correlation_std(statistics: Statistics) -> tf.Tensor:
+    """Standard deviation of abs(R_ij), i < j, over live channels; NaN with fewer than two."""
+    absolute, chosen = _live_pairs(statistics)
+    mean = _mean_of_chosen(absolute, chosen)
+    return tf.sqrt(_mean_of_chosen((absolute - mean[:, None, None]) ** 2, chosen))
+
+
+def trace(statistics: Statistics) -> tf.Tensor:
+    """Sum of the variances, in squared units of the activations; 0 for a constant layer."""
+    return tf.reduce_sum(statistics.variances, axis=-1)
+
+
+def condition_number(statistics: Statistics) -> tf.Tensor:
+    """l1 / max(lC, 1e-8 l1), in [1, 1e8]; NaN for no variance."""
+    largest, smallest = statistics.spectrum[:, 0], statistics.spectrum[:, -1]
+    # the quotient of two rounded numbers may come out above the end of its range
+    return tf.minimum(largest / tf.maximum(smallest, RESOLUTION * largest), 1 / RESOLUTION)
+
+
+def effective_rank(statistics: Statistics) -> tf.Tensor:
+    """exp(entropy of l / trace), in [1, C] (Roy and Vetterli 2007); NaN for no variance."""
+    shares = _shares(statistics)
+    return tf.exp(-tf.reduce_sum(tf.math.xlogy(shares, shares), axis=-1))
+
+
+def rank_99(statistics: Statistics) -> tf.Tensor:
+    """Fewest leading eigenvalues that hold 99 % of the trace, 1..C; NaN for no variance."""
+    held = tf.cumsum(_shares(statistics), axis=-1)
+    short = tf.reduce_sum(tf.cast(held < RANK_SHARE, tf.float64), axis=-1)
+    return tf.where(tf.math.is_nan(held[:, -1]), held[:, -1], short + 1)
+
+
+def saturation(statistics: Statistics) -> tf.Tensor:
+    """rank_99 / C, in (0, 1] (Richter et al., arXiv 2006.08679); NaN for no variance."""
+    return rank_99(statistics) / statistics.spectrum.shape[-1]
+
+
+def dead_channels(statistics: Statistics) -> tf.Tensor:
+    """Channels with variance below 1e-10 of the layer's largest, 0..C; NaN for no variance."""
+    dead = tf.reduce_sum(tf.cast(~_live(statistics.variances), tf.float64), axis=-1)
+    return tf.where(trace(statistics) > 0, dead, _undefined(dead))
+
+
+def rows(statistics: Statistics) -> tf.Tensor:
+    """Rows that entered the estimate."""
+    return tf.cast(statistics.rows, tf.float64)
+
+
+FUNCTIONS: dict[str, Callable[[Statistics], tf.Tensor]] = {
+    metric.name: globals()[metric.name] for metric in METRICS
+}
+
+
+def _shares(statistics: Statistics) -> tf.Tensor:
+    """l / trace, [L, C]; NaN for no variance."""
+    return statistics.spectrum / tf.reduce_sum(statistics.spectrum, axis=-1, keepdims=True)
+
+
+def _live(variances: tf.Tensor) -> tf.Tensor:
+    """Which channels vary, [L, C] bool; none of a constant layer's."""
+    largest = tf.reduce_max(variances, axis=-1, keepdims=True)
+    return (variances >= DEAD_VARIANCE * largest) & (variances > 0)
+
+
+def _correlations(covariances: tf.Tensor, variances: tf.Tensor) -> tf.Tensor:
+    live = _live(variances)
+    deviations = tf.sqrt(tf.where(live, variances, _undefined(variances)))
+    products = deviations[:, :, None] * deviations[:, None, :]
+    correlations = covariances / products
+    # not tf.clip_by_value, which may drop a NaN
+    return tf.where(tf.abs(correlations) > 1, tf.sign(correlations), correlations)
+
+
+def _live_pairs(statistics: Statistics) -> tuple[tf.Tensor, tf.Tensor]:
+    """abs(R), and which entries are pairs i < j of live channels; both [L, C, C]."""
+    live = _live(statistics.variances)
+    channels = tf.range(tf.shape(live)[-1])
+    chosen = live[:, :, None] & live[:, None, :] & (channels[:, None] < channels[None, :])
+    return tf.abs(statistics.correlations), chosen
+
+
+def _mean_of_chosen(values: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
+    total = tf.reduce_sum(tf.where(chosen, values, tf.zeros_like(values)), axis=[-2, -1])
+    return total / tf.reduce_sum(tf.cast(chosen, tf.float64), axis=[-2, -1])
+
+
+def _undefined(like: tf.Tensor) -> tf.Tensor:
+    return tf.fill(tf.shape(like), tf.constant(float("nan"), tf.float64))

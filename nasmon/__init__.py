@@ -1,0 +1,33 @@
+"""nasmon watches a Keras model while it trains and tells how much of each layer's width it uses.
+
+Names are loaded when they are first used, so that importing the package starts no TensorFlow.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nasmon.callback import NASMonitorCallback
+    from nasmon.monitor import Monitor
+    from nasmon.reading import LayerInfo, Reading
+    from nasmon.taps import list_layers
+
+__all__ = ["LayerInfo", "Monitor", "NASMonitorCallback", "Reading", "list_layers"]
+
+_HOMES = {
+    "LayerInfo": "nasmon.reading",
+    "Monitor": "nasmon.monitor",
+    "NASMonitorCallback": "nasmon.callback",
+    "Reading": "nasmon.reading",
+    "list_layers": "nasmon.taps",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

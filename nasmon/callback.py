@@ -1,0 +1,237 @@
+"""NASMonitorCallback: when to probe, and where readings go."""
+
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import pandas as pd
+
+from nasmon.errors import UsageError
+from nasmon.fit_data import PassingBatches, validation_data_of_fit
+from nasmon.monitor import Monitor, merged_thresholds
+from nasmon.probe_set import is_one_shot
+from nasmon.reading import Reading
+from nasmon.sinks import IfExists, check_if_exists
+
+LOG_FREQUENCIES = ("epoch", "batch")
+ERROR_POLICIES = ("warn", "raise")
+
+
+class NASMonitorCallback(keras.callbacks.Callback):
+    """Reads the spectra of a model's layers while ``fit`` trains it.
+
+    Readings go to TensorBoard, to two CSV files, to ``readings``, and into Keras's ``logs`` as
+    ``nas_<metric>``; put the callback before those that are to see it there, such as
+    ``EarlyStopping(monitor="nas_redundancy_score")`` and ``CSVLogger``. The training itself is bit
+    for bit what it would be without it.
+
+    Args:
+        validation_data: what to probe with, in any form that ``fit`` takes; what ``fit`` was given
+            as its own validation data if None. Labels are dropped.
+        log_dir: TensorBoard folder; None for no TensorBoard.
+        csv_path: the run's CSV, with ``<stem>_layers.csv`` beside it;
+            ``<log_dir>/<model name>_nas_metrics.csv`` if None, no CSV if False or without log_dir.
+        log_freq: "epoch" for a reading after every epoch, "batch" for one after every
+            ``batch_freq`` batches as well. Readings between epochs take only as many samples as
+            give every layer ten rows a channel.
+        batch_freq: batches between two readings, at least 1.
+        layers: "auto" for every layer that owns a width, "output" for the model's output, or
+            names, globs and /regular expressions/.
+        samples: validation samples to probe with, at least 1.
+        chunk: the most samples a forward pass; 16 if None.
+        thresholds: any of ``kernels.metric_table.DEFAULT_THRESHOLDS``, for the remarks in
+            ``summary()``.
+        on_error: what a failure inside the monitor does: "warn" once and go on without it, or
+            "raise". A wrong argument is an error before training begins in either case.
+        if_exists: what to do with an earlier run's CSV: "error", "append" or "overwrite". A ``fit``
+            that resumes with ``initial_epoch`` appends by itself.
+
+    Attributes:
+        readings: list of Reading, so far.
+        csv_path: where the run's CSV is; None if there is none, or before training.
+
+    Raises:
+        ValueError: a wrong argument; the message names it and says what would work.
+        FileExistsError: an earlier run's CSV is in the way (when training begins).
+    """
+
+    def __init__(
+        self,
+        validation_data: Any = None,
+        *,
+        log_dir: str | os.PathLike[str] | None = "logs/nas",
+        csv_path: str | os.PathLike[str] | Literal[False] | None = None,
+        log_freq: Literal["epoch", "batch"] = "epoch",
+        batch_freq: int = 10,
+        layers: str | Sequence[str] = "auto",
+        samples: int = 32,
+        chunk: int | None = None,
+        thresholds: Mapping[str, float] | None = None,
+        on_error: Literal["warn", "raise"] = "warn",
+        if_exists: IfExists = "error",
+    ) -> None:
+        super().__init__()
+        _check_choice("log_freq", log_freq, LOG_FREQUENCIES)
+        _check_choice("on_error", on_error, ERROR_POLICIES)
+        check_if_exists(if_exists)
+        for name, value in (("batch_freq", batch_freq), ("samples", samples), ("chunk", chunk)):
+            if value is not None and value < 1:
+                raise UsageError(f"{name} is {value}; it must be at least 1")
+        self.csv_path: Path | None = None
+        self._validation_data = validation_data
+        self._log_dir, self._csv_path, self._if_exists = log_dir, csv_path, if_exists
+        self._batch_freq, self._on_error = batch_freq, on_error
+        self._samples = samples
+        self._settings = {"layers": layers, "samples": samples, "chunk": chunk}
+        self._thresholds = merged_thresholds(thresholds)
+        self._monitor: Monitor | None = None
+        self._passing: PassingBatches | None = None
+        self._off = False
+        self._epoch = 0
+        self._batch_of_last_reading = 0
+        if log_freq == "batch":
+            # on the instance only: in epoch mode Keras finds no batch hook to call
+            self.on_train_batch_end = self._count_batch
+
+    @property
+    def readings(self) -> list[Reading]:
+        """All readings so far; the first and the latest hold their spectra."""
+        return self._monitor.readings if self._monitor else []
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per reading and layer, as ``Monitor.to_frame``.
+
+        Raises:
+            RuntimeError: nothing was monitored yet.
+        """
+        return self._running().to_frame()
+
+    def summary(self) -> str:
+        """A table of the latest reading for a terminal, with what the monitor cost."""
+        return self._monitor.summary() if self._monitor else "nothing was monitored"
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Notes where the optimizer stands; setting up waits for the first epoch's number."""
+        self._first_iteration = _iterations(self.model)
+        if self._monitor is not None and not self._monitor.watches(self.model):
+            self._monitor = None
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Sets up before the first epoch."""
+        self._epoch, self._batch_of_last_reading = epoch, 0
+        if self._monitor is None:
+            self._guarded(self._set_up, mendable=True)
+
+    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Begins to copy what the validation draws from a generator."""
+        if self._passing is not None and not self._passing.begun:
+            self._guarded(lambda: self._passing.begin(self.model))
+
+    def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Sets up with the batches that the validation drew from a generator."""
+        if self._passing is not None and self._passing.batches:
+            batches, self._passing = self._passing.batches, None
+            self._guarded(lambda: self._watch(iter(batches)))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Takes a whole reading and adds it to ``logs``."""
+        reading = self._guarded(lambda: self._read(epoch, None))
+        if reading is not None and logs is not None:
+            logs.update({f"nas_{name}": value for name, value in reading.aggregates.items()})
+
+    def _count_batch(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        done = batch + 1
+        # the epoch's last batch gets a whole reading in on_epoch_end
+        if done - self._batch_of_last_reading < self._batch_freq or done == self._steps():
+            return
+        self._batch_of_last_reading = done
+        if self._monitor is not None:
+            samples = self._monitor.samples_needed
+            self._guarded(lambda: self._read(self._epoch, samples, done))
+
+    def _set_up(self) -> None:
+        data, given = self._validation_data, self._validation_data is not None
+        if not given or is_one_shot(data):
+            in_fit = validation_data_of_fit(self.model, required=not given)
+            data = data if given else in_fit
+            if data is in_fit and is_one_shot(data):
+                self._passing = PassingBatches(self._samples)
+                return
+        self._watch(tuple(data) if isinstance(data, list) and not given else data)
+
+    def _watch(self, data: Any) -> None:
+        resumed = self._epoch > 0 and self._if_exists == "error"
+        self.csv_path = self._resolved_csv_path()
+        self._monitor = Monitor(
+            self.model,
+            data,
+            log_dir=self._log_dir,
+            csv_path=self.csv_path,
+            if_exists="append" if resumed else self._if_exists,
+            thresholds=self._thresholds,
+            **self._settings,
+        )
+
+    def _read(self, epoch: int, samples: int | None, batches: int | None = None) -> Reading | None:
+        if self._monitor is None:
+            return None
+        return self._monitor.read(self._step(epoch, batches), epoch=epoch, samples=samples)
+
+    def _guarded(self, action: Callable[[], Any], mendable: bool = False) -> Any:
+        """Runs a part of the monitor so that its failure does not break the training.
+
+        Before training, a user's mistake is ``mendable`` and raised all the same.
+        """
+        if self._off:
+            return None
+        try:
+            return action()
+        except Exception as error:
+            if self._on_error == "raise" or (mendable and isinstance(error, UsageError)):
+                raise
+            self._off = True
+            warnings.warn(
+                f"nasmon: switched off for the rest of this training, which goes on; "
+                f'{type(error).__name__}: {error} (pass on_error="raise" to see where)',
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return None
+
+    def _step(self, epoch: int, batches: int | None) -> int:
+        """Training steps so far: the optimizer's count, or where it has none, our own."""
+        iterations = _iterations(self.model)
+        if iterations > self._first_iteration:
+            return iterations
+        steps = self._steps() or 1
+        return epoch * steps + (batches or steps)
+
+    def _steps(self) -> int | None:
+        return self.params.get("steps")
+
+    def _resolved_csv_path(self) -> Path | None:
+        if self._csv_path is False or (self._csv_path is None and self._log_dir is None):
+            return None
+        if self._csv_path is not None:
+            return Path(self._csv_path)
+        name = self.model.name.replace(os.sep, "_")
+        return Path(self._log_dir) / f"{name}_nas_metrics.csv"
+
+    def _running(self) -> Monitor:
+        if self._monitor is None:
+            raise RuntimeError("nothing was monitored; call fit with this callback first")
+        return self._monitor
+
+
+def _iterations(model: keras.Model) -> int:
+    """Steps that the model's optimizer counted; 0 for a model without one."""
+    iterations = getattr(getattr(model, "optimizer", None), "iterations", None)
+    return int(iterations) if iterations is not None else 0
+
+
+def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise UsageError(f"{name} is {value!r}; pass one of {', '.join(map(repr, choices))}")

@@ -1,0 +1,252 @@
+"""Monitor: probe set, taps and kernels put together, for the callback and hand-written loops."""
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from kernels.compiled import CompiledKernels
+from kernels.covariance import CovarianceState
+from kernels.metric_table import DEFAULT_THRESHOLDS, METRIC_NAMES
+from nasmon.errors import UsageError
+from nasmon.isolation import check_unchanging, untouched
+from nasmon.overhead import OverheadMeter
+from nasmon.probe_set import probe_set
+from nasmon.reading import LayerInfo, Reading, Spectra, frame
+from nasmon.sinks import CsvSink, IfExists, Sink, TensorBoardSink, check_if_exists
+from nasmon.summary import summary
+from nasmon.taps import Captured, capture, choose_taps, measurable_taps
+
+ROWS_PER_CHANNEL = 10
+"""With fewer rows than this a channel the spectrum is a weak estimate."""
+
+
+class Monitor:
+    """Reads the spectra of a model's layers over a fixed set of inputs.
+
+    Setting up caches the probe set on the device, traces the model and compiles the kernels; after
+    that a reading traces and compiles nothing. The model's weights, optimizer, metrics and random
+    state are never changed.
+
+    Args:
+        model: a built Keras model, functional, nested or subclassed.
+        x: inputs to probe with: an array, a dictionary or list of arrays, a tuple (x, y), a
+            ``tf.data.Dataset``, a ``PyDataset`` or a generator of batches; labels are dropped.
+        layers: "auto" for every layer that owns a width, "output", or names, globs and
+            /regular expressions/.
+        samples: how many samples of ``x`` to probe with.
+        chunk: the most samples a forward pass; 16 if None.
+        log_dir: TensorBoard folder, or None for no TensorBoard.
+        csv_path: the run's CSV, or None for no CSV.
+        if_exists: what to do with an earlier run's CSV: "error", "append" or "overwrite".
+        thresholds: any of ``kernels.metric_table.DEFAULT_THRESHOLDS``, for the remarks in
+            ``summary()``.
+
+    Attributes:
+        readings: list of Reading; the first and the latest hold their spectra.
+        layers: the monitored layers, as LayerInfo.
+        setup_seconds: wall time of setting up.
+
+    Raises:
+        ValueError: a selector that matches nothing, bad numbers, no data, a model that changes
+            its variables when called; each names the value and the remedy.
+        FileExistsError: an earlier run's CSV is in the way.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        x: Any,
+        *,
+        layers: str | Sequence[str] = "auto",
+        samples: int = 32,
+        chunk: int | None = None,
+        log_dir: str | os.PathLike[str] | None = None,
+        csv_path: str | os.PathLike[str] | None = None,
+        if_exists: IfExists = "error",
+        thresholds: Mapping[str, float] | None = None,
+    ) -> None:
+        self.thresholds = merged_thresholds(thresholds)
+        self.readings: list[Reading] = []
+        self._meter = OverheadMeter()
+        self._warned_of_nonfinite = False
+        with self._meter.setting_up():
+            self._model = model
+            self._taps = choose_taps(model, layers)
+            with untouched():
+                self._probe = probe_set(x, samples, chunk)
+            self._forward = self._compile_forward()
+            self.layers = self._warm_up()
+            self._sinks = open_sinks(log_dir, csv_path, if_exists)
+
+    @property
+    def setup_seconds(self) -> float:
+        """Wall time of setting up: caching the probe set, tracing, compiling."""
+        return self._meter.setup_seconds
+
+    @property
+    def overhead(self) -> float:
+        """Seconds of all readings over seconds of everything but the monitor, so far."""
+        return self._meter.overhead
+
+    @property
+    def samples(self) -> int:
+        """Samples of a whole reading."""
+        return self._probe.samples
+
+    @property
+    def samples_needed(self) -> int:
+        """Samples that give each layer ten rows a channel, in whole chunks; at most ``samples``."""
+        need = max(
+            -(-ROWS_PER_CHANNEL * info.channels // rows)
+            for info, rows in zip(self.layers, self._rows_a_chunk, strict=True)
+        )
+        return min(need, len(self._probe.chunks)) * self._probe.chunk_size
+
+    def read(self, step: int, *, epoch: int = -1, samples: int | None = None) -> Reading:
+        """Takes a reading now, keeps it in ``readings`` and writes it to the sinks.
+
+        Args:
+            step: training steps so far; TensorBoard's axis.
+            epoch: the epoch it belongs to, counted from 0.
+            samples: fewer samples than the probe set has, rounded up to whole chunks; all if None.
+        """
+        with self._meter.probing() as elapsed:
+            chunks = self._chunks(samples)
+            measured = self._kernels.measure(self._absorb(chunks))
+            reading = Reading(
+                epoch=epoch,
+                step=step,
+                layers=self.layers,
+                metrics=np.stack([layer.metrics for layer in measured]),
+                samples=len(chunks) * self._probe.chunk_size,
+                probe_seconds=elapsed(),
+                overhead=self._meter.overhead,
+                spectra=Spectra(
+                    tuple(layer.eigenvalues for layer in measured),
+                    tuple(layer.correlations for layer in measured),
+                ),
+            )
+            self._warn_of_nonfinite(reading)
+            self._keep(reading)
+            for sink in self._sinks:
+                sink.write(reading)
+        return reading
+
+    def watches(self, model: keras.Model) -> bool:
+        """Whether this monitor is ``model``'s."""
+        return self._model is model
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per reading and layer: epoch, step, layer, kind, channels, tied, every metric."""
+        return frame(self.readings)
+
+    def summary(self) -> str:
+        """A table of the latest reading for a terminal, with what the monitor cost."""
+        return summary(self.readings, self.thresholds, self._meter)
+
+    def trace_count(self) -> int:
+        """How often anything was traced so far; it stays as it is after setting up."""
+        count = getattr(self._forward, "experimental_get_tracing_count", None)
+        return self._kernels.trace_count() + (count() if count else 0)
+
+    def _compile_forward(self) -> Any:
+        def forward(x: Any) -> Captured:
+            return capture(self._model, self._taps, x)
+
+        if getattr(self._model, "run_eagerly", False):
+            return forward
+        # compiled the way the model itself was: under XLA a convolution can be 7 times slower on
+        # a CPU; autograph off, as in Keras's own training function
+        jit = bool(getattr(self._model, "jit_compile", False))
+        compiled = tf.function(forward, jit_compile=jit, autograph=False)
+        check_unchanging(compiled.get_concrete_function(self._probe.chunks[0]).graph)
+        return compiled
+
+    def _warm_up(self) -> tuple[LayerInfo, ...]:
+        """Finds the shapes by running one chunk, and compiles everything for them."""
+        captured = self._forward(self._probe.chunks[0])
+        self._taps = measurable_taps(self._taps, captured)
+        shapes = [[tensor.shape for tensor in tap.tensors(captured)] for tap in self._taps]
+        axes = [tap.axis for tap in self._taps]
+        channels = [int(s[0][axis]) for s, axis in zip(shapes, axes, strict=True)]
+        sizes = [sum(shape.num_elements() for shape in s) for s in shapes]
+        self._rows_a_chunk = [size // c for size, c in zip(sizes, channels, strict=True)]
+        self._kernels = CompiledKernels(channels, axes)
+        self._kernels.measure(self._absorb(self._probe.chunks[:1]))
+        infos = [tap.info for tap in self._taps]
+        return tuple(i._replace(channels=c) for i, c in zip(infos, channels, strict=True))
+
+    def _absorb(self, chunks: Sequence[Any]) -> tuple[CovarianceState, ...]:
+        states = self._kernels.empty()
+        for chunk in chunks:
+            captured = self._forward(chunk)
+            activations = tuple(tap.tensors(captured) for tap in self._taps)
+            states = self._kernels.absorb(states, activations)
+        return states
+
+    def _chunks(self, samples: int | None) -> Sequence[Any]:
+        if samples is None:
+            return self._probe.chunks
+        if samples < 1:
+            raise UsageError(f"samples is {samples}; a reading needs at least 1")
+        return self._probe.chunks[: -(-samples // self._probe.chunk_size)]
+
+    def _keep(self, reading: Reading) -> None:
+        """Spectra are large: only the first and the latest reading hold theirs."""
+        if len(self.readings) > 1:
+            self.readings[-1] = self.readings[-1].without_spectra()
+        self.readings.append(reading)
+
+    def _warn_of_nonfinite(self, reading: Reading) -> None:
+        unknown = np.isnan(reading.metrics[:, METRIC_NAMES.index("trace")])
+        if not unknown.any() or self._warned_of_nonfinite:
+            return
+        self._warned_of_nonfinite = True
+        names = [info.name for info, bad in zip(self.layers, unknown, strict=True) if bad]
+        warnings.warn(
+            f"nasmon: at step {reading.step} the activations of {', '.join(names)} are not finite "
+            "or are too few; their metrics are NaN",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
+def merged_thresholds(thresholds: Mapping[str, float] | None) -> dict[str, float]:
+    """The defaults with a user's own in their place.
+
+    Raises:
+        ValueError: a name that there is not.
+    """
+    for name in thresholds or {}:
+        if name not in DEFAULT_THRESHOLDS:
+            known = ", ".join(DEFAULT_THRESHOLDS)
+            raise UsageError(f"thresholds has {name!r}, which is none of: {known}")
+    return {**DEFAULT_THRESHOLDS, **(thresholds or {})}
+
+
+def open_sinks(
+    log_dir: str | os.PathLike[str] | None,
+    csv_path: str | os.PathLike[str] | None,
+    if_exists: IfExists,
+) -> list[Sink]:
+    """The sinks that are asked for; CSV first, as it may refuse.
+
+    Raises:
+        ValueError: an unknown ``if_exists``.
+        FileExistsError: an earlier run's CSV is in the way.
+    """
+    check_if_exists(if_exists)
+    sinks: list[Sink] = []
+    if csv_path is not None:
+        sinks.append(CsvSink(csv_path, if_exists))
+    if log_dir is not None:
+        run = Path(csv_path).stem if csv_path is not None else "run"
+        sinks.append(TensorBoardSink(log_dir, run, overwrite=if_exists == "overwrite"))
+    return sinks

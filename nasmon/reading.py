@@ -1,0 +1,97 @@
+"""One event's numbers, on the host."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from kernels.metric_table import AGGREGATED, METRIC_NAMES, METRICS, Metric
+
+
+class LayerInfo(NamedTuple):
+    """What is monitored: a layer, or an output of the model."""
+
+    name: str  # the layer's path in the model, such as "encoder/conv1"
+    kind: str  # the layer's class, such as "Conv2D"; "Output" for an output of the model
+    channels: int  # C, the width; 0 where it is not known before the first forward pass
+    tied: bool  # whether the width is that of the layer's input (depthwise convolutions)
+
+
+class Spectra(NamedTuple):
+    """The spectra behind a reading, one array a layer in the reading's order."""
+
+    eigenvalues: tuple[np.ndarray, ...]  # [C] float64, descending
+    correlations: tuple[np.ndarray, ...]  # [C, C] float64, NaN for dead channels
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """The metrics of all monitored layers at one moment of the training.
+
+    ``reading["conv1"]`` is a dictionary of one layer's metrics, ``reading.aggregates`` one of the
+    run's; both iterate in the order of ``METRICS``.
+    """
+
+    epoch: int  # as Keras counts, from 0; -1 in a loop that gave none
+    step: int  # training steps so far
+    layers: tuple[LayerInfo, ...]
+    metrics: np.ndarray  # [layers, len(METRICS)] float64, NaN where undefined
+    samples: int  # validation samples that entered
+    probe_seconds: float  # wall time of this reading, without writing it down
+    overhead: float  # the monitor's share of the training time so far; 0.02 is 2 %
+    spectra: Spectra | None = None  # kept by the first and the latest reading of a run
+
+    @property
+    def aggregates(self) -> dict[str, float]:
+        """The run's metrics: those of the layers put together as ``METRICS`` says."""
+        channels = np.array([layer.channels for layer in self.layers], np.float64)
+        columns = dict(zip(METRIC_NAMES, self.metrics.T, strict=True))
+        return {m.name: aggregate(m, columns[m.name], channels) for m in AGGREGATED}
+
+    def __getitem__(self, layer: str) -> dict[str, float]:
+        for info, values in zip(self.layers, self.metrics, strict=True):
+            if info.name == layer:
+                return dict(zip(METRIC_NAMES, values.tolist(), strict=True))
+        names = ", ".join(info.name for info in self.layers)
+        raise KeyError(f"no monitored layer is called {layer!r}; there are: {names}")
+
+    def without_spectra(self) -> "Reading":
+        """The same reading in a few bytes a layer, for long runs."""
+        return replace(self, spectra=None)
+
+
+def aggregate(metric: Metric, values: np.ndarray, channels: np.ndarray) -> float:
+    """One number for all layers; NaN layers take no part, and with no other the result is NaN.
+
+    Args:
+        metric: says how: a mean weighted by channels, a sum, or the largest.
+        values: [layers] float64.
+        channels: [layers] number of channels.
+
+    Raises:
+        ValueError: the metric has no aggregate.
+    """
+    defined = ~np.isnan(values)
+    if not defined.any():
+        return float("nan")
+    values, channels = values[defined], channels[defined]
+    if metric.aggregate == "mean":
+        return float(np.average(values, weights=channels))
+    if metric.aggregate == "sum":
+        return float(values.sum())
+    if metric.aggregate == "max":
+        return float(values.max())
+    raise ValueError(f"metric {metric.name!r} has no aggregate over layers")
+
+
+def frame(readings: Iterable[Reading]) -> pd.DataFrame:
+    """One row per reading and layer: epoch, step, layer, kind, channels, tied, every metric."""
+    rows = [
+        (reading.epoch, reading.step, *layer, *values)
+        for reading in readings
+        for layer, values in zip(reading.layers, reading.metrics.tolist(), strict=True)
+    ]
+    columns = ["epoch", "step", "layer", *LayerInfo._fields[1:], *(m.name for m in METRICS)]
+    return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,178 @@
+"""Where readings go: TensorBoard and two CSV files.
+
+Each reading is flushed as it happens, so that a killed run keeps all it had.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.histogram.summary_v2 import histogram_pb
+from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+
+from kernels.metric_table import AGGREGATED, METRIC_NAMES, RESOLUTION
+from nasmon.errors import RunExistsError, UsageError
+from nasmon.reading import Reading
+
+IfExists = Literal["error", "append", "overwrite"]
+IF_EXISTS: tuple[IfExists, ...] = ("error", "append", "overwrite")
+
+RUN_COLUMNS = ("epoch", "step", *(m.name for m in AGGREGATED), "probe_seconds", "overhead")
+LAYER_COLUMNS = ("epoch", "step", "layer", "kind", "channels", *METRIC_NAMES)
+
+
+def check_if_exists(if_exists: str) -> None:
+    """Refuses what is none of ``IF_EXISTS``.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    if if_exists not in IF_EXISTS:
+        raise UsageError(f"if_exists is {if_exists!r}; pass one of {', '.join(IF_EXISTS)}")
+
+
+class Sink(Protocol):
+    """Something that keeps readings."""
+
+    def write(self, reading: Reading) -> None:
+        """Keeps one reading, flushed when it returns."""
+
+
+def layers_path(csv_path: Path) -> Path:
+    """Where the rows by layer of the run recorded at ``csv_path`` stand."""
+    return csv_path.with_name(f"{csv_path.stem}_layers.csv")
+
+
+class CsvSink:
+    """The run's CSV, one row a reading, and beside it one row a reading and layer.
+
+    Args:
+        path: the run's CSV; the folder is made if it is not there.
+        if_exists: what to do with an earlier run's files: refuse, continue or replace them.
+
+    Raises:
+        FileExistsError: an earlier run's file is there and ``if_exists`` is "error".
+        ValueError: a file to continue has other columns, or a file cannot be written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], if_exists: IfExists = "error") -> None:
+        self.path = Path(path)
+        self.layers_path = layers_path(self.path)
+        tables = ((self.layers_path, LAYER_COLUMNS), (self.path, RUN_COLUMNS))
+        try:
+            for file, columns in tables:
+                _check_earlier(file, columns, if_exists)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            for file, columns in tables:
+                _begin(file, columns, if_exists)
+        except RunExistsError:
+            raise
+        except OSError as error:
+            raise UsageError(
+                f"{self.path} cannot be written ({error.strerror}); choose another csv_path"
+            ) from error
+
+    def write(self, reading: Reading) -> None:
+        """Appends one reading; the run's row comes last, so it tells that all of it is there."""
+        head = (reading.epoch, reading.step)
+        rows = zip(reading.layers, reading.metrics.tolist(), strict=True)
+        by_layer = ((*head, i.name, i.kind, i.channels, *values) for i, values in rows)
+        _append(self.layers_path, by_layer)
+        costs = (reading.probe_seconds, reading.overhead)
+        _append(self.path, [(*head, *reading.aggregates.values(), *costs)])
+
+
+class TensorBoardSink:
+    """Scalars of the run and of each layer, and two histograms a layer, as one proto a reading.
+
+    Args:
+        log_dir: the folder that TensorBoard is pointed at.
+        run: a name for the event files, so that those of one run can be told from another's.
+        overwrite: whether event files of an earlier run of this name are removed first.
+    """
+
+    def __init__(
+        self, log_dir: str | os.PathLike[str], run: str = "run", overwrite: bool = False
+    ) -> None:
+        suffix = f".{run}.nasmon"
+        for earlier in Path(log_dir).glob(f"events.out.tfevents.*{suffix}") if overwrite else ():
+            earlier.unlink()
+        self._writer = tf.summary.create_file_writer(str(log_dir), filename_suffix=suffix)
+
+    def write(self, reading: Reading) -> None:
+        """Writes one reading at its step."""
+        summary = to_summary(reading).SerializeToString()
+        with self._writer.as_default(), tf.summary.record_if(True):
+            tf.summary.experimental.write_raw_pb(summary, step=reading.step)
+        self._writer.flush()
+
+
+def to_summary(reading: Reading) -> Summary:
+    """All scalars and histograms of a reading, tagged ``nas/...``."""
+    summary = Summary()
+    run = {**reading.aggregates, "probe_seconds": reading.probe_seconds}
+    for name, value in {**run, "overhead": reading.overhead}.items():
+        summary.value.extend(scalar_pb(f"nas/{name}", value).value)
+    for info, values in zip(reading.layers, reading.metrics, strict=True):
+        for name, value in zip(METRIC_NAMES, values, strict=True):
+            summary.value.extend(scalar_pb(f"nas/{info.name}/{name}", value).value)
+    if reading.spectra is not None:
+        for info, *arrays in zip(reading.layers, *reading.spectra, strict=True):
+            for name, values in zip(HISTOGRAMS, _histogram_values(*arrays), strict=True):
+                summary.value.extend(histogram_pb(f"nas/{info.name}/{name}", values).value)
+    return summary
+
+
+HISTOGRAMS = ("eigenvalues", "correlations")
+
+
+def _histogram_values(
+    eigenvalues: np.ndarray, correlations: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """log10(l / trace), floored at the resolution of the estimate, and R_ij for i < j; finite."""
+    total = eigenvalues.sum()
+    floor = np.maximum(eigenvalues, RESOLUTION * eigenvalues[:1])
+    shares = np.log10(floor / total) if total > 0 else np.empty(0)
+    pairs = correlations[np.triu_indices(len(correlations), 1)]
+    return shares, pairs[np.isfinite(pairs)]
+
+
+def _check_earlier(path: Path, columns: Sequence[str], if_exists: IfExists) -> None:
+    if not path.exists() or not path.stat().st_size or if_exists == "overwrite":
+        return
+    if if_exists == "error":
+        raise RunExistsError(
+            f"{path} holds an earlier run; choose another csv_path or log_dir, or pass "
+            'if_exists="append" to continue it or "overwrite" to replace it'
+        )
+    with open(path, newline="", encoding="utf-8") as file:
+        header = next(csv.reader(file), [])
+    if tuple(header) != tuple(columns):
+        raise UsageError(
+            f"{path} has other columns ({', '.join(header)}) and cannot be continued; choose "
+            'another csv_path, or pass if_exists="overwrite"'
+        )
+
+
+def _begin(path: Path, columns: Sequence[str], if_exists: IfExists) -> None:
+    """Leaves a file that ends in a whole line: a header, or the rows to continue."""
+    if if_exists == "append" and path.exists() and path.stat().st_size:
+        with open(path, "rb+") as file:
+            # a killed run may have left half a row
+            file.truncate(file.read().rfind(b"\n") + 1)
+        return
+    path.unlink(missing_ok=True)
+    _append(path, [columns])
+
+
+def _append(path: Path, rows: Iterable[Iterable[object]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    with open(path, "a", newline="", encoding="utf-8") as file:
+        file.write(text.getvalue())

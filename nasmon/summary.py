@@ -1,0 +1,81 @@
+"""The latest reading as a table for a terminal."""
+
+from collections.abc import Mapping, Sequence
+
+from kernels.metric_table import METRIC_NAMES
+from nasmon.overhead import OverheadMeter
+from nasmon.reading import LayerInfo, Reading
+
+_COLUMNS = (  # metric, heading, format
+    ("redundancy_score", "redundancy", ".2f"),
+    ("correlation_mean", "correlation", ".2f"),
+    ("effective_rank", "eff. rank", ".1f"),
+    ("rank_99", "rank_99", ".0f"),
+    ("saturation", "saturation", ".2f"),
+    ("dead_channels", "dead", ".0f"),
+    ("condition_number", "condition", ".1e"),
+)
+
+
+def summary(
+    readings: Sequence[Reading], thresholds: Mapping[str, float], meter: OverheadMeter
+) -> str:
+    """A line a layer, then the run's aggregates and what the monitor cost.
+
+    Args:
+        readings: of the run; the last one is shown.
+        thresholds: where a layer gets a remark, as in ``DEFAULT_THRESHOLDS``.
+        meter: of the run.
+    """
+    cost = cost_sentence(len(readings), meter)
+    if not readings:
+        return f"no reading was taken\n{cost}"
+    reading = readings[-1]
+    headings = ["layer", "kind", "channels", *(heading for _, heading, _ in _COLUMNS), ""]
+    lines = [headings]
+    for info, values in zip(reading.layers, reading.metrics.tolist(), strict=True):
+        metrics = dict(zip(METRIC_NAMES, values, strict=True))
+        cells = [format(metrics[name], form) for name, _, form in _COLUMNS]
+        lines.append([*_identity(info), *cells, ", ".join(remarks(metrics, thresholds))])
+    aggregates = reading.aggregates
+    cells = [format(aggregates[n], f) if n in aggregates else "" for n, _, f in _COLUMNS]
+    lines.append(["all layers", "", "", *cells, ""])
+    when = f"reading {len(readings)}, step {reading.step}, {reading.samples} samples"
+    return "\n".join([when, *_aligned(lines), cost])
+
+
+def remarks(metrics: Mapping[str, float], thresholds: Mapping[str, float]) -> list[str]:
+    """What stands out in one layer's metrics; nothing where they are NaN."""
+    found = {
+        "constant output": metrics["trace"] == 0,
+        "redundant": metrics["redundancy_score"] > thresholds["high_redundancy"],
+        "correlated": metrics["correlation_mean"] > thresholds["high_correlation"],
+        "ill-conditioned": metrics["condition_number"] > thresholds["poor_conditioning"],
+        "dead channels": metrics["dead_channels"] > 0,
+    }
+    return [remark for remark, holds in found.items() if holds]
+
+
+def cost_sentence(readings: int, meter: OverheadMeter) -> str:
+    """The monitor's cost in one sentence."""
+    return (
+        f"monitor: {100 * meter.overhead:.1f} % of training time, "
+        f"set-up {meter.setup_seconds:.1f} s, {readings} readings"
+    )
+
+
+def _identity(info: LayerInfo) -> list[str]:
+    return [info.name, info.kind, f"{info.channels} (tied)" if info.tied else f"{info.channels}"]
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Columns two blanks apart, texts left, numbers right; a rule under the headings."""
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    left = (0, 1, len(widths) - 1)
+    rows = []
+    for line in lines:
+        cells = zip(line, widths, strict=True)
+        padded = [c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(cells)]
+        rows.append("  ".join(padded).rstrip())
+    rule = "-" * max(map(len, rows))
+    return [rows[0], rule, *rows[1:-1], rule, rows[-1]]

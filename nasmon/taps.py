@@ -1,0 +1,280 @@
+"""Which layers are monitored, and how their outputs are captured.
+
+A layer's output is captured by wrapping ``layer.call`` on the instance, only while a forward pass
+runs or is traced; that works in functional, nested and subclassed models alike.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from functools import wraps
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from nasmon.errors import UsageError
+from nasmon.isolation import untouched
+from nasmon.reading import LayerInfo
+
+OUTPUT = "output"
+"""The selector, and the name, of the model's own output."""
+
+_TIED = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+_OWNS_WIDTH = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
+    *_TIED,
+    keras.layers.Dense,
+    keras.layers.EinsumDense,
+)
+
+# these call their parts in a loop, out of reach, but put out what their parts did
+_LOOPS = (keras.layers.TimeDistributed, keras.layers.RNN)
+
+
+Captured = dict[str, list[tf.Tensor]]
+
+
+class Tap(NamedTuple):
+    """A point of the model whose output is captured."""
+
+    name: str  # path of the layer in the model, or of the output
+    layer: keras.Layer | None  # None for an output of the model
+    position: int | None = None  # which of the model's outputs; None while their number is unknown
+    axis: int = -1  # the axis that holds the channels
+    required: bool = False  # whether the user asked for it by name
+
+    @property
+    def info(self) -> LayerInfo:
+        """The tap as a reading names it, with the width that the layer's settings tell."""
+        if self.layer is None:
+            return LayerInfo(self.name, "Output", 0, False)
+        tied = isinstance(self.layer, _TIED)
+        return LayerInfo(self.name, type(self.layer).__name__, _width(self.layer), tied)
+
+    def tensors(self, captured: Captured) -> tuple[tf.Tensor, ...]:
+        """What the tap put out in a forward pass, in the order of its calls; () if nothing."""
+        if self.layer is None:
+            return tuple(captured[OUTPUT][self.position : self.position + 1])
+        return tuple(captured.get(self.name, ()))
+
+
+def list_layers(model: keras.Model) -> list[LayerInfo]:
+    """The layers that ``layers="auto"`` monitors, in the model's order.
+
+    Args:
+        model: a Keras model, functional or subclassed; built, or the widths of depthwise layers
+            read 0.
+    """
+    return [tap.info for tap in choose_taps(model, "auto")]
+
+
+def choose_taps(model: keras.Model, layers: str | Sequence[str]) -> list[Tap]:
+    """The taps that a selection means, in the model's order, each once.
+
+    Args:
+        model: a Keras model.
+        layers: "auto" for every layer that owns a width; "output" for the model's output; else a
+            name, glob or /regular expression/, or a list of them. A nested layer is found by its
+            path ("encoder/conv1") or its own name.
+
+    Raises:
+        ValueError: a selector matches nothing; the message lists what there is.
+    """
+    named = list(_named_layers(model))
+    if layers == "auto":
+        taps = [_tap(name, layer) for name, layer in named if _owns_width(layer)]
+        if not taps:
+            _refuse("auto", named)
+        return taps
+    selectors = [layers] if isinstance(layers, str) else list(layers)
+    if not selectors:
+        _refuse([], named)
+    chosen: dict[str, Tap] = {}
+    for selector in selectors:
+        if selector == OUTPUT:
+            found = [Tap(OUTPUT, None, required=True)]
+        else:
+            found = [_tap(n, layer, True) for n, layer in named if _matches(selector, n)]
+        if not found:
+            _refuse(selector, named)
+        chosen |= {tap.name: tap for tap in found}
+    order = [name for name, _ in named]
+    return sorted(chosen.values(), key=lambda t: order.index(t.name) if t.layer else len(order))
+
+
+def capture(model: keras.Model, taps: Sequence[Tap], x: Any) -> Captured:
+    """Runs ``model(x, training=False)`` and returns the tensors that each tap put out.
+
+    The model is left as it was: see ``isolation.untouched``. A layer that is not called, or only
+    in the body of a loop, has no entry; the model's outputs are all under ``OUTPUT``.
+    """
+    captured: Captured = {}
+    with untouched(), _functions_inlined(), _wrapped(taps, captured):
+        outputs = model(x, training=False)
+    if any(tap.layer is None for tap in taps):
+        captured[OUTPUT] = tf.nest.flatten(outputs)
+    return captured
+
+
+def measurable_taps(taps: Sequence[Tap], captured: Captured) -> list[Tap]:
+    """The taps that yielded activations; a model's several outputs become a tap each.
+
+    Raises:
+        ValueError: a layer that the user named yielded none, or none of the taps did.
+    """
+    chosen = []
+    for tap in _one_an_output(taps, captured):
+        reason = _unmeasurable(tap.tensors(captured), tap.axis)
+        if reason is None:
+            chosen.append(tap)
+        elif tap.required:
+            raise UsageError(f"layers has {tap.name!r}, which cannot be measured: {reason}")
+    if not chosen:
+        raise UsageError(
+            f"none of the layers {', '.join(tap.name for tap in taps)} puts out activations in "
+            'model(x, training=False); pass layers="output" to measure the model\'s output'
+        )
+    return chosen
+
+
+def _one_an_output(taps: Sequence[Tap], captured: Captured) -> Iterator[Tap]:
+    for tap in taps:
+        if tap.layer is not None:
+            yield tap
+            continue
+        count = len(captured[OUTPUT])
+        for position in range(count):
+            name = OUTPUT if count == 1 else f"{OUTPUT}_{position}"
+            yield tap._replace(name=name, position=position)
+
+
+def _unmeasurable(tensors: Sequence[tf.Tensor], axis: int) -> str | None:
+    if not tensors:
+        return "it is not called by model(x, training=False), or only inside a loop"
+    for tensor in tensors:
+        if not tensor.dtype.is_floating or tensor.shape.rank < 2:
+            return (
+                f"it puts out {tensor.dtype.name} of shape {tensor.shape}, not floating-point "
+                "activations [batch, ..., channels]"
+            )
+    widths = sorted({int(tensor.shape[axis]) for tensor in tensors})
+    return f"it puts out different widths: {widths}" if len(widths) > 1 else None
+
+
+@contextmanager
+def _wrapped(taps: Sequence[Tap], captured: Captured) -> Iterator[None]:
+    layers = [(tap, tap.layer) for tap in taps if tap.layer is not None]
+    own = [vars(layer).get("call") for _, layer in layers]
+    try:
+        for tap, layer in layers:
+            vars(layer)["call"] = _recording(tap.name, layer.call, captured)
+        yield
+    finally:
+        for (_, layer), call in zip(layers, own, strict=True):
+            vars(layer).pop("call", None)
+            if call is not None:
+                vars(layer)["call"] = call
+
+
+def _recording(name: str, call: Callable[..., Any], captured: Captured) -> Callable[..., Any]:
+    graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+
+    @wraps(call)
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        outputs = call(*args, **kwargs)
+        for tensor in tf.nest.flatten(outputs):
+            # what is made in the body of a loop cannot leave it
+            if getattr(tensor, "graph", None) is graph:
+                captured.setdefault(name, []).append(tensor)
+        return outputs
+
+    return recorded
+
+
+@contextmanager
+def _functions_inlined() -> Iterator[None]:
+    """Traces a ``@tf.function`` inside the model as part of the forward pass.
+
+    Its layers' outputs could not leave a function of its own.
+    """
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+def _named_layers(model: keras.Layer, prefix: str = "") -> Iterator[tuple[str, keras.Layer]]:
+    """Every layer below ``model`` with its path, parents before children, each once."""
+    seen: set[int] = set()
+    names: dict[str, int] = {}
+
+    def below(parent: keras.Layer, prefix: str) -> Iterator[tuple[str, keras.Layer]]:
+        for layer in parent._flatten_layers(include_self=False, recursive=False):
+            if id(layer) in seen or isinstance(layer, keras.layers.InputLayer):
+                continue
+            seen.add(id(layer))
+            name = prefix + layer.name
+            names[name] = names.get(name, 0) + 1
+            # two layers of one name in one place: Keras allows it in subclassed models
+            unique = name if names[name] == 1 else f"{name}#{names[name]}"
+            yield unique, layer
+            if not isinstance(layer, _LOOPS):
+                yield from below(layer, f"{unique}/")
+
+    yield from below(model, prefix)
+
+
+def _tap(name: str, layer: keras.Layer, required: bool = False) -> Tap:
+    first = getattr(layer, "data_format", None) == "channels_first"
+    return Tap(name, layer, axis=1 if first else -1, required=required)
+
+
+def _matches(selector: str, name: str) -> bool:
+    own_name = name.rpartition("/")[2]
+    if len(selector) > 1 and selector.startswith("/") and selector.endswith("/"):
+        try:
+            return re.search(selector[1:-1], name) is not None
+        except re.error as error:
+            raise UsageError(
+                f"layers has {selector!r}, not a regular expression: {error}"
+            ) from None
+    return fnmatchcase(name, selector) or fnmatchcase(own_name, selector)
+
+
+def _owns_width(layer: keras.Layer) -> bool:
+    if isinstance(layer, keras.layers.TimeDistributed):
+        return _owns_width(layer.layer)
+    return isinstance(layer, _OWNS_WIDTH)
+
+
+def _width(layer: keras.Layer) -> int:
+    """C as far as the layer's settings tell it, else 0."""
+    if isinstance(layer, keras.layers.TimeDistributed):
+        return _width(layer.layer)
+    if isinstance(layer, _TIED):
+        kernel = getattr(layer, "kernel", None)
+        return int(kernel.shape[-2]) * layer.depth_multiplier if kernel is not None else 0
+    if isinstance(layer, keras.layers.EinsumDense):
+        return int(layer.full_output_shape[-1]) if layer.built else 0
+    return int(getattr(layer, "filters", None) or getattr(layer, "units", None) or 0)
+
+
+def _refuse(selector: Any, named: Sequence[tuple[str, keras.Layer]]) -> None:
+    there = ", ".join(name for name, _ in named) or "no layers at all"
+    if selector == "auto":
+        raise UsageError(
+            'layers="auto" finds no convolution or dense layer in the model; pass layers= with '
+            f'names, or "output". There are: {there}'
+        )
+    raise UsageError(f"layers has {selector!r}, which matches no layer. There are: {there}")
