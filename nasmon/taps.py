@@ -266,7 +266,7 @@ def _width(layer: keras.Layer) -> int:
         kernel = getattr(layer, "kernel", None)
         return int(kernel.shape[-2]) * layer.depth_multiplier if kernel is not None else 0
     if isinstance(layer, keras.layers.EinsumDense):
-        return int(layer.full_output_shape[-1]) if layer.built else 0
+        return int(layer.partial_output_shape[-1] or 0)
     return int(getattr(layer, "filters", None) or getattr(layer, "units", None) or 0)
 
 

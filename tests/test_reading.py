@@ -1,0 +1,100 @@
+"""Readings: look-up, aggregates, tables."""
+
+import numpy as np
+import pytest
+
+from kernels.metric_table import AGGREGATED, DEFAULT_THRESHOLDS, METRIC_NAMES, METRICS
+from nasmon.overhead import OverheadMeter
+from nasmon.reading import LayerInfo, Reading, Spectra, aggregate, frame
+from nasmon.summary import summary
+
+LAYERS = (LayerInfo("a", "Conv2D", 4, False), LayerInfo("b", "DepthwiseConv2D", 12, True))
+
+
+def reading(step: int = 5, **values: tuple[float, float]) -> Reading:
+    """A reading of two layers, with 0.5 for every metric that is not given."""
+    columns = [values.get(name, (0.5, 0.5)) for name in METRIC_NAMES]
+    spectra = Spectra((np.ones(4), np.ones(12)), (np.eye(4), np.eye(12)))
+    return Reading(2, step, LAYERS, np.array(columns).T, 32, 0.01, 0.02, spectra)
+
+
+def test_a_layers_metrics_are_found_by_its_name() -> None:
+    found = reading(rank_99=(3, 7))["b"]
+    assert list(found) == list(METRIC_NAMES)
+    assert found["rank_99"] == 7
+    with pytest.raises(KeyError, match="no monitored layer is called 'c'; there are: a, b"):
+        reading()["c"]
+
+
+def test_aggregates_are_weighted_summed_or_largest() -> None:
+    found = reading(
+        redundancy_score=(0.2, 0.6), trace=(1, 2), condition_number=(9, 3), dead_channels=(1, 2)
+    ).aggregates
+    assert list(found) == [m.name for m in AGGREGATED]
+    assert found["redundancy_score"] == pytest.approx((4 * 0.2 + 12 * 0.6) / 16)
+    assert (found["trace"], found["condition_number"], found["dead_channels"]) == (3, 9, 3)
+
+
+def test_nan_takes_no_part_in_aggregates() -> None:
+    found = reading(
+        redundancy_score=(np.nan, 0.6), trace=(np.nan, 2), condition_number=(np.nan, np.nan)
+    ).aggregates
+    assert (found["redundancy_score"], found["trace"]) == (0.6, 2)
+    assert np.isnan(found["condition_number"])
+
+
+def test_a_metric_without_an_aggregate_is_refused() -> None:
+    metric = next(m for m in METRICS if m.name == "rows")
+    with pytest.raises(ValueError, match="'rows' has no aggregate"):
+        aggregate(metric, np.ones(2), np.ones(2))
+
+
+def test_frame_has_a_row_per_reading_and_layer() -> None:
+    table = frame([reading(1), reading(2, rank_99=(3, 7))])
+    columns = ["epoch", "step", "layer", "kind", "channels", "tied", *METRIC_NAMES]
+    assert list(table.columns) == columns
+    assert table["step"].tolist() == [1, 1, 2, 2]
+    assert table.loc[3, ["layer", "tied", "rank_99"]].tolist() == ["b", True, 7]
+    assert list(frame([]).columns) == columns
+
+
+def test_spectra_can_be_let_go() -> None:
+    light = reading().without_spectra()
+    assert light.spectra is None
+    np.testing.assert_array_equal(light.metrics, reading().metrics)
+
+
+def test_summary_lines_up_and_remarks_on_what_stands_out() -> None:
+    shown = summary(
+        [reading(redundancy_score=(0.71, 0.7), correlation_mean=(0.6, 0.61), dead_channels=(0, 2))],
+        DEFAULT_THRESHOLDS,
+        OverheadMeter(),
+    )
+    lines = shown.splitlines()
+    assert lines[0] == "reading 1, step 5, 32 samples"
+    assert lines[3].startswith("a ")
+    assert lines[3].endswith("  redundant")
+    assert "12 (tied)" in lines[4]
+    assert lines[4].endswith("  correlated, dead channels")
+    assert lines[6].startswith("all layers")
+    assert lines[7].startswith("monitor: ")
+    assert lines[7].endswith("1 readings")
+
+
+def test_summary_of_nothing() -> None:
+    assert summary([], DEFAULT_THRESHOLDS, OverheadMeter()).startswith("no reading was taken")
+
+
+def test_overhead_is_the_readings_share_of_what_is_not_the_monitors() -> None:
+    now = [0.0]
+    meter = OverheadMeter(lambda: now[0])
+    assert np.isnan(meter.overhead)
+    with meter.setting_up():
+        now[0] += 5
+    now[0] += 10
+    with meter.probing() as elapsed:
+        now[0] += 0.5
+        assert elapsed() == 0.5
+        assert meter.overhead == 0.05
+        now[0] += 0.5
+    assert (meter.setup_seconds, meter.probe_seconds, meter.overhead) == (5, 1, 0.1)

@@ -1,0 +1,205 @@
+"""Which layers are chosen, and what is captured from them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from nasmon import list_layers
+from nasmon.taps import Tap, capture, choose_taps, measurable_taps
+from tests.networks import Subclassed, functional, images, nested
+
+
+def built_subclassed() -> keras.Model:
+    model = Subclassed()
+    model(images(2)[0])
+    return model
+
+
+def names(model: keras.Model, selection: str | Sequence[str]) -> list[str]:
+    return [tap.name for tap in choose_taps(model, selection)]
+
+
+FUNCTIONAL_AUTO = ["depthwise0", "pointwise0", "depthwise1", "pointwise1", "head"]
+
+
+def test_auto_is_every_layer_that_owns_a_width() -> None:
+    assert names(functional(), "auto") == FUNCTIONAL_AUTO
+    assert names(nested(), "auto") == ["encoder/convolution", "convolution", "head"]
+    assert names(built_subclassed(), "auto") == [
+        "block0/convolution",
+        "block1/convolution",
+        "shared",
+        "head",
+    ]
+
+
+def test_list_layers_tells_kind_width_and_ties() -> None:
+    found = {info.name: info[1:] for info in list_layers(functional())}
+    assert found["depthwise1"] == ("DepthwiseConv2D", 8, True)
+    assert found["pointwise1"] == ("Conv2D", 16, False)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "width"),
+    [
+        (layers.Conv1D(5, 2), (6, 3), 5),
+        (layers.Conv3D(5, 2), (4, 4, 4, 2), 5),
+        (layers.Conv1DTranspose(5, 2), (6, 3), 5),
+        (layers.Conv2DTranspose(5, 2), (4, 4, 3), 5),
+        (layers.Conv3DTranspose(5, 2), (3, 3, 3, 2), 5),
+        (layers.SeparableConv1D(5, 2), (6, 3), 5),
+        (layers.SeparableConv2D(5, 2), (4, 4, 3), 5),
+        (layers.DepthwiseConv1D(2, depth_multiplier=2), (6, 3), 6),
+        (layers.Dense(5), (3,), 5),
+        (layers.EinsumDense("abc,cd->abd", output_shape=(None, 5)), (4, 3), 5),
+        (layers.TimeDistributed(layers.Dense(5)), (4, 3), 5),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, layers.Layer) else None,
+)
+def test_every_kind_with_a_width_is_found_and_captured(
+    layer: layers.Layer, shape: tuple[int, ...], width: int
+) -> None:
+    inputs = keras.Input(shape)
+    model = keras.Model(inputs, layer(inputs))
+    assert [info.channels for info in list_layers(model)] == [width]
+    taps = choose_taps(model, "auto")
+    captured = tf.function(lambda x: capture(model, taps, x), autograph=False)(tf.ones([2, *shape]))
+    (tensor,) = measurable_taps(taps, captured)[0].tensors(captured)
+    assert tensor.shape[-1] == width
+
+
+def test_embeddings_and_normalizations_own_no_width() -> None:
+    inputs = keras.Input((4,), dtype="int32")
+    x = layers.LayerNormalization()(layers.Embedding(10, 6)(inputs))
+    with pytest.raises(ValueError, match='layers="auto" finds no convolution or dense layer'):
+        choose_taps(keras.Model(inputs, x), "auto")
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [
+        ("head", ["head"]),
+        ("pointwise*", ["pointwise0", "pointwise1"]),
+        (["head", "pointwise0"], ["pointwise0", "head"]),
+        (["/wise[01]$/"], ["depthwise0", "pointwise0", "depthwise1", "pointwise1"]),
+        (["norm1", "norm*"], ["norm0", "norm1"]),
+        ("output", ["output"]),
+        (["output", "head"], ["head", "output"]),
+    ],
+)
+def test_names_globs_and_regular_expressions(selection: Any, expected: list[str]) -> None:
+    assert names(functional(), selection) == expected
+
+
+def test_a_nested_layer_is_found_by_its_path_and_its_own_name() -> None:
+    assert names(nested(), "encoder/convolution") == ["encoder/convolution"]
+    assert names(nested(), "convolution") == ["encoder/convolution", "convolution"]
+
+
+@pytest.mark.parametrize(
+    ("selection", "message"),
+    [
+        ("pointwize", "layers has 'pointwize', which matches no layer. There are: depthwise0, "),
+        (["head", "/x+$/"], r"layers has '/x\+\$/', which matches no layer"),
+        ("/(/", "not a regular expression"),
+        ([], r"layers has \[\], which matches no layer"),
+    ],
+)
+def test_a_selector_that_matches_nothing_lists_what_there_is(selection: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        choose_taps(functional(), selection)
+
+
+@pytest.mark.parametrize("build", [functional, nested, built_subclassed])
+@pytest.mark.parametrize("traced", [False, True])
+def test_captured_is_what_the_layers_put_out(build: Any, traced: bool) -> None:
+    model, x = build(), tf.constant(images(4)[0])
+    taps = choose_taps(model, ["head", "output", "*convolution", "pointwise*"][:2])
+
+    def run(x: tf.Tensor) -> Any:
+        return capture(model, taps, x)
+
+    captured = (tf.function(run, autograph=False) if traced else run)(x)
+    expected = model(x, training=False)
+    for tap in measurable_taps(taps, captured):
+        (tensor,) = tap.tensors(captured)
+        np.testing.assert_allclose(tensor, expected, atol=1e-6)
+
+
+def test_a_shared_layer_is_captured_at_each_call() -> None:
+    model = built_subclassed()
+    captured = capture(model, choose_taps(model, "shared"), tf.constant(images(4)[0]))
+    first, second = captured["shared"]
+    np.testing.assert_allclose(model.shared(first), second, atol=1e-6)
+
+
+def test_layers_are_unwrapped_even_when_the_model_fails() -> None:
+    model = functional()
+    with pytest.raises(ValueError, match="incompatible"):
+        capture(model, choose_taps(model, "auto"), tf.zeros([1, 12, 16, 4]))
+    assert not any("call" in vars(layer) for layer in model.layers)
+
+
+def test_a_call_that_was_replaced_before_is_kept() -> None:
+    model = functional()
+    head = model.get_layer("head")
+    replaced = head.call
+    vars(head)["call"] = replaced
+    capture(model, choose_taps(model, "head"), tf.constant(images(2)[0]))
+    assert vars(head)["call"] is replaced
+
+
+def test_a_function_inside_the_model_is_no_obstacle() -> None:
+    class Inner(layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = layers.Dense(3, name="dense")
+
+        @tf.function
+        def call(self, x: Any) -> Any:
+            return self.dense(x)
+
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, Inner()(inputs))
+    taps = choose_taps(model, "auto")
+    captured = tf.function(lambda x: capture(model, taps, x), autograph=False)(tf.ones([5, 4]))
+    assert [t.shape for tap in taps for t in tap.tensors(captured)] == [(5, 3)]
+    assert not tf.config.functions_run_eagerly()
+
+
+def test_several_outputs_become_a_tap_each() -> None:
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, {"a": layers.Dense(2)(inputs), "b": layers.Dense(3)(inputs)})
+    taps = choose_taps(model, "output")
+    captured = capture(model, taps, tf.ones([5, 4]))
+    found = measurable_taps(taps, captured)
+    assert [tap.name for tap in found] == ["output_0", "output_1"]
+    assert [tap.tensors(captured)[0].shape for tap in found] == [(5, 2), (5, 3)]
+
+
+def test_what_cannot_be_measured_is_refused_by_name_and_skipped_by_auto() -> None:
+    class Unused(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.unused = layers.Dense(2, name="used"), layers.Dense(2, name="unused")
+
+        def call(self, x: Any) -> Any:
+            return self.used(x)
+
+    model = Unused()
+    captured = {"used": [tf.ones([3, 2])]}
+    taps = choose_taps(model, "auto")
+    assert [tap.name for tap in measurable_taps(taps, captured)] == ["used"]
+    with pytest.raises(ValueError, match="'unused', which cannot be measured: it is not called"):
+        measurable_taps(choose_taps(model, "unused"), captured)
+    with pytest.raises(ValueError, match="puts out int32 of shape"):
+        measurable_taps(choose_taps(model, "used"), {"used": [tf.ones([3, 2], tf.int32)]})
+    with pytest.raises(ValueError, match="puts out different widths: "):
+        measurable_taps(choose_taps(model, "used"), {"used": [tf.ones([3, 2]), tf.ones([3, 4])]})
+    with pytest.raises(ValueError, match="none of the layers used puts out"):
+        measurable_taps([Tap("used", model.used)], {})
