@@ -6,7 +6,7 @@ correlations. Shapes are the same at every reading, so each is traced and compil
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -41,6 +41,9 @@ class CompiledKernels:
         self._groups = _equal(self._channels)
         self._absorb = tf.function(self._absorb_all, jit_compile=True)
         self._measure = tf.function(self._measure_all, jit_compile=True)
+        # once traced, the programs themselves are called: other shapes are an error, not a retrace
+        self._absorb_program: Any = None
+        self._measure_program: Any = None
 
     def empty(self) -> tuple[CovarianceState, ...]:
         """The states of all layers before the first chunk."""
@@ -57,7 +60,9 @@ class CompiledKernels:
                 layer's channel axis; of the same shapes at every call. A layer that a model calls
                 twice has two.
         """
-        return self._absorb(states, activations)
+        if self._absorb_program is None:
+            self._absorb_program = self._absorb.get_concrete_function(states, activations)
+        return self._absorb_program(states, activations)
 
     def measure(self, states: tuple[CovarianceState, ...]) -> list[LayerMeasurements]:
         """Spectra, metrics and correlations of all layers, in one copy to the host."""
@@ -65,7 +70,9 @@ class CompiledKernels:
 
     def launch_measure(self, states: tuple[CovarianceState, ...]) -> tf.Tensor:
         """The same as ``measure`` but left on the device, as one float64 vector for ``unpack``."""
-        return self._measure(states)
+        if self._measure_program is None:
+            self._measure_program = self._measure.get_concrete_function(states)
+        return self._measure_program(states)
 
     def unpack(self, packed: np.ndarray) -> list[LayerMeasurements]:
         """The layers' numbers, in the order of ``channels``, out of ``launch_measure``'s vector."""

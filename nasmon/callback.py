@@ -8,13 +8,15 @@ from typing import Any, Literal
 
 import keras
 import pandas as pd
+import tensorflow as tf
 
 from nasmon.errors import UsageError
 from nasmon.fit_data import PassingBatches, validation_data_of_fit
-from nasmon.monitor import Monitor, merged_thresholds
+from nasmon.monitor import Monitor, merged_thresholds, open_sinks
 from nasmon.probe_set import is_one_shot
 from nasmon.reading import Reading
-from nasmon.sinks import IfExists, check_if_exists
+from nasmon.sinks import IfExists, Sink, check_if_exists
+from nasmon.taps import choose_taps, is_built
 
 LOG_FREQUENCIES = ("epoch", "batch")
 ERROR_POLICIES = ("warn", "raise")
@@ -84,11 +86,11 @@ class NASMonitorCallback(keras.callbacks.Callback):
         self._validation_data = validation_data
         self._log_dir, self._csv_path, self._if_exists = log_dir, csv_path, if_exists
         self._batch_freq, self._on_error = batch_freq, on_error
-        self._samples = samples
         self._settings = {"layers": layers, "samples": samples, "chunk": chunk}
         self._thresholds = merged_thresholds(thresholds)
         self._monitor: Monitor | None = None
-        self._passing: PassingBatches | None = None
+        self._source: Any = None
+        self._sinks: list[Sink] = []
         self._off = False
         self._epoch = 0
         self._batch_of_last_reading = 0
@@ -114,31 +116,25 @@ class NASMonitorCallback(keras.callbacks.Callback):
         return self._monitor.summary() if self._monitor else "nothing was monitored"
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Notes where the optimizer stands; setting up waits for the first epoch's number."""
+        """Notes where the optimizer stands; preparing waits for the first epoch's number."""
         self._first_iteration = _iterations(self.model)
         if self._monitor is not None and not self._monitor.watches(self.model):
-            self._monitor = None
+            self._monitor = self._source = None
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Sets up before the first epoch."""
+        """Prepares before the first epoch."""
         self._epoch, self._batch_of_last_reading = epoch, 0
-        if self._monitor is None:
-            self._guarded(self._set_up, mendable=True)
+        if self._source is None:
+            self._guarded(self._prepare, mendable=True)
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Begins to copy what the validation draws from a generator."""
-        if self._passing is not None and not self._passing.begun:
-            self._guarded(lambda: self._passing.begin(self.model))
-
-    def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Sets up with the batches that the validation drew from a generator."""
-        if self._passing is not None and self._passing.batches:
-            batches, self._passing = self._passing.batches, None
-            self._guarded(lambda: self._watch(iter(batches)))
+        if isinstance(self._source, PassingBatches):
+            self._guarded(lambda: self._source.begin(self.model))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Takes a whole reading and adds it to ``logs``."""
-        reading = self._guarded(lambda: self._read(epoch, None))
+        reading = self._guarded(lambda: self._read(epoch))
         if reading is not None and logs is not None:
             logs.update({f"nas_{name}": value for name, value in reading.aggregates.items()})
 
@@ -148,36 +144,48 @@ class NASMonitorCallback(keras.callbacks.Callback):
         if done - self._batch_of_last_reading < self._batch_freq or done == self._steps():
             return
         self._batch_of_last_reading = done
-        if self._monitor is not None:
-            samples = self._monitor.samples_needed
-            self._guarded(lambda: self._read(self._epoch, samples, done))
+        self._guarded(lambda: self._read(self._epoch, done))
 
-    def _set_up(self) -> None:
-        data, given = self._validation_data, self._validation_data is not None
-        if not given or is_one_shot(data):
-            in_fit = validation_data_of_fit(self.model, required=not given)
-            data = data if given else in_fit
-            if data is in_fit and is_one_shot(data):
-                self._passing = PassingBatches(self._samples)
-                return
-        self._watch(tuple(data) if isinstance(data, list) and not given else data)
+    def _prepare(self) -> None:
+        """Finds the data, opens the files, and sets up if the model is ready for it.
 
-    def _watch(self, data: Any) -> None:
+        A subclassed model may be built only by its first training step, which must find it as it
+        would without the monitor; setting up then waits for the first reading.
+        """
+        source = self._find_source()
+        choose_taps(self.model, self._settings["layers"])
         resumed = self._epoch > 0 and self._if_exists == "error"
         self.csv_path = self._resolved_csv_path()
+        if_exists = "append" if resumed else self._if_exists
+        self._sinks = open_sinks(self._log_dir, self.csv_path, if_exists)
+        self._source = source
+        if not isinstance(source, PassingBatches) and is_built(self.model):
+            self._watch(source)
+
+    def _find_source(self) -> Any:
+        given = self._validation_data
+        if given is not None and not is_one_shot(given):
+            return given
+        in_fit = validation_data_of_fit(self.model, required=given is None)
+        if is_one_shot(in_fit) and (given is None or given is in_fit):
+            return PassingBatches(self._settings["samples"])
+        return given if given is not None else in_fit
+
+    def _watch(self, data: Any) -> None:
+        # as fit reads it, a list of arrays is (x, y)
+        data = tuple(data) if isinstance(data, list) else data
         self._monitor = Monitor(
-            self.model,
-            data,
-            log_dir=self._log_dir,
-            csv_path=self.csv_path,
-            if_exists="append" if resumed else self._if_exists,
-            thresholds=self._thresholds,
-            **self._settings,
+            self.model, data, sinks=self._sinks, thresholds=self._thresholds, **self._settings
         )
 
-    def _read(self, epoch: int, samples: int | None, batches: int | None = None) -> Reading | None:
+    def _read(self, epoch: int, batches: int | None = None) -> Reading | None:
+        """A reading at the end of an epoch, or after some of its batches; None without data."""
         if self._monitor is None:
-            return None
+            passing = isinstance(self._source, PassingBatches)
+            if passing and not self._source.batches:
+                return None
+            self._watch(iter(self._source.batches) if passing else self._source)
+        samples = None if batches is None else self._monitor.samples_needed
         return self._monitor.read(self._step(epoch, batches), epoch=epoch, samples=samples)
 
     def _guarded(self, action: Callable[[], Any], mendable: bool = False) -> Any:
@@ -229,7 +237,8 @@ class NASMonitorCallback(keras.callbacks.Callback):
 def _iterations(model: keras.Model) -> int:
     """Steps that the model's optimizer counted; 0 for a model without one."""
     iterations = getattr(getattr(model, "optimizer", None), "iterations", None)
-    return int(iterations) if iterations is not None else 0
+    # read through TensorFlow: the variable may be mirrored over several devices
+    return int(tf.convert_to_tensor(iterations.value)) if iterations is not None else 0
 
 
 def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:

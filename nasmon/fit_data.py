@@ -48,15 +48,17 @@ class PassingBatches:
 
     def __init__(self, samples: int) -> None:
         self.batches: list[Any] = []
-        self.begun = False
+        self._begun = False
         self._left = samples
 
     def begin(self, model: keras.Model) -> None:
-        """To be called in ``on_test_begin``, before Keras draws from the generator it has wrapped.
+        """To be called in every ``on_test_begin``: before Keras draws from what it has wrapped.
 
         Raises:
             ValueError: this version of Keras keeps the generator elsewhere.
         """
+        if self._begun:
+            return
         iterator = getattr(model, "_eval_epoch_iterator", None)
         adapter = getattr(iterator, "data_adapter", None)
         source = getattr(adapter, "generator", None)
@@ -66,7 +68,7 @@ class PassingBatches:
                 "reach; pass validation_data= to NASMonitorCallback as arrays or as a dataset"
             )
         adapter.generator = self._copying(source)
-        self.begun = True
+        self._begun = True
 
     def _copying(self, source: Callable[[], Iterator[Any]]) -> Callable[[], Iterator[Any]]:
         def copying() -> Iterator[Any]:

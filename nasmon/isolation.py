@@ -26,7 +26,7 @@ def untouched() -> Iterator[None]:
     """
     python_state, numpy_state = random.getstate(), np.random.get_state()
     try:
-        with keras.StatelessScope(collect_losses=True, initialize_variables=False):
+        with keras.StatelessScope(collect_losses=True):
             yield
     finally:
         random.setstate(python_state)

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class Monitor:
         log_dir: TensorBoard folder, or None for no TensorBoard.
         csv_path: the run's CSV, or None for no CSV.
         if_exists: what to do with an earlier run's CSV: "error", "append" or "overwrite".
+        sinks: other places for readings: objects with a method ``write(reading)``.
         thresholds: any of ``kernels.metric_table.DEFAULT_THRESHOLDS``, for the remarks in
             ``summary()``.
 
@@ -70,6 +71,7 @@ class Monitor:
         log_dir: str | os.PathLike[str] | None = None,
         csv_path: str | os.PathLike[str] | None = None,
         if_exists: IfExists = "error",
+        sinks: Sequence[Sink] = (),
         thresholds: Mapping[str, float] | None = None,
     ) -> None:
         self.thresholds = merged_thresholds(thresholds)
@@ -77,13 +79,18 @@ class Monitor:
         self._meter = OverheadMeter()
         self._warned_of_nonfinite = False
         with self._meter.setting_up():
+            if not model.built:
+                raise UsageError(
+                    f"the model {model.name!r} has no weights yet; call it on a batch of inputs, "
+                    "or model.build(input_shape), before monitoring it"
+                )
             self._model = model
             self._taps = choose_taps(model, layers)
             with untouched():
                 self._probe = probe_set(x, samples, chunk)
             self._forward = self._compile_forward()
             self.layers = self._warm_up()
-            self._sinks = open_sinks(log_dir, csv_path, if_exists)
+            self._sinks = [*open_sinks(log_dir, csv_path, if_exists), *sinks]
 
     @property
     def setup_seconds(self) -> float:
@@ -153,21 +160,23 @@ class Monitor:
 
     def trace_count(self) -> int:
         """How often anything was traced so far; it stays as it is after setting up."""
-        count = getattr(self._forward, "experimental_get_tracing_count", None)
-        return self._kernels.trace_count() + (count() if count else 0)
+        return self._kernels.trace_count() + self._traced()
 
     def _compile_forward(self) -> Any:
         def forward(x: Any) -> Captured:
             return capture(self._model, self._taps, x)
 
+        self._traced: Callable[[], int] = lambda: 0
         if getattr(self._model, "run_eagerly", False):
             return forward
         # compiled the way the model itself was: under XLA a convolution can be 7 times slower on
         # a CPU; autograph off, as in Keras's own training function
         jit = bool(getattr(self._model, "jit_compile", False))
         compiled = tf.function(forward, jit_compile=jit, autograph=False)
-        check_unchanging(compiled.get_concrete_function(self._probe.chunks[0]).graph)
-        return compiled
+        program = compiled.get_concrete_function(self._probe.chunks[0])
+        check_unchanging(program.graph)
+        self._traced = compiled.experimental_get_tracing_count
+        return program
 
     def _warm_up(self) -> tuple[LayerInfo, ...]:
         """Finds the shapes by running one chunk, and compiles everything for them."""

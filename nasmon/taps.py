@@ -77,6 +77,11 @@ def list_layers(model: keras.Model) -> list[LayerInfo]:
     return [tap.info for tap in choose_taps(model, "auto")]
 
 
+def is_built(model: keras.Model) -> bool:
+    """Whether all layers have their weights; a subclassed model may get them in its first call."""
+    return all(layer.built for layer in model._flatten_layers())
+
+
 def choose_taps(model: keras.Model, layers: str | Sequence[str]) -> list[Tap]:
     """The taps that a selection means, in the model's order, each once.
 

@@ -1,0 +1,173 @@
+"""The command line of ``python -m train``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from train import interrupt
+from train.config import resolve_settings
+from train.errors import InputError
+from train.interrupt import TrainingInterrupted
+from train.models import MODELS
+from train.native_logs import quiet_start
+from train.options import Settings, all_options
+from train.outputs import Outputs
+
+if TYPE_CHECKING:
+    from train.run import TrainingRun
+
+_FLAGS = {key: option for key, option in all_options() if option.flag}
+_SWITCH = "nas.enabled"
+
+
+def main(arguments: Sequence[str] | None = None, always_monitor: bool = False) -> NoReturn:
+    """Run the command and end the process.
+
+    Exit code 0 when done, 2 when the user's input cannot be used, 130 after Ctrl-C.
+
+    Args:
+        arguments: The command line without the program's name; None for the process's own.
+        always_monitor: Whether the monitor is on whatever the arguments say.
+    """
+    interrupt.exit_on_interrupt()
+    parser = build_parser(always_monitor)
+    parsed = parser.parse_args(arguments)
+    try:
+        settings = _settings(parsed, always_monitor)
+        _note_idle_flags(parsed, settings)
+        run = _train(settings, parsed.overwrite)
+    except InputError as error:
+        _fail(error)
+    except TrainingInterrupted as stop:
+        _say_interrupted(stop.run)
+        sys.exit(interrupt.EXIT_CODE)
+    except KeyboardInterrupt:
+        sys.stderr.write("\ntrain: interrupted\n")
+        sys.exit(interrupt.EXIT_CODE)
+    _say_done(run, parsed.config)
+    sys.exit(0)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a mistake in one line, without the usage above it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"train: error: {message}; see {self.prog} --help\n")
+
+
+def build_parser(always_monitor: bool = False) -> argparse.ArgumentParser:
+    """One flag for each option that has one, and two that are no option of the config."""
+    parser = _Parser(
+        prog=f"python -m {'train.with_nas' if always_monitor else 'train'}",
+        description="Train a segmentation model, and watch its layers' spectra while it trains.",
+        epilog="Defaults stand in train/defaults.yaml. Without --data-dir the model learns to find "
+        "paths in scenes composed from photographs of grass, gravel and brick.",
+        allow_abbrev=False,
+    )
+    for key, option in _FLAGS.items():
+        if key == _SWITCH:
+            parser.add_argument(option.flag, dest=key, action="store_true", help=option.help)
+        elif key == "training.widths":
+            parser.add_argument(option.flag, dest=key, nargs="+", metavar="N", help=option.help)
+        else:
+            metavar = option.choices or option.flag.rpartition("-")[2].upper()
+            parser.add_argument(option.flag, dest=key, metavar=metavar, help=option.help)
+    parser.add_argument("--config", metavar="FILE", help="YAML file that overrides the defaults")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the files of an earlier run"
+    )
+    return parser
+
+
+def _settings(parsed: argparse.Namespace, always_monitor: bool) -> Settings:
+    given: dict[str, Any] = {
+        key: value for key in _FLAGS if (value := getattr(parsed, key)) not in (None, False)
+    }
+    if "training.widths" in given:
+        given["training.widths"] = " ".join(given["training.widths"])
+    if always_monitor:
+        given[_SWITCH] = True
+    return resolve_settings(parsed.config, given, {key: o.flag for key, o in _FLAGS.items()})
+
+
+def _note_idle_flags(parsed: argparse.Namespace, settings: Settings) -> None:
+    """Say which flags have no effect, for a run is too long to find out afterwards."""
+    idle = {key for key in _FLAGS if key.startswith("nas.") and getattr(parsed, key)}
+    if settings.nas.enabled:
+        idle &= {"nas.monitor_batch_freq"} if settings.nas.log_freq == "epoch" else set()
+    remedy = "--nas-log-freq batch" if settings.nas.enabled else "--enable-nas"
+    for key in sorted(idle):
+        print(f"train: note: {_FLAGS[key].flag} has no effect without {remedy}", file=sys.stderr)
+
+
+def _train(settings: Settings, overwrite: bool) -> TrainingRun:
+    """Prepare, load TensorFlow without its messages, and train."""
+    from train.run import execute, prepare
+
+    prepared = prepare(settings, overwrite)
+    print(f"data: {prepared.images.source}", flush=True)
+    with quiet_start():
+        import tensorflow as tf
+
+        devices = tf.config.list_logical_devices()
+    print(f"device: {', '.join(sorted({device.device_type for device in devices}))}", flush=True)
+    return execute(prepared)
+
+
+def _fail(error: InputError) -> NoReturn:
+    sys.stderr.write(f"train: error: {error}\n")
+    sys.exit(2)
+
+
+def _say_interrupted(run: TrainingRun) -> None:
+    done, epochs = len(run.history.get("loss", ())), run.settings.training.epochs
+    sys.stdout.flush()
+    sys.stderr.write(
+        f"\ntrain: interrupted after {done} of {epochs} epochs; the model as it is, and all that "
+        f"was recorded, are saved: {', '.join(_saved(run.outputs))}\n"
+    )
+
+
+def _say_done(run: TrainingRun, config: str | None) -> None:
+    if run.callback is not None:
+        print(f"\n{run.callback.summary()}")
+    print(f"\nsaved: {', '.join(_saved(run.outputs))}\nnext:")
+    for command in _next_commands(run, config):
+        print(f"  {command}")
+
+
+def _saved(outputs: Outputs) -> list[str]:
+    return [str(path) for path in outputs if path is not None and path.exists()]
+
+
+def _next_commands(run: TrainingRun, config: str | None) -> list[str]:
+    """Commands that work as they stand: look at this run, and train something else beside it."""
+    training, nas = run.settings.training, run.settings.nas
+    same = [] if config is None else ["--config", config]
+    same += [] if training.data_dir is None else ["--data-dir", training.data_dir]
+    train = [_python(), "-m", "train", "--enable-nas", *same]
+    if not nas.enabled:
+        apart = ["--output-dir", f"{training.output_dir}/watched"]
+        return [shlex.join([*train, "--model", training.model, *apart])]
+    tensorboard = shlex.join(["tensorboard", "--logdir", nas.log_dir])
+    default = resolve_settings().nas.log_dir
+    look = "make tensorboard" if nas.log_dir == default else tensorboard
+    other = next(name for name in MODELS if name != training.model)
+    apart = ["--output-dir", training.output_dir, "--nas-log-dir", nas.log_dir]
+    return [look, shlex.join([*train, "--model", other, *apart])]
+
+
+def _python() -> str:
+    """The interpreter as the user can type it: ``python`` if that is this one."""
+    found = shutil.which("python")
+    # By folder, not by file: a virtual environment's python is a link to the one outside.
+    if found is not None and os.path.dirname(found) == os.path.dirname(sys.executable):
+        return "python"
+    near = os.path.relpath(sys.executable)
+    return sys.executable if near.startswith(os.pardir) else near

@@ -1,0 +1,118 @@
+"""Where a run puts its files, and that it destroys none of an earlier run's."""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from train.errors import InputError, RunExistsError
+from train.options import Settings
+
+if TYPE_CHECKING:
+    import keras
+
+
+class Outputs(NamedTuple):
+    """The files and folders of one run; the last three are None without the monitor."""
+
+    model: Path
+    history: Path
+    metrics: Path | None  # one row a reading
+    layer_metrics: Path | None  # one row a reading and layer
+    events: Path | None  # folder of TensorBoard's event files
+
+
+def outputs_of(settings: Settings) -> Outputs:
+    """Name the files of a run; nothing is touched."""
+    training, nas = settings.training, settings.nas
+    folder = Path(training.output_dir)
+    model, history = folder / f"{training.model}.keras", folder / f"{training.model}_history.csv"
+    if not nas.enabled:
+        return Outputs(model, history, None, None, None)
+    log_dir = Path(nas.log_dir)
+    metrics = Path(nas.csv_path or log_dir / f"{training.model}_nas_metrics.csv")
+    layer_metrics = metrics.with_name(f"{metrics.stem}_layers.csv")
+    return Outputs(model, history, metrics, layer_metrics, log_dir / training.model)
+
+
+def refuse_earlier_run(outputs: Outputs) -> None:
+    """Raise ``RunExistsError`` if a run would overwrite, or mix with, what another recorded."""
+    files = [path for path in outputs[:4] if path is not None and path.exists()]
+    events = outputs.events
+    files += [] if events is None else sorted(events.glob("events.out.tfevents.*"))
+    if files:
+        raise RunExistsError(
+            f"{files[0]} is from an earlier run; pass --overwrite (with make: ARGS=--overwrite) "
+            f"to replace that run, or keep both with another {' and '.join(_placing(outputs))}"
+        )
+
+
+def _placing(outputs: Outputs) -> list[str]:
+    """The flags that decide where the outputs go."""
+    if outputs.metrics is None or outputs.events is None:
+        return ["--output-dir"]
+    beside = outputs.metrics.parent == outputs.events.parent
+    return ["--output-dir", "--nas-log-dir", *([] if beside else ["--nas-csv-path"])]
+
+
+def make_folders(outputs: Outputs) -> None:
+    """Make the folders of all outputs and check that they can be written.
+
+    Raises:
+        InputError: If one cannot; the message names it.
+    """
+    folders = [path.parent for path in outputs[:4] if path is not None]
+    folders += [] if outputs.events is None else [outputs.events]
+    for folder in dict.fromkeys(folders):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise InputError(
+                f"folder {folder} cannot be written ({error.strerror}); choose another "
+                "--output-dir or --nas-log-dir"
+            ) from None
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Save a model; a file already there is replaced only when the new one is whole."""
+    unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
+    try:
+        model.save(unfinished)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+class HistoryFile:
+    """The history CSV: one row per finished epoch, on disk when ``add`` returns."""
+
+    COLUMNS = ("epoch", "loss", "miou", "val_loss", "val_miou", "learning_rate", "seconds")
+
+    def __init__(self, path: Path) -> None:
+        """Name the file; nothing is written before ``begin``."""
+        self.path = path
+        self._since: float | None = None
+
+    def begin(self) -> None:
+        """Write the header, over any earlier file; a second call does nothing."""
+        if self._since is None:
+            self._write(self.COLUMNS, "w")
+            self._since = time.perf_counter()
+
+    def add(self, epoch: int, logs: Mapping[str, float], learning_rate: float) -> None:
+        """Append an epoch, with its last learning rate and the seconds since the row before."""
+        self.begin()
+        now = time.perf_counter()
+        measured = [float(logs[name]) for name in self.COLUMNS[1:5]]
+        self._write((epoch, *measured, learning_rate, round(now - (self._since or now), 3)), "a")
+        self._since = now
+
+    def _write(self, row: tuple[object, ...], mode: str) -> None:
+        with self.path.open(mode, newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerow(row)

@@ -1,0 +1,52 @@
+"""From arrays in memory to the ``tf.data`` pipelines that ``fit`` reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from train.terrain import Images
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+class Pipelines(NamedTuple):
+    """Batches of float32 images in [0, 1] and masks of 0 and 1."""
+
+    train: tf.data.Dataset  # shuffled anew each epoch; the last batch may be smaller
+    val: tf.data.Dataset  # always in the same order
+
+
+def build_pipelines(images: Images, batch_size: int, seed: int) -> Pipelines:
+    """Build both pipelines; the same seed gives the same batches in the same order.
+
+    Args:
+        images: The data set.
+        batch_size: Images in a batch.
+        seed: Decides the shuffling.
+
+    Returns:
+        Datasets of ``(image [B, H, W, 3], mask [B, H, W, 1])``, both float32.
+    """
+    import tensorflow as tf
+
+    def scale(image: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.cast(image, tf.float32) / 255.0, tf.cast(mask, tf.float32)
+
+    train = (
+        tf.data.Dataset.from_tensor_slices((images.x_train, images.y_train))
+        .shuffle(len(images.x_train), seed=seed, reshuffle_each_iteration=True)
+        # Scaled by the batch and after shuffling: bytes are a quarter of the memory of floats.
+        .batch(batch_size)
+        .map(scale, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+    # No cache(): who reads only the first batches, as the monitor does, would be warned, and the
+    # bytes are in memory already.
+    val = (
+        tf.data.Dataset.from_tensor_slices((images.x_val, images.y_val))
+        .batch(batch_size)
+        .map(scale, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+    return Pipelines(train, val)

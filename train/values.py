@@ -1,0 +1,116 @@
+"""What a single option may be: readers that turn a written value into a Python one.
+
+A reader takes what YAML or the command line gave, a string from the latter, and returns the value
+or raises ``InputError`` with what would work, to which the caller adds the option's name.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+from train.errors import InputError
+
+Reader = Callable[[Any], Any]
+
+
+def whole(least: int, most: int | None = None) -> Reader:
+    """Whole numbers from ``least`` to ``most``."""
+    bound = f"of at least {least}" if most is None else f"from {least} to {most}"
+
+    def read(value: Any) -> int:
+        try:
+            number = int(value) if isinstance(value, str) else value
+        except ValueError:
+            number = None
+        if isinstance(number, bool) or not isinstance(number, int):
+            number = least - 1
+        if number < least or (most is not None and number > most):
+            raise InputError(f"use a whole number {bound}")
+        return number
+
+    return read
+
+
+def real(least: float, most: float = math.inf, above: bool = False) -> Reader:
+    """Finite numbers from ``least`` (left out if ``above``) to ``most``."""
+    bound = f"above {least:g}" if above else f"of at least {least:g}"
+    if most < math.inf:
+        bound += f" and at most {most:g}"
+
+    def read(value: Any) -> float:
+        try:
+            # YAML 1.1 takes 1e6, without a dot, for a string.
+            number = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        fits = math.isfinite(number) and least <= number <= most and not (above and number == least)
+        if not fits:
+            raise InputError(f"use a number {bound}")
+        return number
+
+    return read
+
+
+def one_of(*choices: str) -> Reader:
+    """One of a few words."""
+
+    def read(value: Any) -> str:
+        if value not in choices:
+            raise InputError(f"use one of {', '.join(choices)}")
+        return str(value)
+
+    return read
+
+
+def switch(value: Any) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise InputError("use true or false")
+    return value
+
+
+def path(value: Any) -> str:
+    """A path that is not empty; ``~`` is expanded."""
+    from pathlib import Path
+
+    if not isinstance(value, str | Path) or not str(value):
+        raise InputError("use a path")
+    return str(Path(value).expanduser())
+
+
+def layers(value: Any) -> str | list[str]:
+    """``auto``, ``output``, or a list of names, globs and /regular expressions/."""
+    if value in ("auto", "output"):
+        return str(value)
+    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+        return value
+    raise InputError('use auto, output, or a list such as ["down1_*", "/.*pointwise/"]')
+
+
+def whole_list(value: Any) -> tuple[int, ...]:
+    """Whole numbers of at least 1: a list, or text separated by spaces or commas."""
+    parts = re.split(r"[\s,]+", value.strip(" ,")) if isinstance(value, str) else value
+    if isinstance(parts, int) or not parts:
+        raise InputError("use whole numbers of at least 1, such as 4 8 16 16")
+    read = whole(1)
+    try:
+        return tuple(read(part) for part in parts)
+    except (InputError, TypeError):
+        raise InputError("use whole numbers of at least 1, such as 4 8 16 16") from None
+
+
+def optional(reader: Reader) -> Reader:
+    """What ``reader`` accepts, or null."""
+
+    def read(value: Any) -> Any:
+        try:
+            return None if value is None else reader(value)
+        except InputError as error:
+            # On the command line everything is text, and null would be a value like any other.
+            alternative = "" if isinstance(value, str) else ", or null"
+            raise InputError(f"{error}{alternative}") from None
+
+    return read
