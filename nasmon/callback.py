@@ -86,7 +86,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         self._validation_data = validation_data
         self._log_dir, self._csv_path, self._if_exists = log_dir, csv_path, if_exists
         self._batch_freq, self._on_error = batch_freq, on_error
-        self._settings = {"layers": layers, "samples": samples, "chunk": chunk}
+        self._layers, self._samples, self._chunk = layers, samples, chunk
         self._thresholds = merged_thresholds(thresholds)
         self._monitor: Monitor | None = None
         self._source: Any = None
@@ -103,13 +103,24 @@ class NASMonitorCallback(keras.callbacks.Callback):
         """All readings so far; the first and the latest hold their spectra."""
         return self._monitor.readings if self._monitor else []
 
+    @property
+    def monitor(self) -> Monitor:
+        """The Monitor that takes the readings, once training has begun.
+
+        Raises:
+            RuntimeError: nothing was monitored yet.
+        """
+        if self._monitor is None:
+            raise RuntimeError("nothing was monitored; call fit with this callback first")
+        return self._monitor
+
     def to_frame(self) -> pd.DataFrame:
         """One row per reading and layer, as ``Monitor.to_frame``.
 
         Raises:
             RuntimeError: nothing was monitored yet.
         """
-        return self._running().to_frame()
+        return self.monitor.to_frame()
 
     def summary(self) -> str:
         """A table of the latest reading for a terminal, with what the monitor cost."""
@@ -153,7 +164,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         would without the monitor; setting up then waits for the first reading.
         """
         source = self._find_source()
-        choose_taps(self.model, self._settings["layers"])
+        choose_taps(self.model, self._layers)
         resumed = self._epoch > 0 and self._if_exists == "error"
         self.csv_path = self._resolved_csv_path()
         if_exists = "append" if resumed else self._if_exists
@@ -168,25 +179,33 @@ class NASMonitorCallback(keras.callbacks.Callback):
             return given
         in_fit = validation_data_of_fit(self.model, required=given is None)
         if is_one_shot(in_fit) and (given is None or given is in_fit):
-            return PassingBatches(self._settings["samples"])
+            return PassingBatches(self._samples)
         return given if given is not None else in_fit
 
-    def _watch(self, data: Any) -> None:
+    def _watch(self, data: Any) -> Monitor:
         # as fit reads it, a list of arrays is (x, y)
         data = tuple(data) if isinstance(data, list) else data
         self._monitor = Monitor(
-            self.model, data, sinks=self._sinks, thresholds=self._thresholds, **self._settings
+            self.model,
+            data,
+            layers=self._layers,
+            samples=self._samples,
+            chunk=self._chunk,
+            sinks=self._sinks,
+            thresholds=self._thresholds,
         )
+        return self._monitor
 
     def _read(self, epoch: int, batches: int | None = None) -> Reading | None:
         """A reading at the end of an epoch, or after some of its batches; None without data."""
-        if self._monitor is None:
+        monitor = self._monitor
+        if monitor is None:
             passing = isinstance(self._source, PassingBatches)
             if passing and not self._source.batches:
                 return None
-            self._watch(iter(self._source.batches) if passing else self._source)
-        samples = None if batches is None else self._monitor.samples_needed
-        return self._monitor.read(self._step(epoch, batches), epoch=epoch, samples=samples)
+            monitor = self._watch(iter(self._source.batches) if passing else self._source)
+        samples = None if batches is None else monitor.samples_needed
+        return monitor.read(self._step(epoch, batches), epoch=epoch, samples=samples)
 
     def _guarded(self, action: Callable[[], Any], mendable: bool = False) -> Any:
         """Runs a part of the monitor so that its failure does not break the training.
@@ -221,17 +240,12 @@ class NASMonitorCallback(keras.callbacks.Callback):
         return self.params.get("steps")
 
     def _resolved_csv_path(self) -> Path | None:
-        if self._csv_path is False or (self._csv_path is None and self._log_dir is None):
-            return None
-        if self._csv_path is not None:
+        if self._csv_path:
             return Path(self._csv_path)
+        if self._csv_path is False or self._log_dir is None:
+            return None
         name = self.model.name.replace(os.sep, "_")
         return Path(self._log_dir) / f"{name}_nas_metrics.csv"
-
-    def _running(self) -> Monitor:
-        if self._monitor is None:
-            raise RuntimeError("nothing was monitored; call fit with this callback first")
-        return self._monitor
 
 
 def _iterations(model: keras.Model) -> int:

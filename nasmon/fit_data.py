@@ -7,6 +7,7 @@ copied as it passes.
 
 import sys
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 import keras
@@ -25,7 +26,7 @@ def validation_data_of_fit(model: keras.Model, required: bool = True) -> Any:
     Raises:
         ValueError: there is none, or this version of Keras keeps it elsewhere.
     """
-    frame = sys._getframe()
+    frame: FrameType | None = sys._getframe()
     while frame is not None:
         names = frame.f_locals if frame.f_code.co_name == "fit" else {}
         if names.get("self") is model and names.get("validation_data") is not None:
@@ -59,8 +60,8 @@ class PassingBatches:
         """
         if self._begun:
             return
-        iterator = getattr(model, "_eval_epoch_iterator", None)
-        adapter = getattr(iterator, "data_adapter", None)
+        iterator: Any = getattr(model, "_eval_epoch_iterator", None)
+        adapter: Any = getattr(iterator, "data_adapter", None)
         source = getattr(adapter, "generator", None)
         if not callable(source):
             raise UsageError(

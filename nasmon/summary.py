@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from kernels.metric_table import METRIC_NAMES
 from nasmon.overhead import OverheadMeter
-from nasmon.reading import LayerInfo, Reading
+from nasmon.reading import Reading
 
 _COLUMNS = (  # metric, heading, format
     ("redundancy_score", "redundancy", ".2f"),
@@ -31,16 +31,17 @@ def summary(
     if not readings:
         return f"no reading was taken\n{cost}"
     reading = readings[-1]
-    headings = ["layer", "kind", "channels", *(heading for _, heading, _ in _COLUMNS), ""]
+    headings = ["layer", "channels", *(heading for _, heading, _ in _COLUMNS), ""]
     lines = [headings]
     for info, values in zip(reading.layers, reading.metrics.tolist(), strict=True):
         metrics = dict(zip(METRIC_NAMES, values, strict=True))
         cells = [format(metrics[name], form) for name, _, form in _COLUMNS]
-        lines.append([*_identity(info), *cells, ", ".join(remarks(metrics, thresholds))])
+        width = f"{info.channels} (tied)" if info.tied else str(info.channels)
+        lines.append([info.name, width, *cells, ", ".join(remarks(metrics, thresholds))])
     aggregates = reading.aggregates
     cells = [format(aggregates[n], f) if n in aggregates else "" for n, _, f in _COLUMNS]
-    lines.append(["all layers", "", "", *cells, ""])
-    when = f"reading {len(readings)}, step {reading.step}, {reading.samples} samples"
+    lines.append(["all layers", "", *cells, ""])
+    when = f"the latest reading: step {reading.step}, {reading.samples} samples"
     return "\n".join([when, *_aligned(lines), cost])
 
 
@@ -60,18 +61,14 @@ def cost_sentence(readings: int, meter: OverheadMeter) -> str:
     """The monitor's cost in one sentence."""
     return (
         f"monitor: {100 * meter.overhead:.1f} % of training time, "
-        f"set-up {meter.setup_seconds:.1f} s, {readings} readings"
+        f"set-up {meter.setup_seconds:.1f} s, {readings} reading{'' if readings == 1 else 's'}"
     )
-
-
-def _identity(info: LayerInfo) -> list[str]:
-    return [info.name, info.kind, f"{info.channels} (tied)" if info.tied else f"{info.channels}"]
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
     """Columns two blanks apart, texts left, numbers right; a rule under the headings."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    left = (0, 1, len(widths) - 1)
+    left = (0, len(widths) - 1)
     rows = []
     for line in lines:
         cells = zip(line, widths, strict=True)

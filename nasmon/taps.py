@@ -48,7 +48,7 @@ class Tap(NamedTuple):
 
     name: str  # path of the layer in the model, or of the output
     layer: keras.Layer | None  # None for an output of the model
-    position: int | None = None  # which of the model's outputs; None while their number is unknown
+    position: int = 0  # which of the model's outputs
     axis: int = -1  # the axis that holds the channels
     required: bool = False  # whether the user asked for it by name
 

@@ -181,6 +181,7 @@ def test_batch_mode_reads_between_epochs_and_at_their_end(tmp_path: Path) -> Non
         log_dir=tmp_path, log_freq="batch", batch_freq=2, chunk=8, on_error="raise"
     )
     history = fit(small(), callback).history
+    assert callback.csv_path is not None
     run = pd.read_csv(callback.csv_path)
     assert run["step"].tolist() == [2, 4, 5, 7, 9, 10]
     assert run["epoch"].tolist() == [0, 0, 0, 1, 1, 1]
@@ -279,7 +280,7 @@ def test_a_failure_warns_once_and_the_training_goes_on(tmp_path: Path) -> None:
 
     class Breaking(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            callback._monitor._kernels = None
+            del callback.monitor._kernels
 
     model = small()
     with pytest.warns(RuntimeWarning, match="nasmon: switched off .* goes on; Attr") as caught:
@@ -293,6 +294,7 @@ def test_a_failure_warns_once_and_the_training_goes_on(tmp_path: Path) -> None:
         ).history
     assert len(caught) == 1
     assert len(history["loss"]) == 4
+    assert callback.csv_path is not None
     assert len(pd.read_csv(callback.csv_path)) == 1
 
 

@@ -54,7 +54,7 @@ def test_frame_has_a_row_per_reading_and_layer() -> None:
     columns = ["epoch", "step", "layer", "kind", "channels", "tied", *METRIC_NAMES]
     assert list(table.columns) == columns
     assert table["step"].tolist() == [1, 1, 2, 2]
-    assert table.loc[3, ["layer", "tied", "rank_99"]].tolist() == ["b", True, 7]
+    assert table[["layer", "tied", "rank_99"]].to_numpy()[3].tolist() == ["b", True, 7]
     assert list(frame([]).columns) == columns
 
 
@@ -71,14 +71,14 @@ def test_summary_lines_up_and_remarks_on_what_stands_out() -> None:
         OverheadMeter(),
     )
     lines = shown.splitlines()
-    assert lines[0] == "reading 1, step 5, 32 samples"
+    assert lines[0] == "the latest reading: step 5, 32 samples"
     assert lines[3].startswith("a ")
     assert lines[3].endswith("  redundant")
     assert "12 (tied)" in lines[4]
     assert lines[4].endswith("  correlated, dead channels")
     assert lines[6].startswith("all layers")
     assert lines[7].startswith("monitor: ")
-    assert lines[7].endswith("1 readings")
+    assert lines[7].endswith("1 reading")
 
 
 def test_summary_of_nothing() -> None:

@@ -77,7 +77,7 @@ def test_the_second_call_reads_the_cache(tmp_path, monkeypatch):
     assert [path.suffix for path in tmp_path.iterdir()] == [".npz"]
     monkeypatch.setattr("train.terrain_scene.paint", None)
     second = load_terrain(3, 2, cache_dir=tmp_path)
-    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(first[:4], second[:4], strict=True))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", None])
@@ -95,7 +95,8 @@ def test_a_broken_cache_is_made_again(tmp_path, content):
 def test_a_cache_of_other_arrays_is_made_again(tmp_path):
     load_terrain(3, 2, cache_dir=tmp_path)
     (path,) = tmp_path.iterdir()
-    np.savez(path, **{name: np.zeros(1) for name in ("x_train", "y_train", "x_val", "y_val")})
+    one = np.zeros(1)
+    np.savez(path, x_train=one, y_train=one, x_val=one, y_val=one)
     assert load_terrain(3, 2, cache_dir=tmp_path).x_train.shape == (3, 60, 80, 3)
 
 
