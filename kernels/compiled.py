@@ -15,6 +15,10 @@ from kernels import metrics
 from kernels.covariance import CovarianceState, covariance, empty, update
 from kernels.metric_table import METRICS
 
+NARROW = 16
+"""Layers of up to this width are padded to it, to share one batch: each width more costs a second
+of compilation, padding nothing that can be measured."""
+
 Activations = tuple[tuple[tf.Tensor, ...], ...]
 
 
@@ -38,7 +42,7 @@ class CompiledKernels:
     def __init__(self, channels: Sequence[int], channel_axes: Sequence[int] | None = None) -> None:
         self._channels = tuple(channels)
         self._axes = tuple(channel_axes) if channel_axes else (-1,) * len(self._channels)
-        self._groups = _equal(self._channels)
+        self._groups = _groups(self._channels)
         self._absorb = tf.function(self._absorb_all, jit_compile=True)
         self._measure = tf.function(self._measure_all, jit_compile=True)
         # once traced, the programs themselves are called: other shapes are an error, not a retrace
@@ -78,13 +82,17 @@ class CompiledKernels:
         """The layers' numbers, in the order of ``channels``, out of ``launch_measure``'s vector."""
         layers: dict[int, LayerMeasurements] = {}
         start = 0
-        for channels, members in self._groups.items():
+        for width, members in self._groups.items():
             parts = []
-            for shape in _shapes(channels):
+            for shape in ((len(METRICS),), (width,), (width, width)):
                 size = len(members) * int(np.prod(shape))
                 parts.append(packed[start : start + size].reshape(len(members), *shape))
                 start += size
-            layers |= {m: LayerMeasurements(*(p[i] for p in parts)) for i, m in enumerate(members)}
+            for member, metrics_of, spectrum, correlations in zip(members, *parts, strict=True):
+                own = self._channels[member]
+                layers[member] = LayerMeasurements(
+                    metrics_of, spectrum[:own], correlations[:own, :own]
+                )
         return [layers[index] for index in range(len(self._channels))]
 
     def trace_count(self) -> int:
@@ -104,10 +112,11 @@ class CompiledKernels:
 
     def _measure_all(self, states: tuple[CovarianceState, ...]) -> tf.Tensor:
         parts = []
-        for members in self._groups.values():
+        for width, members in self._groups.items():
             rows = tf.stack([states[index].count for index in members])
-            covariances = tf.stack([covariance(states[index]) for index in members])
-            statistics = metrics.statistics(rows, covariances)
+            channels = tf.constant([self._channels[index] for index in members])
+            covariances = tf.stack([_padded(covariance(states[i]), width) for i in members])
+            statistics = metrics.statistics(rows, channels, covariances)
             values = metrics.evaluate(statistics)
             parts += [values, statistics.spectrum, statistics.correlations]
         return tf.concat([tf.reshape(part, [-1]) for part in parts], axis=0)
@@ -123,14 +132,15 @@ def _rows(activations: tf.Tensor, axis: int) -> tf.Tensor:
     return tf.reshape(activations, [-1, activations.shape[-1]])
 
 
-def _equal(channels: Sequence[int]) -> dict[int, list[int]]:
-    """Indices of the layers of each width: layers with equal C share one batch."""
+def _groups(channels: Sequence[int]) -> dict[int, list[int]]:
+    """Indices of the layers of each width, narrow ones together."""
     groups: dict[int, list[int]] = {}
     for index, count in enumerate(channels):
-        groups.setdefault(count, []).append(index)
+        groups.setdefault(max(count, NARROW), []).append(index)
     return groups
 
 
-def _shapes(channels: int) -> tuple[tuple[int, ...], ...]:
-    """What ``_measure_all`` yields for one layer, in order."""
-    return (len(METRICS),), (channels,), (channels, channels)
+def _padded(matrix: tf.Tensor, width: int) -> tf.Tensor:
+    """[C, C] -> [width, width]: zeros add eigenvalues of zero and change no other."""
+    more = width - matrix.shape[-1]
+    return tf.pad(matrix, [[0, more], [0, more]])

@@ -1,7 +1,8 @@
 """Metrics of layers from their covariances: the functions that ``METRICS`` names.
 
-Every function takes the ``Statistics`` of a batch of layers with equal C and returns one float64
-value a layer, NaN where the metric is undefined.
+Every function takes the ``Statistics`` of a batch of layers and returns one float64 value a layer,
+NaN where the metric is undefined. Narrow layers may be padded with zeros to share a batch: W below
+is the common width, C the layer's own.
 """
 
 from collections.abc import Callable
@@ -14,20 +15,23 @@ from kernels.spectrum import eigenvalues
 
 
 class Statistics(NamedTuple):
-    """What the metrics of L layers with C channels each are made of; float64 but for ``rows``."""
+    """What the metrics of L layers are made of; float64 but for the counts."""
 
     rows: tf.Tensor  # [L]        rows that entered the estimate, int64
-    variances: tf.Tensor  # [L, C]     variance of each channel
-    spectrum: tf.Tensor  # [L, C]     eigenvalues of the covariance, descending, >= 0
-    correlations: tf.Tensor  # [L, C, C]  correlation matrix, NaN for dead channels
+    channels: tf.Tensor  # [L]        C, int32
+    variances: tf.Tensor  # [L, W]     variance of each channel
+    spectrum: tf.Tensor  # [L, W]     eigenvalues of the covariance, descending, >= 0
+    correlations: tf.Tensor  # [L, W, W]  correlation matrix, NaN for dead channels
 
 
-def statistics(rows: tf.Tensor, covariances: tf.Tensor) -> Statistics:
+def statistics(rows: tf.Tensor, channels: tf.Tensor, covariances: tf.Tensor) -> Statistics:
     """Eigenvalues and correlations of a batch of covariances.
 
     Args:
         rows: [L] int64, rows behind each covariance.
-        covariances: [L, C, C] float64. A matrix with a non-finite entry gives NaN throughout.
+        channels: [L] int32, C of each layer.
+        covariances: [L, W, W] float64, zero beyond C. A matrix with a non-finite entry gives NaN
+            throughout.
     """
     finite = tf.reduce_all(tf.math.is_finite(covariances), axis=[-2, -1], keepdims=True)
     covariances = tf.where(finite, covariances, _undefined(covariances))
@@ -36,7 +40,7 @@ def statistics(rows: tf.Tensor, covariances: tf.Tensor) -> Statistics:
     # rounding leaves eigenvalues of a rank-deficient matrix a hair below zero; not tf.maximum,
     # which may drop a NaN
     spectrum = tf.where(spectrum < 0, tf.zeros_like(spectrum), spectrum)
-    return Statistics(rows, variances, spectrum, _correlations(covariances, variances))
+    return Statistics(rows, channels, variances, spectrum, _correlations(covariances, variances))
 
 
 def evaluate(statistics: Statistics) -> tf.Tensor:
@@ -47,7 +51,7 @@ def evaluate(statistics: Statistics) -> tf.Tensor:
 def redundancy_score(statistics: Statistics) -> tf.Tensor:
     """l1 / trace, in [1/C, 1]; NaN for a single channel or no variance."""
     share = _shares(statistics)[:, 0]
-    return share if statistics.spectrum.shape[-1] > 1 else _undefined(share)
+    return tf.where(statistics.channels > 1, share, _undefined(share))
 
 
 def correlation_mean(statistics: Statistics) -> tf.Tensor:
@@ -70,7 +74,10 @@ def trace(statistics: Statistics) -> tf.Tensor:
 
 def condition_number(statistics: Statistics) -> tf.Tensor:
     """l1 / max(lC, 1e-8 l1), in [1, 1e8]; NaN for no variance."""
-    largest, smallest = statistics.spectrum[:, 0], statistics.spectrum[:, -1]
+    last = statistics.channels[:, None] - 1
+    largest, smallest = tf.unstack(
+        tf.gather(statistics.spectrum, tf.concat([0 * last, last], 1), batch_dims=1), axis=1
+    )
     # the quotient of two rounded numbers may come out above the end of its range
     return tf.minimum(largest / tf.maximum(smallest, RESOLUTION * largest), 1 / RESOLUTION)
 
@@ -90,12 +97,13 @@ def rank_99(statistics: Statistics) -> tf.Tensor:
 
 def saturation(statistics: Statistics) -> tf.Tensor:
     """rank_99 / C, in (0, 1] (Richter et al., arXiv 2006.08679); NaN for no variance."""
-    return rank_99(statistics) / statistics.spectrum.shape[-1]
+    return rank_99(statistics) / tf.cast(statistics.channels, tf.float64)
 
 
 def dead_channels(statistics: Statistics) -> tf.Tensor:
     """Channels with variance below 1e-10 of the layer's largest, 0..C; NaN for no variance."""
-    dead = tf.reduce_sum(tf.cast(~_live(statistics.variances), tf.float64), axis=-1)
+    live = tf.reduce_sum(tf.cast(_live(statistics.variances), tf.float64), axis=-1)
+    dead = tf.cast(statistics.channels, tf.float64) - live
     return tf.where(trace(statistics) > 0, dead, _undefined(dead))
 
 
@@ -110,12 +118,12 @@ FUNCTIONS: dict[str, Callable[[Statistics], tf.Tensor]] = {
 
 
 def _shares(statistics: Statistics) -> tf.Tensor:
-    """l / trace, [L, C]; NaN for no variance."""
+    """l / trace, [L, W]; NaN for no variance."""
     return statistics.spectrum / tf.reduce_sum(statistics.spectrum, axis=-1, keepdims=True)
 
 
 def _live(variances: tf.Tensor) -> tf.Tensor:
-    """Which channels vary, [L, C] bool; none of a constant layer's."""
+    """Which channels vary, [L, W] bool; none of a constant layer's."""
     largest = tf.reduce_max(variances, axis=-1, keepdims=True)
     return (variances >= DEAD_VARIANCE * largest) & (variances > 0)
 
@@ -130,7 +138,7 @@ def _correlations(covariances: tf.Tensor, variances: tf.Tensor) -> tf.Tensor:
 
 
 def _live_pairs(statistics: Statistics) -> tuple[tf.Tensor, tf.Tensor]:
-    """abs(R), and which entries are pairs i < j of live channels; both [L, C, C]."""
+    """abs(R), and which entries are pairs i < j of live channels; both [L, W, W]."""
     live = _live(statistics.variances)
     channels = tf.range(tf.shape(live)[-1])
     chosen = live[:, :, None] & live[:, None, :] & (channels[:, None] < channels[None, :])

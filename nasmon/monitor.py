@@ -85,12 +85,12 @@ class Monitor:
                     "or model.build(input_shape), before monitoring it"
                 )
             self._model = model
+            self._sinks = [*open_sinks(log_dir, csv_path, if_exists), *sinks]
             self._taps = choose_taps(model, layers)
             with untouched():
                 self._probe = probe_set(x, samples, chunk)
             self._forward = self._compile_forward()
             self.layers = self._warm_up()
-            self._sinks = [*open_sinks(log_dir, csv_path, if_exists), *sinks]
 
     @property
     def setup_seconds(self) -> float:

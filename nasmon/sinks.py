@@ -144,7 +144,7 @@ def _histogram_values(
 
 
 def _check_earlier(path: Path, columns: Sequence[str], if_exists: IfExists) -> None:
-    if not path.exists() or not path.stat().st_size or if_exists == "overwrite":
+    if if_exists == "overwrite" or not _holds_rows(path, columns):
         return
     if if_exists == "error":
         raise RunExistsError(
@@ -158,6 +158,11 @@ def _check_earlier(path: Path, columns: Sequence[str], if_exists: IfExists) -> N
             f"{path} has other columns ({', '.join(header)}) and cannot be continued; choose "
             'another csv_path, or pass if_exists="overwrite"'
         )
+
+
+def _holds_rows(path: Path, columns: Sequence[str]) -> bool:
+    """Whether anything would be lost with the file: a header alone is from a run that never ran."""
+    return path.exists() and path.read_bytes() not in (b"", f"{','.join(columns)}\n".encode())
 
 
 def _begin(path: Path, columns: Sequence[str], if_exists: IfExists) -> None:

@@ -38,17 +38,21 @@ def planted() -> dict[str, Floats]:
 PLANTED = planted()
 
 
+def statistics_of(states: list[CovarianceState]) -> metrics.Statistics:
+    """Of layers of equal width."""
+    channels = tf.constant([state.mean.shape[0] for state in states])
+    counts = tf.stack([state.count for state in states])
+    return metrics.statistics(counts, channels, tf.stack([covariance(s) for s in states]))
+
+
 def measure(state: CovarianceState) -> dict[str, float]:
     """All metrics of one state, by name."""
-    statistics = metrics.statistics(state.count[None], covariance(state)[None])
+    statistics = statistics_of([state])
     return dict(zip(METRIC_NAMES, metrics.evaluate(statistics)[0].numpy().tolist(), strict=True))
 
 
 measure_compiled = tf.function(
-    lambda state: metrics.evaluate(metrics.statistics(state.count[None], covariance(state)[None]))[
-        0
-    ],
-    jit_compile=True,
+    lambda state: metrics.evaluate(statistics_of([state]))[0], jit_compile=True
 )
 
 
@@ -105,9 +109,7 @@ def test_one_bad_activation_makes_its_layer_nan_and_no_other(bad: float) -> None
     states = [from_rows(tf.constant(rows, tf.float32))]
     rows[3, 2] = bad
     states.append(from_rows(tf.constant(rows, tf.float32)))
-    counts = tf.stack([state.count for state in states])
-    covariances = tf.stack([covariance(state) for state in states])
-    good, spoilt = metrics.evaluate(metrics.statistics(counts, covariances)).numpy()
+    good, spoilt = metrics.evaluate(statistics_of(states)).numpy()
     assert_metrics(dict(zip(METRIC_NAMES, good.tolist(), strict=True)), rows_of("graded"))
     assert np.isnan(np.delete(spoilt, METRIC_NAMES.index("rows"))).all()
 

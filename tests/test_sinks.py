@@ -54,8 +54,9 @@ def test_an_earlier_run_is_refused_unless_told(tmp_path: Path) -> None:
     assert pd.read_csv(layers_path(path))["step"].tolist() == [3, 3]
 
 
-def test_an_empty_file_is_no_earlier_run(tmp_path: Path) -> None:
+def test_an_empty_file_or_a_header_alone_is_no_earlier_run(tmp_path: Path) -> None:
     (tmp_path / "run.csv").touch()
+    CsvSink(tmp_path / "run.csv")
     CsvSink(tmp_path / "run.csv").write(reading(1))
     assert len(pd.read_csv(tmp_path / "run.csv")) == 1
 
