@@ -1,25 +1,30 @@
 """The one place where kernels become XLA programs.
 
 A reading is two programs: ``absorb`` updates the statistics of all monitored layers with one chunk
-of activations, ``measure`` turns the statistics of all layers into spectra, metrics and
+of rows, ``measure`` turns the statistics of all layers into spectra, metrics and
 correlations. Shapes are the same at every reading, so each is traced and compiled once.
 """
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from kernels import metrics
-from kernels.covariance import CovarianceState, covariance, empty, update
+from kernels.covariance import CovarianceState, covariance, empty, from_rows, merge
 from kernels.metric_table import METRICS
 
 NARROW = 16
 """Layers of up to this width are padded to it, to share one batch: each width more costs a second
 of compilation, padding nothing that can be measured."""
 
-Activations = tuple[tuple[tf.Tensor, ...], ...]
+States = tuple[CovarianceState, ...]
+"""The statistics of all layers; those of one width are stacked."""
+
+Rows = tuple[tuple[tf.Tensor, ...], ...]
+"""For each layer the matrices of rows [N, C] that it put out, one for each time it was called."""
 
 
 class LayerMeasurements(NamedTuple):
@@ -35,44 +40,41 @@ class CompiledKernels:
 
     Args:
         channels: number of channels C of each monitored layer.
-        channel_axes: the axis of each layer's activations that holds its channels; the last one
-            for all layers unless given.
     """
 
-    def __init__(self, channels: Sequence[int], channel_axes: Sequence[int] | None = None) -> None:
+    def __init__(self, channels: Sequence[int]) -> None:
         self._channels = tuple(channels)
-        self._axes = tuple(channel_axes) if channel_axes else (-1,) * len(self._channels)
         self._groups = _groups(self._channels)
+        self._empty = tuple(
+            _stacked([empty(self._channels[index]) for index in members], width)
+            for width, members in self._groups.items()
+        )
         self._absorb = tf.function(self._absorb_all, jit_compile=True)
         self._measure = tf.function(self._measure_all, jit_compile=True)
         # once traced, the programs themselves are called: other shapes are an error, not a retrace
         self._absorb_program: Any = None
         self._measure_program: Any = None
 
-    def empty(self) -> tuple[CovarianceState, ...]:
-        """The states of all layers before the first chunk."""
-        return tuple(empty(channels) for channels in self._channels)
+    def empty(self) -> States:
+        """The states of all layers before the first chunk, those of one width stacked."""
+        return self._empty
 
-    def absorb(
-        self, states: tuple[CovarianceState, ...], activations: Activations
-    ) -> tuple[CovarianceState, ...]:
+    def absorb(self, states: States, rows: Rows) -> States:
         """The states of all layers after one more chunk.
 
         Args:
-            states: one state a layer.
-            activations: the floating-point tensors [B, ..., C] that each layer put out, C on the
-                layer's channel axis; of the same shapes at every call. A layer that a model calls
-                twice has two.
+            states: from ``empty`` or the chunk before.
+            rows: floating-point matrices [N, C], of the same shapes at every call.
         """
         if self._absorb_program is None:
-            self._absorb_program = self._absorb.get_concrete_function(states, activations)
-        return self._absorb_program(states, activations)
+            self._absorb_program = self._absorb.get_concrete_function(states, rows)
+        return self._absorb_program(states, rows)
 
-    def measure(self, states: tuple[CovarianceState, ...]) -> list[LayerMeasurements]:
+    def measure(self, states: States) -> list[LayerMeasurements]:
         """Spectra, metrics and correlations of all layers, in one copy to the host."""
         return self.unpack(self.launch_measure(states).numpy())
 
-    def launch_measure(self, states: tuple[CovarianceState, ...]) -> tf.Tensor:
+    def launch_measure(self, states: States) -> tf.Tensor:
         """The same as ``measure`` but left on the device, as one float64 vector for ``unpack``."""
         if self._measure_program is None:
             self._measure_program = self._measure.get_concrete_function(states)
@@ -100,36 +102,22 @@ class CompiledKernels:
         programs = (self._absorb, self._measure)
         return sum(program.experimental_get_tracing_count() for program in programs)
 
-    def _absorb_all(
-        self, states: tuple[CovarianceState, ...], activations: Activations
-    ) -> tuple[CovarianceState, ...]:
-        updated = []
-        for state, tensors, axis in zip(states, activations, self._axes, strict=True):
-            for tensor in tensors:
-                state = update(state, _rows(tensor, axis))
-            updated.append(state)
-        return tuple(updated)
+    def _absorb_all(self, states: States, rows: Rows) -> States:
+        fresh = [reduce(merge, map(from_rows, matrices)) for matrices in rows]
+        groups = zip(states, self._groups.items(), strict=True)
+        return tuple(
+            merge(state, _stacked([fresh[index] for index in members], width))
+            for state, (width, members) in groups
+        )
 
-    def _measure_all(self, states: tuple[CovarianceState, ...]) -> tf.Tensor:
+    def _measure_all(self, states: States) -> tf.Tensor:
         parts = []
-        for width, members in self._groups.items():
-            rows = tf.stack([states[index].count for index in members])
+        for state, members in zip(states, self._groups.values(), strict=True):
             channels = tf.constant([self._channels[index] for index in members])
-            covariances = tf.stack([_padded(covariance(states[i]), width) for i in members])
-            statistics = metrics.statistics(rows, channels, covariances)
+            statistics = metrics.statistics(state.count, channels, covariance(state))
             values = metrics.evaluate(statistics)
             parts += [values, statistics.spectrum, statistics.correlations]
         return tf.concat([tf.reshape(part, [-1]) for part in parts], axis=0)
-
-
-def _rows(activations: tf.Tensor, axis: int) -> tf.Tensor:
-    """[B, ..., C] -> [N, C], with the channels brought to the end where they are not."""
-    rank = activations.shape.rank
-    axis %= rank
-    if axis != rank - 1:
-        order = [i for i in range(rank) if i != axis] + [axis]
-        activations = tf.transpose(activations, order)
-    return tf.reshape(activations, [-1, activations.shape[-1]])
 
 
 def _groups(channels: Sequence[int]) -> dict[int, list[int]]:
@@ -140,7 +128,11 @@ def _groups(channels: Sequence[int]) -> dict[int, list[int]]:
     return groups
 
 
-def _padded(matrix: tf.Tensor, width: int) -> tf.Tensor:
-    """[C, C] -> [width, width]: zeros add eigenvalues of zero and change no other."""
-    more = width - matrix.shape[-1]
-    return tf.pad(matrix, [[0, more], [0, more]])
+def _stacked(states: Sequence[CovarianceState], width: int) -> CovarianceState:
+    """States along a new first axis; zeros up to ``width`` change no eigenvalue but add zeros."""
+    more = [width - state.mean.shape[0] for state in states]
+    return CovarianceState(
+        tf.stack([state.count for state in states]),
+        tf.stack([tf.pad(s.mean, [[0, m]]) for s, m in zip(states, more, strict=True)]),
+        tf.stack([tf.pad(s.scatter, [[0, m], [0, m]]) for s, m in zip(states, more, strict=True)]),
+    )

@@ -17,7 +17,10 @@ SHIFT_ROWS = 64
 
 
 class CovarianceState(NamedTuple):
-    """What is known of a stream of rows; its shapes and dtypes never change."""
+    """What is known of a stream of rows; its shapes and dtypes never change.
+
+    ``merge`` and ``covariance`` also take several streams at once, stacked along leading axes.
+    """
 
     count: tf.Tensor  # []      rows seen, int64 (a float32 count stops being exact at 2**24)
     mean: tf.Tensor  # [C]     mean of the rows, float64
@@ -79,16 +82,16 @@ def merge(a: CovarianceState, b: CovarianceState) -> CovarianceState:
     """The state of the rows of both: associative, with ``empty`` as identity.
 
     Args:
-        a: state of C channels.
-        b: state of the same C channels.
+        a: state of C channels, or a stack of such states.
+        b: state or stack of the same shapes.
     """
     count_a, count_b = tf.cast(a.count, tf.float64), tf.cast(b.count, tf.float64)
     share_b = tf.math.divide_no_nan(count_b, count_a + count_b)
     delta = b.mean - a.mean
     return CovarianceState(
         a.count + b.count,
-        a.mean + delta * share_b,
-        a.scatter + b.scatter + _outer(delta) * (count_a * share_b),
+        a.mean + delta * share_b[..., None],
+        a.scatter + b.scatter + _outer(delta) * (count_a * share_b)[..., None, None],
     )
 
 
@@ -98,13 +101,13 @@ def update(state: CovarianceState, rows: tf.Tensor) -> CovarianceState:
 
 
 def covariance(state: CovarianceState) -> tf.Tensor:
-    """The unbiased covariance, [C, C] float64, in squared units of the rows.
+    """The unbiased covariance, [..., C, C] float64, in squared units of the rows.
 
     All NaN with fewer than two rows, where no variance is defined.
     """
     freedom = tf.cast(state.count, tf.float64) - 1
     undefined = tf.constant(float("nan"), tf.float64)
-    return state.scatter / tf.where(freedom > 0, freedom, undefined)
+    return state.scatter / tf.where(freedom > 0, freedom, undefined)[..., None, None]
 
 
 def _check_rows(rows: tf.Tensor) -> None:
@@ -144,4 +147,4 @@ def _gram(rows: tf.Tensor) -> tf.Tensor:
 
 
 def _outer(vector: tf.Tensor) -> tf.Tensor:
-    return vector[:, None] * vector[None, :]
+    return vector[..., :, None] * vector[..., None, :]

@@ -10,13 +10,16 @@ import keras
 import pandas as pd
 import tensorflow as tf
 
-from nasmon.errors import UsageError
+from nasmon.errors import UsageError, at_least_one
 from nasmon.fit_data import PassingBatches, validation_data_of_fit
-from nasmon.monitor import Monitor, merged_thresholds, open_sinks
+from nasmon.monitor import DEFAULT_MAX_ROWS, Monitor, merged_thresholds, open_sinks
 from nasmon.probe_set import is_one_shot
 from nasmon.reading import Reading
 from nasmon.sinks import IfExists, Sink, check_if_exists
 from nasmon.taps import choose_taps, is_built
+
+FREQUENT_MAX_ROWS = 4_096
+"""With ``log_freq="batch"``: a reading a second has to be cheap, and is one of many."""
 
 LOG_FREQUENCIES = ("epoch", "batch")
 ERROR_POLICIES = ("warn", "raise")
@@ -37,13 +40,16 @@ class NASMonitorCallback(keras.callbacks.Callback):
         csv_path: the run's CSV, with ``<stem>_layers.csv`` beside it;
             ``<log_dir>/<model name>_nas_metrics.csv`` if None, no CSV if False or without log_dir.
         log_freq: "epoch" for a reading after every epoch, "batch" for one after every
-            ``batch_freq`` batches as well. Readings between epochs take only as many samples as
-            give every layer ten rows a channel.
+            ``batch_freq`` batches as well; all readings then take only as many samples as give
+            every layer ten rows a channel.
         batch_freq: batches between two readings, at least 1.
         layers: "auto" for every layer that owns a width, "output" for the model's output, or
             names, globs and /regular expressions/.
         samples: validation samples to probe with, at least 1.
         chunk: the most samples a forward pass; 16 if None.
+        max_rows: the most rows (samples times positions) that a layer contributes to a reading, as
+            far as they are ten a channel; of more, evenly spaced ones are taken. 16,384 if None,
+            4,096 with ``log_freq="batch"``.
         thresholds: any of ``kernels.metric_table.DEFAULT_THRESHOLDS``, for the remarks in
             ``summary()``.
         on_error: what a failure inside the monitor does: "warn" once and go on without it, or
@@ -71,6 +77,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         layers: str | Sequence[str] = "auto",
         samples: int = 32,
         chunk: int | None = None,
+        max_rows: int | None = None,
         thresholds: Mapping[str, float] | None = None,
         on_error: Literal["warn", "raise"] = "warn",
         if_exists: IfExists = "error",
@@ -79,14 +86,18 @@ class NASMonitorCallback(keras.callbacks.Callback):
         _check_choice("log_freq", log_freq, LOG_FREQUENCIES)
         _check_choice("on_error", on_error, ERROR_POLICIES)
         check_if_exists(if_exists)
-        for name, value in (("batch_freq", batch_freq), ("samples", samples), ("chunk", chunk)):
-            if value is not None and value < 1:
-                raise UsageError(f"{name} is {value}; it must be at least 1")
+        counts = {"batch_freq": batch_freq, "samples": samples, "chunk": chunk}
+        for name, value in {**counts, "max_rows": max_rows}.items():
+            if value is not None:
+                at_least_one(name, value)
         self.csv_path: Path | None = None
         self._validation_data = validation_data
         self._log_dir, self._csv_path, self._if_exists = log_dir, csv_path, if_exists
         self._batch_freq, self._on_error = batch_freq, on_error
         self._layers, self._samples, self._chunk = layers, samples, chunk
+        self._between_epochs = log_freq == "batch"
+        default = FREQUENT_MAX_ROWS if self._between_epochs else DEFAULT_MAX_ROWS
+        self._max_rows = default if max_rows is None else max_rows
         self._thresholds = merged_thresholds(thresholds)
         self._monitor: Monitor | None = None
         self._source: Any = None
@@ -94,7 +105,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         self._off = False
         self._epoch = 0
         self._batch_of_last_reading = 0
-        if log_freq == "batch":
+        if self._between_epochs:
             # on the instance only: in epoch mode Keras finds no batch hook to call
             self.on_train_batch_end = self._count_batch
 
@@ -144,14 +155,14 @@ class NASMonitorCallback(keras.callbacks.Callback):
             self._guarded(lambda: self._source.begin(self.model))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Takes a whole reading and adds it to ``logs``."""
+        """Takes a reading and adds it to ``logs``."""
         reading = self._guarded(lambda: self._read(epoch))
         if reading is not None and logs is not None:
             logs.update({f"nas_{name}": value for name, value in reading.aggregates.items()})
 
     def _count_batch(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         done = batch + 1
-        # the epoch's last batch gets a whole reading in on_epoch_end
+        # the epoch's last batch is read in on_epoch_end
         if done - self._batch_of_last_reading < self._batch_freq or done == self._steps():
             return
         self._batch_of_last_reading = done
@@ -191,6 +202,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
             layers=self._layers,
             samples=self._samples,
             chunk=self._chunk,
+            max_rows=self._max_rows,
             sinks=self._sinks,
             thresholds=self._thresholds,
         )
@@ -204,7 +216,8 @@ class NASMonitorCallback(keras.callbacks.Callback):
             if passing and not self._source.batches:
                 return None
             monitor = self._watch(iter(self._source.batches) if passing else self._source)
-        samples = None if batches is None else monitor.samples_needed
+        # all readings of a run alike, or its curves would show which are which
+        samples = monitor.samples_needed if self._between_epochs else None
         return monitor.read(self._step(epoch, batches), epoch=epoch, samples=samples)
 
     def _guarded(self, action: Callable[[], Any], mendable: bool = False) -> Any:

@@ -10,3 +10,14 @@ class UsageError(ValueError):
 
 class RunExistsError(UsageError, FileExistsError):
     """The files of an earlier run are where this run would write."""
+
+
+def at_least_one(name: str, value: int) -> int:
+    """The value of an argument that counts something.
+
+    Raises:
+        UsageError: it is below 1.
+    """
+    if value < 1:
+        raise UsageError(f"{name} is {value}; it must be at least 1")
+    return value

@@ -11,20 +11,21 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from kernels.compiled import CompiledKernels
-from kernels.covariance import CovarianceState
+from kernels.compiled import CompiledKernels, Rows, States
 from kernels.metric_table import DEFAULT_THRESHOLDS, METRIC_NAMES
-from nasmon.errors import UsageError
+from nasmon.errors import UsageError, at_least_one
 from nasmon.isolation import check_unchanging, untouched
 from nasmon.overhead import OverheadMeter
 from nasmon.probe_set import probe_set
 from nasmon.reading import LayerInfo, Reading, Spectra, frame
-from nasmon.sinks import CsvSink, IfExists, Sink, TensorBoardSink, check_if_exists
+from nasmon.rows import ROWS_PER_CHANNEL, rows_of
+from nasmon.sinks import CsvSink, IfExists, Sink, check_if_exists
 from nasmon.summary import summary
-from nasmon.taps import Captured, capture, choose_taps, measurable_taps
+from nasmon.taps import capture, choose_taps, measurable_taps
+from nasmon.tensorboard_sink import TensorBoardSink
 
-ROWS_PER_CHANNEL = 10
-"""With fewer rows than this a channel the spectrum is a weak estimate."""
+DEFAULT_MAX_ROWS = 16_384
+"""Neighbouring positions are so alike that more rows change no metric by a visible amount."""
 
 
 class Monitor:
@@ -42,6 +43,8 @@ class Monitor:
             /regular expressions/.
         samples: how many samples of ``x`` to probe with.
         chunk: the most samples a forward pass; 16 if None.
+        max_rows: the most rows (samples times positions) that a layer contributes to a reading, as
+            far as they are ten a channel; of more, evenly spaced ones are taken.
         log_dir: TensorBoard folder, or None for no TensorBoard.
         csv_path: the run's CSV, or None for no CSV.
         if_exists: what to do with an earlier run's CSV: "error", "append" or "overwrite".
@@ -68,6 +71,7 @@ class Monitor:
         layers: str | Sequence[str] = "auto",
         samples: int = 32,
         chunk: int | None = None,
+        max_rows: int = DEFAULT_MAX_ROWS,
         log_dir: str | os.PathLike[str] | None = None,
         csv_path: str | os.PathLike[str] | None = None,
         if_exists: IfExists = "error",
@@ -87,6 +91,7 @@ class Monitor:
             self._model = model
             self._sinks = [*open_sinks(log_dir, csv_path, if_exists), *sinks]
             self._taps = choose_taps(model, layers)
+            self._max_rows = at_least_one("max_rows", max_rows)
             with untouched():
                 self._probe = probe_set(x, samples, chunk)
             self._forward = self._compile_forward()
@@ -162,9 +167,17 @@ class Monitor:
         """How often anything was traced so far; it stays as it is after setting up."""
         return self._kernels.trace_count() + self._traced()
 
-    def _compile_forward(self) -> Any:
-        def forward(x: Any) -> Captured:
-            return capture(self._model, self._taps, x)
+    def _compile_forward(self) -> Callable[[Any], Rows]:
+        """The tapped forward pass, from one chunk of inputs to rows."""
+
+        def forward(x: Any) -> Rows:
+            captured = capture(self._model, self._taps, x)
+            self._taps = measurable_taps(self._taps, captured)
+            most = self._max_rows // len(self._probe.chunks)
+            return tuple(
+                tuple(rows_of(tensor, tap.axis, most) for tensor in tap.tensors(captured))
+                for tap in self._taps
+            )
 
         self._traced: Callable[[], int] = lambda: 0
         if getattr(self._model, "run_eagerly", False):
@@ -180,32 +193,24 @@ class Monitor:
 
     def _warm_up(self) -> tuple[LayerInfo, ...]:
         """Finds the shapes by running one chunk, and compiles everything for them."""
-        captured = self._forward(self._probe.chunks[0])
-        self._taps = measurable_taps(self._taps, captured)
-        shapes = [[tensor.shape for tensor in tap.tensors(captured)] for tap in self._taps]
-        axes = [tap.axis for tap in self._taps]
-        channels = [int(s[0][axis]) for s, axis in zip(shapes, axes, strict=True)]
-        sizes = [sum(shape.num_elements() for shape in s) for s in shapes]
-        self._rows_a_chunk = [size // c for size, c in zip(sizes, channels, strict=True)]
-        self._kernels = CompiledKernels(channels, axes)
-        self._kernels.measure(self._absorb(self._probe.chunks[:1]))
+        rows = self._forward(self._probe.chunks[0])
+        channels = [int(matrices[0].shape[1]) for matrices in rows]
+        self._rows_a_chunk = [sum(int(m.shape[0]) for m in matrices) for matrices in rows]
+        self._kernels = CompiledKernels(channels)
+        self._kernels.measure(self._kernels.absorb(self._kernels.empty(), rows))
         infos = [tap.info for tap in self._taps]
         return tuple(i._replace(channels=c) for i, c in zip(infos, channels, strict=True))
 
-    def _absorb(self, chunks: Sequence[Any]) -> tuple[CovarianceState, ...]:
+    def _absorb(self, chunks: Sequence[Any]) -> States:
         states = self._kernels.empty()
         for chunk in chunks:
-            captured = self._forward(chunk)
-            activations = tuple(tap.tensors(captured) for tap in self._taps)
-            states = self._kernels.absorb(states, activations)
+            states = self._kernels.absorb(states, self._forward(chunk))
         return states
 
     def _chunks(self, samples: int | None) -> Sequence[Any]:
         if samples is None:
             return self._probe.chunks
-        if samples < 1:
-            raise UsageError(f"samples is {samples}; a reading needs at least 1")
-        return self._probe.chunks[: -(-samples // self._probe.chunk_size)]
+        return self._probe.chunks[: -(-at_least_one("samples", samples) // self._probe.chunk_size)]
 
     def _keep(self, reading: Reading) -> None:
         """Spectra are large: only the first and the latest reading hold theirs."""

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nasmon.errors import UsageError
+from nasmon.errors import UsageError, at_least_one
 from nasmon.isolation import aside
 
 DEFAULT_CHUNK = 16
@@ -43,12 +43,10 @@ def probe_set(data: Any, samples: int, chunk: int | None = None) -> ProbeSet:
     Raises:
         ValueError: a number below 1, no samples, or samples of different shapes.
     """
-    for name, value in (("samples", samples), ("chunk", chunk)):
-        if value is not None and value < 1:
-            raise UsageError(f"{name} is {value}; it must be at least 1")
-    inputs = first_samples(data, samples)
+    most = at_least_one("chunk", DEFAULT_CHUNK if chunk is None else chunk)
+    inputs = first_samples(data, at_least_one("samples", samples))
     available = len(tf.nest.flatten(inputs)[0])
-    size = _chunk_size(available, chunk or DEFAULT_CHUNK)
+    size = _chunk_size(available, most)
     starts = range(0, available - size + 1, size)
     chunks = [tf.nest.map_structure(lambda a, s=s: a[s : s + size], inputs) for s in starts]
     return ProbeSet(tuple(tf.nest.map_structure(_on_device, c) for c in chunks), size)

@@ -1,4 +1,4 @@
-"""Where readings go: TensorBoard and two CSV files.
+"""Where readings go: two CSV files, and whatever else has a ``write``.
 
 Each reading is flushed as it happens, so that a killed run keeps all it had.
 """
@@ -10,13 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
-import numpy as np
-import tensorflow as tf
-from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.plugins.histogram.summary_v2 import histogram_pb
-from tensorboard.plugins.scalar.summary_v2 import scalar_pb
-
-from kernels.metric_table import AGGREGATED, METRIC_NAMES, RESOLUTION
+from kernels.metric_table import AGGREGATED, METRIC_NAMES
 from nasmon.errors import RunExistsError, UsageError
 from nasmon.reading import Reading
 
@@ -86,61 +80,6 @@ class CsvSink:
         _append(self.layers_path, by_layer)
         costs = (reading.probe_seconds, reading.overhead)
         _append(self.path, [(*head, *reading.aggregates.values(), *costs)])
-
-
-class TensorBoardSink:
-    """Scalars of the run and of each layer, and two histograms a layer, as one proto a reading.
-
-    Args:
-        log_dir: the folder that TensorBoard is pointed at.
-        run: a name for the event files, so that those of one run can be told from another's.
-        overwrite: whether event files of an earlier run of this name are removed first.
-    """
-
-    def __init__(
-        self, log_dir: str | os.PathLike[str], run: str = "run", overwrite: bool = False
-    ) -> None:
-        suffix = f".{run}.nasmon"
-        for earlier in Path(log_dir).glob(f"events.out.tfevents.*{suffix}") if overwrite else ():
-            earlier.unlink()
-        self._writer = tf.summary.create_file_writer(str(log_dir), filename_suffix=suffix)
-
-    def write(self, reading: Reading) -> None:
-        """Writes one reading at its step."""
-        summary = to_summary(reading).SerializeToString()
-        with self._writer.as_default(), tf.summary.record_if(True):
-            tf.summary.experimental.write_raw_pb(summary, step=reading.step)
-        self._writer.flush()
-
-
-def to_summary(reading: Reading) -> Summary:
-    """All scalars and histograms of a reading, tagged ``nas/...``."""
-    summary = Summary()
-    run = {**reading.aggregates, "probe_seconds": reading.probe_seconds}
-    for name, value in {**run, "overhead": reading.overhead}.items():
-        summary.value.extend(scalar_pb(f"nas/{name}", value).value)
-    for info, values in zip(reading.layers, reading.metrics, strict=True):
-        for name, value in zip(METRIC_NAMES, values, strict=True):
-            summary.value.extend(scalar_pb(f"nas/{info.name}/{name}", value).value)
-    if reading.spectra is not None:
-        for info, *arrays in zip(reading.layers, *reading.spectra, strict=True):
-            for name, values in zip(HISTOGRAMS, _histogram_values(*arrays), strict=True):
-                summary.value.extend(histogram_pb(f"nas/{info.name}/{name}", values).value)
-    return summary
-
-
-HISTOGRAMS = ("eigenvalues", "correlations")
-
-
-def _histogram_values(
-    eigenvalues: np.ndarray, correlations: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """log10(l / trace), floored at the resolution of the estimate, and R_ij for i < j; finite."""
-    total = eigenvalues.sum()
-    floor = np.maximum(eigenvalues, RESOLUTION * eigenvalues[:1])
-    shares = np.log10(floor / total) if total > 0 else np.empty(0)
-    pairs = correlations[np.triu_indices(len(correlations), 1)]
-    return shares, pairs[np.isfinite(pairs)]
 
 
 def _check_earlier(path: Path, columns: Sequence[str], if_exists: IfExists) -> None:

@@ -171,8 +171,8 @@ def _unmeasurable(tensors: Sequence[tf.Tensor], axis: int) -> str | None:
                 f"it puts out {tensor.dtype.name} of shape {tensor.shape}, not floating-point "
                 "activations [batch, ..., channels]"
             )
-    widths = sorted({int(tensor.shape[axis]) for tensor in tensors})
-    return f"it puts out different widths: {widths}" if len(widths) > 1 else None
+    widths = {tensor.shape[axis] for tensor in tensors}
+    return f"it puts out different widths: {widths}" if len(widths) > 1 or None in widths else None
 
 
 @contextmanager

@@ -130,6 +130,20 @@ def test_layers_with_few_positions_need_more_samples() -> None:
     assert Monitor(model, x, samples=60, chunk=20).samples_needed == 60
 
 
+def test_no_more_rows_than_asked_for_and_metrics_that_hardly_change() -> None:
+    model, x = functional(), images(64)[0]
+    whole = Monitor(model, x, samples=64).read(0)
+    some = Monitor(model, x, samples=64, max_rows=2000).read(0)
+    for info in whole.layers:
+        assert whole[info.name]["rows"] == 64 * 12 * 16
+        assert 2000 <= some[info.name]["rows"] < 4000
+    assert some.aggregates["redundancy_score"] == pytest.approx(
+        whole.aggregates["redundancy_score"], rel=0.05
+    )
+    with pytest.raises(ValueError, match="max_rows is 0"):
+        Monitor(model, x, max_rows=0)
+
+
 def test_a_hand_written_loop_writes_files_and_keeps_two_spectra(tmp_path: Path) -> None:
     model, (x, y) = functional(), images(32)
     monitor = Monitor(model, (x, y), log_dir=tmp_path, csv_path=tmp_path / "run.csv")

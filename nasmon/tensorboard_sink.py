@@ -1,0 +1,103 @@
+"""Readings as TensorBoard's scalars and histograms, in one proto each.
+
+Hundreds of ``tf.summary`` calls would take longer than the reading itself. TensorBoard's own
+functions make the proto once; later readings only put their numbers into it.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.histogram.summary_v2 import histogram_pb
+from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+
+from kernels.metric_table import AGGREGATED, METRIC_NAMES, RESOLUTION
+from nasmon.reading import LayerInfo, Reading
+
+BINS = 30  # as TensorBoard's own histograms have
+HISTOGRAMS = ("eigenvalues", "correlations")
+
+
+class TensorBoardSink:
+    """Scalars of the run and of each layer, and two histograms a layer.
+
+    Args:
+        log_dir: the folder that TensorBoard is pointed at.
+        run: a name for the event files, so that those of one run can be told from another's.
+        overwrite: whether event files of an earlier run of this name are removed first.
+    """
+
+    def __init__(
+        self, log_dir: str | os.PathLike[str], run: str = "run", overwrite: bool = False
+    ) -> None:
+        suffix = f".{run}.nasmon"
+        for earlier in Path(log_dir).glob(f"events.out.tfevents.*{suffix}") if overwrite else ():
+            earlier.unlink()
+        self._writer = tf.summary.create_file_writer(str(log_dir), filename_suffix=suffix)
+        self._layers: tuple[LayerInfo, ...] = ()
+        self._scalars, self._histograms = Summary(), Summary()
+
+    def write(self, reading: Reading) -> None:
+        """Writes one reading at its step, flushed when it returns."""
+        if reading.layers != self._layers:
+            self._make_protos(reading.layers)
+        for value, number in zip(self._scalars.value, _scalars_of(reading), strict=True):
+            value.tensor.float_val[0] = number
+        summary = self._scalars.SerializeToString()
+        if reading.spectra is not None:
+            for value, numbers in zip(self._histograms.value, _samples_of(reading), strict=True):
+                value.tensor.tensor_content = _buckets(numbers).tobytes()
+            # protos one after another are one proto
+            summary += self._histograms.SerializeToString()
+        with self._writer.as_default(), tf.summary.record_if(True):
+            tf.summary.experimental.write_raw_pb(summary, step=reading.step)
+        self._writer.flush()
+
+    def _make_protos(self, layers: tuple[LayerInfo, ...]) -> None:
+        names = [f"nas/{name}" for name in _RUN_SCALARS]
+        names += [f"nas/{info.name}/{name}" for info in layers for name in METRIC_NAMES]
+        self._scalars, self._histograms = Summary(), Summary()
+        for name in names:
+            self._scalars.MergeFrom(scalar_pb(name, 0.0))
+        for name in (f"nas/{info.name}/{kind}" for info in layers for kind in HISTOGRAMS):
+            self._histograms.MergeFrom(histogram_pb(name, np.zeros(1), buckets=BINS))
+        self._layers = layers
+
+
+_RUN_SCALARS = (*(metric.name for metric in AGGREGATED), "probe_seconds", "overhead")
+
+
+def _scalars_of(reading: Reading) -> Iterator[float]:
+    yield from reading.aggregates.values()
+    yield reading.probe_seconds
+    yield reading.overhead
+    yield from reading.metrics.ravel().tolist()
+
+
+def _samples_of(reading: Reading) -> Iterator[np.ndarray]:
+    """What the histograms are of: log10(l / trace), then R_ij for i < j, layer by layer."""
+    assert reading.spectra is not None
+    for eigenvalues, correlations in zip(*reading.spectra, strict=True):
+        # floored at the resolution of the estimate, as the condition number is
+        floored = np.maximum(eigenvalues, RESOLUTION * eigenvalues[:1])
+        total = eigenvalues.sum()
+        yield np.log10(floored / total) if total > 0 else np.empty(0)
+        pairs = correlations[np.triu_indices(len(correlations), 1)]
+        yield pairs[np.isfinite(pairs)]
+
+
+def _buckets(values: np.ndarray) -> np.ndarray:
+    """Left edge, right edge and count of each bin, [BINS, 3] float64; zeros for no values."""
+    if not values.size:
+        return np.zeros((BINS, 3))
+    low, high = values.min(), values.max()
+    # as TensorBoard does, the largest value goes into the last bin, and so do equal ones
+    width = (high - low) / BINS or 1.0
+    bins = np.minimum((values - low) / width, BINS - 1).astype(np.intp)
+    if low == high:
+        bins[:] = BINS - 1
+    edges = np.linspace(low, high, BINS + 1)
+    return np.stack([edges[:-1], edges[1:], np.bincount(bins, minlength=BINS)], axis=1)
