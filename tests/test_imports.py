@@ -1,0 +1,64 @@
+"""Imports point one way: kernels <- nasmon <- train; and what needs no TensorFlow loads none."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ALLOWED = {
+    "kernels": {"kernels"},
+    "nasmon": {"nasmon", "kernels"},
+    "train": {"train", "nasmon"},
+}
+OURS = {*ALLOWED, "analysis", "tests", "bench"}
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level packages that a file imports anywhere."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_imports_point_one_way(package: str) -> None:
+    files = sorted((ROOT / package).glob("*.py"))
+    assert files
+    for path in files:
+        assert imported(path) & OURS <= ALLOWED[package], path
+
+
+def test_kernels_know_no_keras_and_no_files() -> None:
+    for path in (ROOT / "kernels").glob("*.py"):
+        assert not imported(path) & {"keras", "pandas", "csv", "pathlib", "os"}, path
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import nasmon, kernels, train",
+        "from kernels.metric_table import METRICS",
+        "from train import train",
+        "import train.cli",
+    ],
+)
+def test_starting_loads_no_tensorflow(statement: str) -> None:
+    code = f"import sys; {statement}; print({{'tensorflow', 'keras'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, check=True)
+    assert done.stdout.decode().strip() == "set()"
+
+
+def test_the_packages_public_names_are_there() -> None:
+    import nasmon
+
+    for name in nasmon.__all__:
+        assert getattr(nasmon, name).__name__ == name
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = nasmon.nothing

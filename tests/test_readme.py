@@ -1,0 +1,114 @@
+"""The README says what is true: its table, its commands, its code."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from kernels.metric_table import METRICS
+from tests.networks import compiled, functional, images
+from train.cli import build_parser
+from train.config import resolve_settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+COMMANDS = [
+    line
+    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    for line in block.strip().splitlines()
+]
+SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def metrics_table() -> str:
+    """The table of metrics as the README must show it."""
+    over = {"mean": "mean by channels", "sum": "sum", "max": "largest", "none": "-"}
+    lines = [
+        "| metric | definition | range | all layers | target | how to read it |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for m in METRICS:
+        meaning = f"{m.meaning} ({m.reference})" if m.reference else m.meaning
+        cells = (f"`{m.name}`", m.definition, m.range, over[m.aggregate], m.target, meaning)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def test_the_table_of_metrics_is_the_codes() -> None:
+    found = re.search(r"<!-- metrics:.*?-->\n(.*?)\n<!-- end", README, re.DOTALL)
+    assert found is not None
+    assert found[1] == metrics_table()
+
+
+def test_links_lead_somewhere() -> None:
+    targets = re.findall(r"\]\(([^)]+)\)", README)
+    headings = {
+        "#" + re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-")
+        for h in re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+    }
+    for target in targets:
+        assert target in headings or (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])
+def test_make_knows_the_commands(command: str) -> None:
+    done = subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    if command.startswith("make train"):
+        # what make would run, without the quotes that the shell takes away
+        line = done.stdout.decode().replace("\\\n", " ").strip().splitlines()[-1]
+        check_training_arguments(shlex.split(line.partition("-m train")[2]))
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "python" in c])
+def test_the_command_line_takes_the_commands(command: str) -> None:
+    check_training_arguments(shlex.split(command.partition("-m train")[2].replace(".with_nas", "")))
+
+
+def check_training_arguments(arguments: list[str]) -> None:
+    """As the command line would: its parser, then the checks of every option."""
+    parsed = vars(build_parser().parse_args(arguments))
+    given = {k: v for k, v in parsed.items() if "." in k and v not in (None, False)}
+    if "training.widths" in given:
+        given["training.widths"] = " ".join(given["training.widths"])
+    resolve_settings(None, given)
+
+
+def test_every_command_is_checked_here() -> None:
+    others = [c for c in COMMANDS if not c.startswith("make") and "python" not in c]
+    assert others == ["pip install -c constraints.txt ."]
+
+
+def test_the_example_configuration_is_accepted(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "mine.yaml").write_text(text)
+    settings = resolve_settings(tmp_path / "mine.yaml")
+    assert settings.nas.enabled
+    assert settings.nas.thresholds.high_redundancy == 0.6
+
+
+def test_the_snippet_for_fit_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = tf.data.Dataset.from_tensor_slices(images(16)).batch(8)
+    model = compiled(functional())
+    with pytest.warns(UserWarning, match="`shuffle=True` was passed, but will be ignored"):
+        exec(SNIPPETS[0], {"model": model, "train_ds": data, "val_ds": data})
+    assert len(pd.read_csv("metrics.csv")) == 1
+
+
+def test_the_snippet_for_a_loop_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, keras.layers.Conv2D(4, 3, name="conv1")(inputs))
+    x = np.random.default_rng(0).random((16, 8, 8, 3), np.float32)
+    exec(SNIPPETS[1], {"model": model, "x_val": x, "train_one_step": lambda model: None})
+    assert "conv1" in capsys.readouterr().out
+    assert pd.read_csv("logs/own/metrics.csv")["step"].tolist() == [50, 100]
