@@ -18,7 +18,7 @@ from nasmon.reading import Reading
 from nasmon.sinks import IfExists, Sink, check_if_exists
 from nasmon.taps import choose_taps, is_built
 
-FREQUENT_MAX_ROWS = 4_096
+FREQUENT_MAX_ROWS = 2_048
 """With ``log_freq="batch"``: a reading a second has to be cheap, and is one of many."""
 
 LOG_FREQUENCIES = ("epoch", "batch")
@@ -49,7 +49,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         chunk: the most samples a forward pass; 16 if None.
         max_rows: the most rows (samples times positions) that a layer contributes to a reading, as
             far as they are ten a channel; of more, evenly spaced ones are taken. 16,384 if None,
-            4,096 with ``log_freq="batch"``.
+            2,048 with ``log_freq="batch"``.
         thresholds: any of ``kernels.metric_table.DEFAULT_THRESHOLDS``, for the remarks in
             ``summary()``.
         on_error: what a failure inside the monitor does: "warn" once and go on without it, or

@@ -6,6 +6,7 @@ functions make the proto once; later readings only put their numbers into it.
 
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -85,8 +86,13 @@ def _samples_of(reading: Reading) -> Iterator[np.ndarray]:
         floored = np.maximum(eigenvalues, RESOLUTION * eigenvalues[:1])
         total = eigenvalues.sum()
         yield np.log10(floored / total) if total > 0 else np.empty(0)
-        pairs = correlations[np.triu_indices(len(correlations), 1)]
+        pairs = correlations[_above_diagonal(len(correlations))]
         yield pairs[np.isfinite(pairs)]
+
+
+@lru_cache(maxsize=64)
+def _above_diagonal(channels: int) -> tuple[np.ndarray, ...]:
+    return np.triu_indices(channels, 1)
 
 
 def _buckets(values: np.ndarray) -> np.ndarray:
