@@ -20,7 +20,7 @@ from train.models import build_model
 from train.pipeline import build_pipelines
 from train.terrain import load_terrain
 
-PAIRS = 8
+PAIRS = 16
 BATCH = 8
 
 
@@ -67,10 +67,9 @@ def test_watched_over_unwatched(benchmark: Any, tmp_path: Path, log_freq: Any, m
         readings_an_epoch=(len(callback.readings) - 1) // PAIRS,
         samples=[callback.readings[0].samples, callback.readings[-1].samples],
         setup_seconds=round(monitor.setup_seconds, 2),
-        own_account=round(monitor.overhead, 4),
         probe_seconds=round(float(np.median([r.probe_seconds for r in callback.readings])), 4),
         versions=f"tensorflow {tf.__version__}, keras {keras.__version__}",
     )
     print(f"\n{log_freq}: {benchmark.extra_info}")
     benchmark.pedantic(train, args=([callback],), rounds=1)
-    assert found.median <= most
+    assert found.undisturbed <= most

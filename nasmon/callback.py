@@ -95,8 +95,8 @@ class NASMonitorCallback(keras.callbacks.Callback):
         self._log_dir, self._csv_path, self._if_exists = log_dir, csv_path, if_exists
         self._batch_freq, self._on_error = batch_freq, on_error
         self._layers, self._samples, self._chunk = layers, samples, chunk
-        self._between_epochs = log_freq == "batch"
-        default = FREQUENT_MAX_ROWS if self._between_epochs else DEFAULT_MAX_ROWS
+        self._frequent = log_freq == "batch"
+        default = FREQUENT_MAX_ROWS if self._frequent else DEFAULT_MAX_ROWS
         self._max_rows = default if max_rows is None else max_rows
         self._thresholds = merged_thresholds(thresholds)
         self._monitor: Monitor | None = None
@@ -105,7 +105,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         self._off = False
         self._epoch = 0
         self._batch_of_last_reading = 0
-        if self._between_epochs:
+        if self._frequent:
             # on the instance only: in epoch mode Keras finds no batch hook to call
             self.on_train_batch_end = self._count_batch
 
@@ -203,6 +203,8 @@ class NASMonitorCallback(keras.callbacks.Callback):
             samples=self._samples,
             chunk=self._chunk,
             max_rows=self._max_rows,
+            # all readings of a run alike, or its curves would show which are which
+            thrifty=self._frequent,
             sinks=self._sinks,
             thresholds=self._thresholds,
         )
@@ -216,9 +218,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
             if passing and not self._source.batches:
                 return None
             monitor = self._watch(iter(self._source.batches) if passing else self._source)
-        # all readings of a run alike, or its curves would show which are which
-        samples = monitor.samples_needed if self._between_epochs else None
-        return monitor.read(self._step(epoch, batches), epoch=epoch, samples=samples)
+        return monitor.read(self._step(epoch, batches), epoch=epoch)
 
     def _guarded(self, action: Callable[[], Any], mendable: bool = False) -> Any:
         """Runs a part of the monitor so that its failure does not break the training.

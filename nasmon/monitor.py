@@ -16,13 +16,16 @@ from kernels.metric_table import DEFAULT_THRESHOLDS, METRIC_NAMES
 from nasmon.errors import UsageError, at_least_one
 from nasmon.isolation import check_unchanging, untouched
 from nasmon.overhead import OverheadMeter
-from nasmon.probe_set import probe_set
+from nasmon.probe_set import ProbeSet, probe_set
 from nasmon.reading import LayerInfo, Reading, Spectra, frame
 from nasmon.rows import ROWS_PER_CHANNEL, rows_of
 from nasmon.sinks import CsvSink, IfExists, Sink, check_if_exists
 from nasmon.summary import summary
 from nasmon.taps import capture, choose_taps, measurable_taps
 from nasmon.tensorboard_sink import TensorBoardSink
+
+FEWEST_SAMPLES = 8
+"""However many positions an image has, a few images alone would not stand for the data."""
 
 DEFAULT_MAX_ROWS = 16_384
 """Neighbouring positions are so alike that more rows change no metric by a visible amount."""
@@ -45,6 +48,8 @@ class Monitor:
         chunk: the most samples a forward pass; 16 if None.
         max_rows: the most rows (samples times positions) that a layer contributes to a reading, as
             far as they are ten a channel; of more, evenly spaced ones are taken.
+        thrifty: whether to probe with fewer than ``samples`` samples, as soon as they give every
+            layer ten rows a channel, but at least 8; for frequent readings.
         log_dir: TensorBoard folder, or None for no TensorBoard.
         csv_path: the run's CSV, or None for no CSV.
         if_exists: what to do with an earlier run's CSV: "error", "append" or "overwrite".
@@ -72,6 +77,7 @@ class Monitor:
         samples: int = 32,
         chunk: int | None = None,
         max_rows: int = DEFAULT_MAX_ROWS,
+        thrifty: bool = False,
         log_dir: str | os.PathLike[str] | None = None,
         csv_path: str | os.PathLike[str] | None = None,
         if_exists: IfExists = "error",
@@ -94,6 +100,9 @@ class Monitor:
             self._max_rows = at_least_one("max_rows", max_rows)
             with untouched():
                 self._probe = probe_set(x, samples, chunk)
+            self._eager = bool(getattr(model, "run_eagerly", False))
+            if thrifty:
+                self._probe = self._enough()
             self._forward = self._compile_forward()
             self.layers = self._warm_up()
 
@@ -111,15 +120,6 @@ class Monitor:
     def samples(self) -> int:
         """Samples of a whole reading."""
         return self._probe.samples
-
-    @property
-    def samples_needed(self) -> int:
-        """Samples that give each layer ten rows a channel, in whole chunks; at most ``samples``."""
-        need = max(
-            -(-ROWS_PER_CHANNEL * info.channels // rows)
-            for info, rows in zip(self.layers, self._rows_a_chunk, strict=True)
-        )
-        return min(need, len(self._probe.chunks)) * self._probe.chunk_size
 
     def read(self, step: int, *, epoch: int = -1, samples: int | None = None) -> Reading:
         """Takes a reading now, keeps it in ``readings`` and writes it to the sinks.
@@ -167,25 +167,37 @@ class Monitor:
         """How often anything was traced so far; it stays as it is after setting up."""
         return self._kernels.trace_count() + self._traced()
 
+    def _tapped(self, x: Any) -> Rows:
+        """The forward pass, from a chunk of inputs to the rows of each tap."""
+        captured = capture(self._model, self._taps, x)
+        self._taps = measurable_taps(self._taps, captured)
+        most = self._max_rows // len(self._probe.chunks)
+        return tuple(
+            tuple(rows_of(tensor, tap.axis, most) for tensor in tap.tensors(captured))
+            for tap in self._taps
+        )
+
+    def _enough(self) -> ProbeSet:
+        """As many samples of the probe set as give every layer ten rows a channel."""
+        one = tf.nest.map_structure(lambda tensor: tensor[:1], self._probe.chunks[0])
+        if self._eager:
+            rows = self._tapped(one)
+        else:
+            traced = tf.function(self._tapped, autograph=False).get_concrete_function(one)
+            rows = traced.structured_outputs
+        channels = [int(matrices[0].shape[1]) for matrices in rows]
+        from_one = [sum(int(m.shape[0]) for m in matrices) for matrices in rows]
+        needed = (-(-ROWS_PER_CHANNEL * c // n) for c, n in zip(channels, from_one, strict=True))
+        return self._probe.first(max(FEWEST_SAMPLES, *needed))
+
     def _compile_forward(self) -> Callable[[Any], Rows]:
-        """The tapped forward pass, from one chunk of inputs to rows."""
-
-        def forward(x: Any) -> Rows:
-            captured = capture(self._model, self._taps, x)
-            self._taps = measurable_taps(self._taps, captured)
-            most = self._max_rows // len(self._probe.chunks)
-            return tuple(
-                tuple(rows_of(tensor, tap.axis, most) for tensor in tap.tensors(captured))
-                for tap in self._taps
-            )
-
         self._traced: Callable[[], int] = lambda: 0
-        if getattr(self._model, "run_eagerly", False):
-            return forward
+        if self._eager:
+            return self._tapped
         # compiled the way the model itself was: under XLA a convolution can be 7 times slower on
         # a CPU; autograph off, as in Keras's own training function
         jit = bool(getattr(self._model, "jit_compile", False))
-        compiled = tf.function(forward, jit_compile=jit, autograph=False)
+        compiled = tf.function(self._tapped, jit_compile=jit, autograph=False)
         program = compiled.get_concrete_function(self._probe.chunks[0])
         check_unchanging(program.graph)
         self._traced = compiled.experimental_get_tracing_count
@@ -195,7 +207,6 @@ class Monitor:
         """Finds the shapes by running one chunk, and compiles everything for them."""
         rows = self._forward(self._probe.chunks[0])
         channels = [int(matrices[0].shape[1]) for matrices in rows]
-        self._rows_a_chunk = [sum(int(m.shape[0]) for m in matrices) for matrices in rows]
         self._kernels = CompiledKernels(channels)
         self._kernels.measure(self._kernels.absorb(self._kernels.empty(), rows))
         infos = [tap.info for tap in self._taps]

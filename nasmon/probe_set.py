@@ -26,6 +26,12 @@ class ProbeSet(NamedTuple):
         """Samples in all chunks."""
         return self.chunk_size * len(self.chunks)
 
+    def first(self, samples: int) -> "ProbeSet":
+        """The first ``samples`` of them, at most all, in equal chunks no larger than these."""
+        inputs = tf.nest.map_structure(lambda *parts: tf.concat(parts, 0), *self.chunks)
+        kept = tf.nest.map_structure(lambda tensor: tensor[:samples], inputs)
+        return _in_chunks(kept, self.chunk_size)
+
 
 def probe_set(data: Any, samples: int, chunk: int | None = None) -> ProbeSet:
     """Caches the first ``samples`` samples of ``data`` on the default device.
@@ -45,11 +51,7 @@ def probe_set(data: Any, samples: int, chunk: int | None = None) -> ProbeSet:
     """
     most = at_least_one("chunk", DEFAULT_CHUNK if chunk is None else chunk)
     inputs = first_samples(data, at_least_one("samples", samples))
-    available = len(tf.nest.flatten(inputs)[0])
-    size = _chunk_size(available, most)
-    starts = range(0, available - size + 1, size)
-    chunks = [tf.nest.map_structure(lambda a, s=s: a[s : s + size], inputs) for s in starts]
-    return ProbeSet(tuple(tf.nest.map_structure(_on_device, c) for c in chunks), size)
+    return _in_chunks(tf.nest.map_structure(_on_device, inputs), most)
 
 
 def first_samples(data: Any, samples: int) -> Any:
@@ -111,6 +113,14 @@ def _is_iterable_of_batches(inputs: Any) -> bool:
     """A data loader of another library, say; arrays and structures of them are not."""
     structure = hasattr(inputs, "shape") or isinstance(inputs, (dict, list, tuple))
     return not structure and isinstance(inputs, Iterable)
+
+
+def _in_chunks(inputs: Any, most: int) -> ProbeSet:
+    available = len(tf.nest.flatten(inputs)[0])
+    size = _chunk_size(available, most)
+    starts = range(0, available - size + 1, size)
+    chunks = (tf.nest.map_structure(lambda a, s=s: a[s : s + size], inputs) for s in starts)
+    return ProbeSet(tuple(chunks), size)
 
 
 def _chunk_size(available: int, most: int) -> int:

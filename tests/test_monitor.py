@@ -116,18 +116,21 @@ def test_a_reading_takes_as_many_samples_as_it_is_told() -> None:
     assert monitor.read(0).samples == 48
     assert monitor.read(1, samples=17).samples == 32
     assert monitor.read(2, samples=1)["head"]["rows"] == 16 * 12 * 16
-    # 12 x 16 positions give each of the 16 channels ten rows in one chunk
-    assert monitor.samples_needed == 16
     with pytest.raises(ValueError, match="samples is 0"):
         monitor.read(3, samples=0)
 
 
-def test_layers_with_few_positions_need_more_samples() -> None:
+@pytest.mark.parametrize(("available", "samples"), [(200, 80), (60, 60)])
+def test_thrifty_takes_the_samples_that_the_layers_with_few_positions_need(
+    available: int, samples: int
+) -> None:
     inputs = keras.Input((6,))
     model = keras.Model(inputs, layers.Dense(8)(inputs))
-    x = np.random.default_rng(0).random((200, 6), np.float32)
-    assert Monitor(model, x, samples=200, chunk=20).samples_needed == 80
-    assert Monitor(model, x, samples=60, chunk=20).samples_needed == 60
+    x = np.random.default_rng(0).random((available, 6), np.float32)
+    monitor = Monitor(model, x, samples=200, chunk=20, thrifty=True)
+    assert monitor.samples == monitor.read(0).samples == samples
+    # 12 x 16 positions would give each of 16 channels ten rows, but one image is not the data
+    assert Monitor(functional(), images(32)[0], thrifty=True).samples == 8
 
 
 def test_no_more_rows_than_asked_for_and_metrics_that_hardly_change() -> None:
