@@ -72,4 +72,4 @@ def test_watched_over_unwatched(benchmark: Any, tmp_path: Path, log_freq: Any, m
     )
     print(f"\n{log_freq}: {benchmark.extra_info}")
     benchmark.pedantic(train, args=([callback],), rounds=1)
-    assert found.undisturbed <= most
+    assert found.median <= most
