@@ -15,6 +15,7 @@ from nasmon.fit_data import PassingBatches, validation_data_of_fit
 from nasmon.monitor import DEFAULT_MAX_ROWS, Monitor, merged_thresholds, open_sinks
 from nasmon.probe_set import is_one_shot
 from nasmon.reading import Reading
+from nasmon.run_files import metrics_path
 from nasmon.sinks import IfExists, Sink, check_if_exists
 from nasmon.taps import choose_taps, is_built
 
@@ -257,8 +258,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
             return Path(self._csv_path)
         if self._csv_path is False or self._log_dir is None:
             return None
-        name = self.model.name.replace(os.sep, "_")
-        return Path(self._log_dir) / f"{name}_nas_metrics.csv"
+        return metrics_path(Path(self._log_dir), self.model.name)
 
 
 def _iterations(model: keras.Model) -> int:

@@ -95,9 +95,9 @@ class Monitor:
                     "or model.build(input_shape), before monitoring it"
                 )
             self._model = model
-            self._sinks = [*open_sinks(log_dir, csv_path, if_exists), *sinks]
-            self._taps = choose_taps(model, layers)
             self._max_rows = at_least_one("max_rows", max_rows)
+            self._taps = choose_taps(model, layers)
+            self._sinks = [*open_sinks(log_dir, csv_path, if_exists), *sinks]
             with untouched():
                 self._probe = probe_set(x, samples, chunk)
             self._eager = bool(getattr(model, "run_eagerly", False))

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from kernels.metric_table import AGGREGATED, METRIC_NAMES
 from nasmon.errors import RunExistsError, UsageError
 from nasmon.reading import Reading
+from nasmon.run_files import layers_path
 
 IfExists = Literal["error", "append", "overwrite"]
 IF_EXISTS: tuple[IfExists, ...] = ("error", "append", "overwrite")
@@ -36,11 +37,6 @@ class Sink(Protocol):
 
     def write(self, reading: Reading) -> None:
         """Keeps one reading, flushed when it returns."""
-
-
-def layers_path(csv_path: Path) -> Path:
-    """Where the rows by layer of the run recorded at ``csv_path`` stand."""
-    return csv_path.with_name(f"{csv_path.stem}_layers.csv")
 
 
 class CsvSink:

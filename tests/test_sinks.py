@@ -10,7 +10,8 @@ from tensorboard.util.tensor_util import make_ndarray
 
 from kernels.metric_table import AGGREGATED, METRIC_NAMES
 from nasmon.reading import LayerInfo, Reading, Spectra
-from nasmon.sinks import CsvSink, layers_path
+from nasmon.run_files import layers_path
+from nasmon.sinks import CsvSink
 from nasmon.tensorboard_sink import TensorBoardSink
 from tests.test_reading import reading
 

@@ -34,10 +34,11 @@ def outputs_of(settings: Settings) -> Outputs:
     model, history = folder / f"{training.model}.keras", folder / f"{training.model}_history.csv"
     if not nas.enabled:
         return Outputs(model, history, None, None, None)
+    from nasmon.run_files import layers_path, metrics_path
+
     log_dir = Path(nas.log_dir)
-    metrics = Path(nas.csv_path or log_dir / f"{training.model}_nas_metrics.csv")
-    layer_metrics = metrics.with_name(f"{metrics.stem}_layers.csv")
-    return Outputs(model, history, metrics, layer_metrics, log_dir / training.model)
+    metrics = Path(nas.csv_path or metrics_path(log_dir, training.model))
+    return Outputs(model, history, metrics, layers_path(metrics), log_dir / training.model)
 
 
 def refuse_earlier_run(outputs: Outputs) -> None:
