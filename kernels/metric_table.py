@@ -18,9 +18,15 @@ RANK_SHARE = 0.99
 
 DEFAULT_THRESHOLDS: dict[str, float] = {
     "high_redundancy": 0.7,
+    "moderate_redundancy": 0.5,
     "low_redundancy": 0.3,
     "high_correlation": 0.6,
+    "low_correlation": 0.3,
     "poor_conditioning": 1e6,
+    "near_duplicate": 0.98,  # abs(R_ij) from which two channels are near copies
+    "steady_redundancy": 0.02,  # a change over the run up to which the redundancy is stable
+    "settled_rank": 0.1,  # the share of C that rank_99 may still move by in settled readings
+    "rows_per_channel": 10.0,  # with fewer rows the spectrum is a weak estimate
 }
 """Where a reading becomes worth a remark; a user's ``thresholds`` override them one by one."""
 

@@ -10,15 +10,27 @@ if TYPE_CHECKING:
     from nasmon.callback import NASMonitorCallback
     from nasmon.monitor import Monitor
     from nasmon.reading import LayerInfo, Reading
+    from nasmon.record import Rebuild
+    from nasmon.run_sink import Origin
     from nasmon.taps import list_layers
 
-__all__ = ["LayerInfo", "Monitor", "NASMonitorCallback", "Reading", "list_layers"]
+__all__ = [
+    "LayerInfo",
+    "Monitor",
+    "NASMonitorCallback",
+    "Origin",
+    "Reading",
+    "Rebuild",
+    "list_layers",
+]
 
 _HOMES = {
     "LayerInfo": "nasmon.reading",
     "Monitor": "nasmon.monitor",
     "NASMonitorCallback": "nasmon.callback",
+    "Origin": "nasmon.run_sink",
     "Reading": "nasmon.reading",
+    "Rebuild": "nasmon.record",
     "list_layers": "nasmon.taps",
 }
 

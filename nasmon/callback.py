@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from nasmon.monitor import DEFAULT_MAX_ROWS, Monitor, merged_thresholds, open_si
 from nasmon.probe_set import is_one_shot
 from nasmon.reading import Reading
 from nasmon.run_files import metrics_path
+from nasmon.run_sink import UNKNOWN_ORIGIN, Origin
 from nasmon.sinks import IfExists, Sink, check_if_exists
 from nasmon.taps import choose_taps, is_built
 
@@ -57,6 +59,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
             "raise". A wrong argument is an error before training begins in either case.
         if_exists: what to do with an earlier run's CSV: "error", "append" or "overwrite". A ``fit``
             that resumes with ``initial_epoch`` appends by itself.
+        origin: what the run's record tells of where it comes from: seed, command, history.
 
     Attributes:
         readings: list of Reading, so far.
@@ -82,6 +85,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         thresholds: Mapping[str, float] | None = None,
         on_error: Literal["warn", "raise"] = "warn",
         if_exists: IfExists = "error",
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> None:
         super().__init__()
         _check_choice("log_freq", log_freq, LOG_FREQUENCIES)
@@ -94,6 +98,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         self.csv_path: Path | None = None
         self._validation_data = validation_data
         self._log_dir, self._csv_path, self._if_exists = log_dir, csv_path, if_exists
+        self._origin = origin
         self._batch_freq, self._on_error = batch_freq, on_error
         self._layers, self._samples, self._chunk = layers, samples, chunk
         self._frequent = log_freq == "batch"
@@ -161,6 +166,15 @@ class NASMonitorCallback(keras.callbacks.Callback):
         if reading is not None and logs is not None:
             logs.update({f"nas_{name}": value for name, value in reading.aggregates.items()})
 
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Completes the run's record."""
+        self._guarded(self.close)
+
+    def close(self, status: str = "ended", error: str | None = None) -> None:
+        """Completes the run's record, as ``Monitor.close``; ``fit`` does it when it ends."""
+        if self._monitor is not None:
+            self._monitor.close(status, error)
+
     def _count_batch(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         done = batch + 1
         # the epoch's last batch is read in on_epoch_end
@@ -180,7 +194,9 @@ class NASMonitorCallback(keras.callbacks.Callback):
         resumed = self._epoch > 0 and self._if_exists == "error"
         self.csv_path = self._resolved_csv_path()
         if_exists = "append" if resumed else self._if_exists
-        self._sinks = open_sinks(self._log_dir, self.csv_path, if_exists)
+        self._sinks = open_sinks(
+            self._log_dir, self.csv_path, if_exists, self._origin, left_open="interrupted"
+        )
         self._source = source
         if not isinstance(source, PassingBatches) and is_built(self.model):
             self._watch(source)
@@ -234,6 +250,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
             if self._on_error == "raise" or (mendable and isinstance(error, UsageError)):
                 raise
             self._off = True
+            self._record_failure(error)
             warnings.warn(
                 f"nasmon: switched off for the rest of this training, which goes on; "
                 f'{type(error).__name__}: {error} (pass on_error="raise" to see where)',
@@ -241,6 +258,11 @@ class NASMonitorCallback(keras.callbacks.Callback):
                 stacklevel=2,
             )
             return None
+
+    def _record_failure(self, error: Exception) -> None:
+        # the files may be what failed; the warning says it all the same
+        with suppress(Exception):
+            self.close("failed", f"the monitor was switched off; {type(error).__name__}: {error}")
 
     def _step(self, epoch: int, batches: int | None) -> int:
         """Training steps so far: the optimizer's count, or where it has none, our own."""

@@ -19,9 +19,11 @@ from nasmon.overhead import OverheadMeter
 from nasmon.probe_set import ProbeSet, probe_set
 from nasmon.reading import LayerInfo, Reading, Spectra, frame
 from nasmon.rows import ROWS_PER_CHANNEL, rows_of
+from nasmon.run_sink import UNKNOWN_ORIGIN, Origin, RunSink, Watched
 from nasmon.sinks import CsvSink, IfExists, Sink, check_if_exists
+from nasmon.structure import Widths, describe, layer_record, read_widths
 from nasmon.summary import summary
-from nasmon.taps import capture, choose_taps, measurable_taps
+from nasmon.taps import Captured, capture, choose_taps, measurable_taps
 from nasmon.tensorboard_sink import TensorBoardSink
 
 FEWEST_SAMPLES = 8
@@ -56,6 +58,7 @@ class Monitor:
         sinks: other places for readings: objects with a method ``write(reading)``.
         thresholds: any of ``kernels.metric_table.DEFAULT_THRESHOLDS``, for the remarks in
             ``summary()``.
+        origin: what the run's record tells of where it comes from: seed, command, history.
 
     Attributes:
         readings: list of Reading; the first and the latest hold their spectra.
@@ -83,6 +86,7 @@ class Monitor:
         if_exists: IfExists = "error",
         sinks: Sequence[Sink] = (),
         thresholds: Mapping[str, float] | None = None,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> None:
         self.thresholds = merged_thresholds(thresholds)
         self.readings: list[Reading] = []
@@ -97,7 +101,7 @@ class Monitor:
             self._model = model
             self._max_rows = at_least_one("max_rows", max_rows)
             self._taps = choose_taps(model, layers)
-            self._sinks = [*open_sinks(log_dir, csv_path, if_exists), *sinks]
+            self._sinks = [*open_sinks(log_dir, csv_path, if_exists, origin), *sinks]
             with untouched():
                 self._probe = probe_set(x, samples, chunk)
             self._eager = bool(getattr(model, "run_eagerly", False))
@@ -105,6 +109,7 @@ class Monitor:
                 self._probe = self._enough()
             self._forward = self._compile_forward()
             self.layers = self._warm_up()
+            self._begin_record()
 
     @property
     def setup_seconds(self) -> float:
@@ -151,12 +156,34 @@ class Monitor:
                 sink.write(reading)
         return reading
 
+    def close(self, status: str = "ended", error: str | None = None) -> None:
+        """Completes the run's record; a reading after it takes the run up again.
+
+        Args:
+            status: how the run ended: "ended", "interrupted" or "failed".
+            error: what made it fail, in one line.
+        """
+        for sink in self._sinks:
+            if isinstance(sink, RunSink):
+                sink.close(status, error)
+
+    def __enter__(self) -> "Monitor":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        if kind is None:
+            self.close()
+        elif issubclass(kind, KeyboardInterrupt):
+            self.close("interrupted")
+        else:
+            self.close("failed", f"{kind.__name__}: {error}")
+
     def watches(self, model: keras.Model) -> bool:
         """Whether this monitor is ``model``'s."""
         return self._model is model
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per reading and layer: epoch, step, layer, kind, channels, tied, every metric."""
+        """One row per reading and layer: epoch, step, the layer's LayerInfo, every metric."""
         return frame(self.readings)
 
     def summary(self) -> str:
@@ -169,7 +196,10 @@ class Monitor:
 
     def _tapped(self, x: Any) -> Rows:
         """The forward pass, from a chunk of inputs to the rows of each tap."""
-        captured = capture(self._model, self._taps, x)
+        tracing = not tf.executing_eagerly()
+        captured = capture(self._model, self._taps, x, everything=tracing)
+        if tracing:
+            self._captured: Captured | None = captured
         self._taps = measurable_taps(self._taps, captured)
         most = self._max_rows // len(self._probe.chunks)
         return tuple(
@@ -207,10 +237,50 @@ class Monitor:
         """Finds the shapes by running one chunk, and compiles everything for them."""
         rows = self._forward(self._probe.chunks[0])
         channels = [int(matrices[0].shape[1]) for matrices in rows]
+        self._rows = [sum(int(m.shape[0]) for m in matrices) for matrices in rows]
         self._kernels = CompiledKernels(channels)
         self._kernels.measure(self._kernels.absorb(self._kernels.empty(), rows))
+        self._widths = self._read_widths()
         infos = [tap.info for tap in self._taps]
-        return tuple(i._replace(channels=c) for i, c in zip(infos, channels, strict=True))
+        return tuple(
+            describe(info._replace(channels=c), self._widths)
+            for info, c in zip(infos, channels, strict=True)
+        )
+
+    def _read_widths(self) -> Widths | None:
+        """What the traced forward pass tells about the model's widths and costs."""
+        if self._eager:
+            try:
+                tf.function(self._tapped, autograph=False).get_concrete_function(
+                    self._probe.chunks[0]
+                )
+            except Exception:
+                # a model that runs eagerly may do what cannot be traced
+                return None
+        captured, self._captured = self._captured, None
+        assert captured is not None
+        return read_widths(captured.calls, captured.outputs, self._probe.chunk_size)
+
+    def _begin_record(self) -> None:
+        recorded = [sink for sink in self._sinks if isinstance(sink, RunSink)]
+        if not recorded:
+            return
+        widths = self._widths
+        rows = [count * len(self._probe.chunks) for count in self._rows]
+        watched = Watched(
+            model_name=self._model.name,
+            samples=self.samples,
+            thresholds=self.thresholds,
+            layers=tuple(
+                layer_record(info, count, widths)
+                for info, count in zip(self.layers, rows, strict=True)
+            ),
+            params=self._model.count_params(),
+            macs=widths and widths.macs,
+            structure=widths and widths.structure,
+        )
+        for sink in recorded:
+            sink.begin(watched)
 
     def _absorb(self, chunks: Sequence[Any]) -> States:
         states = self._kernels.empty()
@@ -260,8 +330,17 @@ def open_sinks(
     log_dir: str | os.PathLike[str] | None,
     csv_path: str | os.PathLike[str] | None,
     if_exists: IfExists,
+    origin: Origin = UNKNOWN_ORIGIN,
+    left_open: str = "ended",
 ) -> list[Sink]:
     """The sinks that are asked for; CSV first, as it may refuse.
+
+    Args:
+        log_dir: TensorBoard folder, or None for no TensorBoard.
+        csv_path: the run's CSV, or None for neither CSV nor record.
+        if_exists: "error", "append" or "overwrite".
+        origin: for the run's record.
+        left_open: the status of a run that nobody ended although its process did in peace.
 
     Raises:
         ValueError: an unknown ``if_exists``.
@@ -271,6 +350,7 @@ def open_sinks(
     sinks: list[Sink] = []
     if csv_path is not None:
         sinks.append(CsvSink(csv_path, if_exists))
+        sinks.append(RunSink(Path(csv_path), origin, if_exists == "append", left_open))
     if log_dir is not None:
         run = Path(csv_path).stem if csv_path is not None else "run"
         sinks.append(TensorBoardSink(log_dir, run, overwrite=if_exists == "overwrite"))

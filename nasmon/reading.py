@@ -17,6 +17,9 @@ class LayerInfo(NamedTuple):
     kind: str  # the layer's class, such as "Conv2D"; "Output" for an output of the model
     channels: int  # C, the width; 0 where it is not known before the first forward pass
     tied: bool  # whether the width is that of the layer's input (depthwise convolutions)
+    params: int = 0  # its own parameters
+    macs: float = float("nan")  # its own multiply-adds for one input; NaN where not known
+    tied_to: str = ""  # whose width it has, as far as that is known; "" for its own
 
 
 class Spectra(NamedTuple):
@@ -87,7 +90,7 @@ def aggregate(metric: Metric, values: np.ndarray, channels: np.ndarray) -> float
 
 
 def frame(readings: Iterable[Reading]) -> pd.DataFrame:
-    """One row per reading and layer: epoch, step, layer, kind, channels, tied, every metric."""
+    """One row per reading and layer: epoch, step, the layer's LayerInfo, every metric."""
     rows = [
         (reading.epoch, reading.step, *layer, *values)
         for reading in readings

@@ -1,9 +1,21 @@
-"""What the files of a run are called, for those who write them and those who look for them.
+"""What the files of a run are called and hold, for those who write them and those who read them.
 
 Imports nothing heavy, so that a command can ask before it loads TensorFlow.
+
+The run's CSV is one row a reading, ``RUN_COLUMNS``; all its companions lie beside it and are named
+after its stem: the rows by layer (``LAYER_COLUMNS``), the record of what ran (JSON), and the
+spectra of the first and the latest reading (NPZ).
 """
 
 from pathlib import Path
+
+from kernels.metric_table import AGGREGATED, METRIC_NAMES
+
+RUN_COLUMNS = ("epoch", "step", *(m.name for m in AGGREGATED), "probe_seconds", "overhead")
+LAYER_COLUMNS = (
+    *("epoch", "step", "layer", "kind", "channels", "params", "macs", "tied_to"),
+    *METRIC_NAMES,
+)
 
 
 def metrics_path(log_dir: Path, model_name: str) -> Path:
@@ -15,3 +27,13 @@ def metrics_path(log_dir: Path, model_name: str) -> Path:
 def layers_path(csv_path: Path) -> Path:
     """The rows by layer of the run that is recorded at ``csv_path``."""
     return csv_path.with_name(f"{csv_path.stem}_layers.csv")
+
+
+def record_path(csv_path: Path) -> Path:
+    """What ran: model, layers, widths, versions, command, and how it ended."""
+    return csv_path.with_name(f"{csv_path.stem}_run.json")
+
+
+def spectra_path(csv_path: Path) -> Path:
+    """Eigenvalues and correlations of the first and the latest reading."""
+    return csv_path.with_name(f"{csv_path.stem}_spectra.npz")

@@ -5,21 +5,18 @@ Each reading is flushed as it happens, so that a killed run keeps all it had.
 
 import csv
 import io
+import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NoReturn, Protocol
 
-from kernels.metric_table import AGGREGATED, METRIC_NAMES
 from nasmon.errors import RunExistsError, UsageError
-from nasmon.reading import Reading
-from nasmon.run_files import layers_path
+from nasmon.reading import LayerInfo, Reading
+from nasmon.run_files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
 
 IfExists = Literal["error", "append", "overwrite"]
 IF_EXISTS: tuple[IfExists, ...] = ("error", "append", "overwrite")
-
-RUN_COLUMNS = ("epoch", "step", *(m.name for m in AGGREGATED), "probe_seconds", "overhead")
-LAYER_COLUMNS = ("epoch", "step", "layer", "kind", "channels", *METRIC_NAMES)
 
 
 def check_if_exists(if_exists: str) -> None:
@@ -56,6 +53,7 @@ class CsvSink:
         self.layers_path = layers_path(self.path)
         tables = ((self.layers_path, LAYER_COLUMNS), (self.path, RUN_COLUMNS))
         try:
+            self._check_companions(if_exists)
             for file, columns in tables:
                 _check_earlier(file, columns, if_exists)
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,20 +70,35 @@ class CsvSink:
         """Appends one reading; the run's row comes last, so it tells that all of it is there."""
         head = (reading.epoch, reading.step)
         rows = zip(reading.layers, reading.metrics.tolist(), strict=True)
-        by_layer = ((*head, i.name, i.kind, i.channels, *values) for i, values in rows)
+        by_layer = ((*head, *_described(info), *values) for info, values in rows)
         _append(self.layers_path, by_layer)
         costs = (reading.probe_seconds, reading.overhead)
         _append(self.path, [(*head, *reading.aggregates.values(), *costs)])
+
+    def _check_companions(self, if_exists: str) -> None:
+        """What lies there without the CSV belongs to a run whose CSV was moved away."""
+        for file in (record_path(self.path), spectra_path(self.path)):
+            if if_exists == "error" and file.exists() and not self.path.exists():
+                _refuse(file)
+
+
+def _described(info: LayerInfo) -> tuple[object, ...]:
+    macs = "" if math.isnan(info.macs) else int(info.macs)
+    return info.name, info.kind, info.channels, info.params, macs, info.tied_to
+
+
+def _refuse(path: Path) -> NoReturn:
+    raise RunExistsError(
+        f"{path} holds an earlier run; choose another csv_path or log_dir, or pass "
+        'if_exists="append" to continue it or "overwrite" to replace it'
+    )
 
 
 def _check_earlier(path: Path, columns: Sequence[str], if_exists: IfExists) -> None:
     if if_exists == "overwrite" or not _holds_rows(path, columns):
         return
     if if_exists == "error":
-        raise RunExistsError(
-            f"{path} holds an earlier run; choose another csv_path or log_dir, or pass "
-            'if_exists="append" to continue it or "overwrite" to replace it'
-        )
+        _refuse(path)
     with open(path, newline="", encoding="utf-8") as file:
         header = next(csv.reader(file), [])
     if tuple(header) != tuple(columns):

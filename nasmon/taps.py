@@ -15,32 +15,22 @@ import keras
 import tensorflow as tf
 
 from nasmon.errors import UsageError
+from nasmon.growth import DEPTHWISE, MIXING
 from nasmon.isolation import untouched
 from nasmon.reading import LayerInfo
+from nasmon.structure import OUTPUT, Call, output_names
 
-OUTPUT = "output"
-"""The selector, and the name, of the model's own output."""
-
-_TIED = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-_OWNS_WIDTH = (
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
-    keras.layers.SeparableConv1D,
-    keras.layers.SeparableConv2D,
-    *_TIED,
-    keras.layers.Dense,
-    keras.layers.EinsumDense,
-)
+_OWNS_WIDTH = (*MIXING, *DEPTHWISE)
 
 # these call their parts in a loop, out of reach, but put out what their parts did
 _LOOPS = (keras.layers.TimeDistributed, keras.layers.RNN)
 
 
-Captured = dict[str, list[tf.Tensor]]
+class Captured(NamedTuple):
+    """What a forward pass put out."""
+
+    calls: list[Call]  # of the recorded layers, in the order in which they ended
+    outputs: list[tf.Tensor]  # of the model
 
 
 class Tap(NamedTuple):
@@ -57,14 +47,16 @@ class Tap(NamedTuple):
         """The tap as a reading names it, with the width that the layer's settings tell."""
         if self.layer is None:
             return LayerInfo(self.name, "Output", 0, False)
-        tied = isinstance(self.layer, _TIED)
-        return LayerInfo(self.name, type(self.layer).__name__, _width(self.layer), tied)
+        layer = self.layer
+        kind, tied = type(layer).__name__, isinstance(layer, DEPTHWISE)
+        params = layer.count_params() if layer.built else 0
+        return LayerInfo(self.name, kind, _width(layer), tied, params)
 
     def tensors(self, captured: Captured) -> tuple[tf.Tensor, ...]:
         """What the tap put out in a forward pass, in the order of its calls; () if nothing."""
         if self.layer is None:
-            return tuple(captured[OUTPUT][self.position : self.position + 1])
-        return tuple(captured.get(self.name, ()))
+            return tuple(captured.outputs[self.position : self.position + 1])
+        return tuple(t for call in captured.calls if call.name == self.name for t in call.outputs)
 
 
 def list_layers(model: keras.Model) -> list[LayerInfo]:
@@ -116,18 +108,25 @@ def choose_taps(model: keras.Model, layers: str | Sequence[str]) -> list[Tap]:
     return sorted(chosen.values(), key=lambda t: order.index(t.name) if t.layer else len(order))
 
 
-def capture(model: keras.Model, taps: Sequence[Tap], x: Any) -> Captured:
-    """Runs ``model(x, training=False)`` and returns the tensors that each tap put out.
+def capture(model: keras.Model, taps: Sequence[Tap], x: Any, everything: bool = False) -> Captured:
+    """Runs ``model(x, training=False)`` and returns what the taps' layers put out.
 
     The model is left as it was: see ``isolation.untouched``. A layer that is not called, or only
-    in the body of a loop, has no entry; the model's outputs are all under ``OUTPUT``.
+    in the body of a loop, has no entry.
+
+    Args:
+        model: a built Keras model.
+        taps: whose layers' calls to record.
+        x: a batch of inputs.
+        everything: whether to record the calls of all other layers, too.
     """
-    captured: Captured = {}
-    with untouched(), _functions_inlined(), _wrapped(taps, captured):
+    calls: list[Call] = []
+    layers = [(tap.name, tap.layer) for tap in taps if tap.layer is not None]
+    if everything:
+        layers = list(_named_layers(model))
+    with untouched(), _functions_inlined(), _wrapped(layers, calls):
         outputs = model(x, training=False)
-    if any(tap.layer is None for tap in taps):
-        captured[OUTPUT] = tf.nest.flatten(outputs)
-    return captured
+    return Captured(calls, tf.nest.flatten(outputs))
 
 
 def measurable_taps(taps: Sequence[Tap], captured: Captured) -> list[Tap]:
@@ -156,9 +155,7 @@ def _one_an_output(taps: Sequence[Tap], captured: Captured) -> Iterator[Tap]:
         if tap.layer is not None:
             yield tap
             continue
-        count = len(captured[OUTPUT])
-        for position in range(count):
-            name = OUTPUT if count == 1 else f"{OUTPUT}_{position}"
+        for position, name in enumerate(output_names(len(captured.outputs))):
             yield tap._replace(name=name, position=position)
 
 
@@ -176,12 +173,11 @@ def _unmeasurable(tensors: Sequence[tf.Tensor], axis: int) -> str | None:
 
 
 @contextmanager
-def _wrapped(taps: Sequence[Tap], captured: Captured) -> Iterator[None]:
-    layers = [(tap, tap.layer) for tap in taps if tap.layer is not None]
+def _wrapped(layers: Sequence[tuple[str, keras.Layer]], calls: list[Call]) -> Iterator[None]:
     own = [vars(layer).get("call") for _, layer in layers]
     try:
-        for tap, layer in layers:
-            vars(layer)["call"] = _recording(tap.name, layer.call, captured)
+        for name, layer in layers:
+            vars(layer)["call"] = _recording(name, layer, calls)
         yield
     finally:
         for (_, layer), call in zip(layers, own, strict=True):
@@ -190,16 +186,25 @@ def _wrapped(taps: Sequence[Tap], captured: Captured) -> Iterator[None]:
                 vars(layer)["call"] = call
 
 
-def _recording(name: str, call: Callable[..., Any], captured: Captured) -> Callable[..., Any]:
+def _recording(name: str, layer: keras.Layer, calls: list[Call]) -> Callable[..., Any]:
     graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+    call = layer.call
+    leaf = isinstance(layer, _LOOPS) or not any(layer._flatten_layers(include_self=False))
+
+    def of_this_pass(tensors: Any) -> tuple[tf.Tensor, ...]:
+        # what is made in the body of a loop cannot leave it
+        return tuple(
+            t
+            for t in tf.nest.flatten(tensors)
+            if isinstance(t, tf.Tensor) and getattr(t, "graph", None) is graph
+        )
 
     @wraps(call)
     def recorded(*args: Any, **kwargs: Any) -> Any:
         outputs = call(*args, **kwargs)
-        for tensor in tf.nest.flatten(outputs):
-            # what is made in the body of a loop cannot leave it
-            if getattr(tensor, "graph", None) is graph:
-                captured.setdefault(name, []).append(tensor)
+        own = of_this_pass(outputs)
+        if own:
+            calls.append(Call(name, layer, leaf, of_this_pass((args, kwargs)), own))
         return outputs
 
     return recorded
@@ -267,7 +272,7 @@ def _width(layer: keras.Layer) -> int:
     """C as far as the layer's settings tell it, else 0."""
     if isinstance(layer, keras.layers.TimeDistributed):
         return _width(layer.layer)
-    if isinstance(layer, _TIED):
+    if isinstance(layer, DEPTHWISE):
         kernel = getattr(layer, "kernel", None)
         return int(kernel.shape[-2]) * layer.depth_multiplier if kernel is not None else 0
     if isinstance(layer, keras.layers.EinsumDense):

@@ -5,7 +5,8 @@ import inspect
 import pytest
 import yaml
 
-from train.config import resolve_settings
+from kernels.metric_table import DEFAULT_THRESHOLDS
+from train.config import given_thresholds, resolve_settings
 from train.errors import InputError
 from train.options import all_options, section_of
 from train.run import train
@@ -27,12 +28,10 @@ def test_the_defaults_are_the_published_ones():
     nas = resolve_settings().nas
     assert (nas.enabled, nas.log_dir, nas.csv_path) == (False, "logs/nas", None)
     assert (nas.log_freq, nas.monitor_batch_freq) == ("epoch", 10)
-    assert vars(nas.thresholds) == {
-        "high_redundancy": 0.7,
-        "low_redundancy": 0.3,
-        "high_correlation": 0.6,
-        "poor_conditioning": 1e6,
-    }
+    # the one table of thresholds says the same
+    assert vars(nas.thresholds) == DEFAULT_THRESHOLDS
+    published = {"high_redundancy": 0.7, "low_redundancy": 0.3, "poor_conditioning": 1e6}
+    assert vars(nas.thresholds).items() >= published.items()
     training = resolve_settings().training
     assert (training.model, training.batch_size, training.lr) == ("nano_u", 8, 3e-3)
 
@@ -104,7 +103,7 @@ def test_layers_are_a_word_or_a_list(config):
         ("nas: {layers: []}", "is []; use auto, output, or a list"),
         ("nas: {layers: all}", "is 'all'; use auto, output, or a list"),
         ("nas: {thresholds: {high_redundancy: 2}}", "use a number of at least 0 and at most 1"),
-        ("nas: {thresholds: {low_redundancy: 0.8}}", "use less than high_redundancy, which is 0.7"),
+        ("nas: {thresholds: {low_redundancy: 0.8}}", "low_redundancy is 0.8 and moderate"),
         ("terrain: {train_images: 0}", "is 0; use a whole number of at least 1"),
         ("- 1", "config file {} holds no sections"),
         ("a: [", "config file {} is not YAML"),
@@ -122,7 +121,7 @@ def test_a_mistake_in_a_file_is_told_with_its_remedy(config, text, message):
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\xff")
     for name, reason in (("absent.yaml", "No such file"), ("binary.yaml", "not UTF-8")):
-        with pytest.raises(InputError, match=rf"{name} cannot be read: .*{reason}"):
+        with pytest.raises(InputError, match=rf"{name} cannot be read .*{reason}"):
             resolve_settings(tmp_path / name)
 
 
@@ -155,3 +154,25 @@ def test_a_section_is_no_option():
 
     sections = {one.name for one in fields(Nas) if section_of(one)}
     assert sections == {"thresholds"}
+
+
+def test_the_thresholds_that_a_file_gives(config):
+    path = config("nas: {thresholds: {high_redundancy: 0.9, poor_conditioning: 1e5}}")
+    assert given_thresholds(path) == {"high_redundancy": 0.9, "poor_conditioning": 1e5}
+    assert given_thresholds(config("training: {epochs: 2}")) == {}
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "message"),
+    [
+        (
+            "high_redundancy: 0.5",
+            "moderate_redundancy is 0.5 and high_redundancy 0.5; give both so",
+        ),
+        ("low_redundancy: 0.5", "low_redundancy is 0.5 and moderate_redundancy 0.5; give both"),
+        ("low_correlation: 0.6", "low_correlation is 0.6 and high_correlation 0.6; give both"),
+    ],
+)
+def test_thresholds_in_the_wrong_order_are_refused(config, thresholds, message):
+    with pytest.raises(InputError, match=message):
+        given_thresholds(config(f"nas: {{thresholds: {{{thresholds}}}}}"))

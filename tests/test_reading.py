@@ -51,7 +51,8 @@ def test_a_metric_without_an_aggregate_is_refused() -> None:
 
 def test_frame_has_a_row_per_reading_and_layer() -> None:
     table = frame([reading(1), reading(2, rank_99=(3, 7))])
-    columns = ["epoch", "step", "layer", "kind", "channels", "tied", *METRIC_NAMES]
+    described = ["kind", "channels", "tied", "params", "macs", "tied_to"]
+    columns = ["epoch", "step", "layer", *described, *METRIC_NAMES]
     assert list(table.columns) == columns
     assert table["step"].tolist() == [1, 1, 2, 2]
     assert table[["layer", "tied", "rank_99"]].to_numpy()[3].tolist() == ["b", True, 7]

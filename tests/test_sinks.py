@@ -16,7 +16,10 @@ from nasmon.tensorboard_sink import TensorBoardSink
 from tests.test_reading import reading
 
 RUN = ["epoch", "step", *(m.name for m in AGGREGATED), "probe_seconds", "overhead"]
-LAYERS = ["epoch", "step", "layer", "kind", "channels", *METRIC_NAMES]
+LAYERS = [
+    *("epoch", "step", "layer", "kind", "channels", "params", "macs", "tied_to"),
+    *METRIC_NAMES,
+]
 
 
 def test_two_files_hold_every_number(tmp_path: Path) -> None:

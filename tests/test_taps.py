@@ -10,7 +10,8 @@ import tensorflow as tf
 from keras import layers
 
 from nasmon import list_layers
-from nasmon.taps import Tap, capture, choose_taps, measurable_taps
+from nasmon.structure import Call
+from nasmon.taps import Captured, Tap, capture, choose_taps, measurable_taps
 from tests.networks import Subclassed, functional, images, nested
 
 
@@ -38,10 +39,20 @@ def test_auto_is_every_layer_that_owns_a_width() -> None:
     ]
 
 
+def tapped(model: keras.Model, taps: list[Tap], x: tf.Tensor, traced: bool = True) -> Any:
+    """What each tap that can be measured put out, from a traced or an eager pass."""
+
+    def run(x: tf.Tensor) -> Any:
+        captured = capture(model, taps, x)
+        return {tap.name: tap.tensors(captured) for tap in measurable_taps(taps, captured)}
+
+    return (tf.function(run, autograph=False) if traced else run)(x)
+
+
 def test_list_layers_tells_kind_width_and_ties() -> None:
-    found = {info.name: info[1:] for info in list_layers(functional())}
-    assert found["depthwise1"] == ("DepthwiseConv2D", 8, True)
-    assert found["pointwise1"] == ("Conv2D", 16, False)
+    found = {info.name: info[1:5] for info in list_layers(functional())}
+    assert found["depthwise1"] == ("DepthwiseConv2D", 8, True, 80)
+    assert found["pointwise1"] == ("Conv2D", 16, False, 144)
 
 
 @pytest.mark.parametrize(
@@ -68,8 +79,7 @@ def test_every_kind_with_a_width_is_found_and_captured(
     model = keras.Model(inputs, layer(inputs))
     assert [info.channels for info in list_layers(model)] == [width]
     taps = choose_taps(model, "auto")
-    captured = tf.function(lambda x: capture(model, taps, x), autograph=False)(tf.ones([2, *shape]))
-    (tensor,) = measurable_taps(taps, captured)[0].tensors(captured)
+    ((tensor,),) = tapped(model, taps, tf.ones([2, *shape])).values()
     assert tensor.shape[-1] == width
 
 
@@ -120,21 +130,15 @@ def test_a_selector_that_matches_nothing_lists_what_there_is(selection: Any, mes
 def test_captured_is_what_the_layers_put_out(build: Any, traced: bool) -> None:
     model, x = build(), tf.constant(images(4)[0])
     taps = choose_taps(model, ["head", "output", "*convolution", "pointwise*"][:2])
-
-    def run(x: tf.Tensor) -> Any:
-        return capture(model, taps, x)
-
-    captured = (tf.function(run, autograph=False) if traced else run)(x)
     expected = model(x, training=False)
-    for tap in measurable_taps(taps, captured):
-        (tensor,) = tap.tensors(captured)
+    for (tensor,) in tapped(model, taps, x, traced).values():
         np.testing.assert_allclose(tensor, expected, atol=1e-6)
 
 
 def test_a_shared_layer_is_captured_at_each_call() -> None:
     model = built_subclassed()
     captured = capture(model, choose_taps(model, "shared"), tf.constant(images(4)[0]))
-    first, second = captured["shared"]
+    (first,), (second,) = (call.outputs for call in captured.calls)
     np.testing.assert_allclose(model.shared(first), second, atol=1e-6)
 
 
@@ -167,8 +171,8 @@ def test_a_function_inside_the_model_is_no_obstacle() -> None:
     inputs = keras.Input((4,))
     model = keras.Model(inputs, Inner()(inputs))
     taps = choose_taps(model, "auto")
-    captured = tf.function(lambda x: capture(model, taps, x), autograph=False)(tf.ones([5, 4]))
-    assert [t.shape for tap in taps for t in tap.tensors(captured)] == [(5, 3)]
+    captured = tapped(model, taps, tf.ones([5, 4]))
+    assert [t.shape for tensors in captured.values() for t in tensors] == [(5, 3)]
     assert not tf.config.functions_run_eagerly()
 
 
@@ -192,14 +196,17 @@ def test_what_cannot_be_measured_is_refused_by_name_and_skipped_by_auto() -> Non
             return self.used(x)
 
     model = Unused()
-    captured = {"used": [tf.ones([3, 2])]}
-    taps = choose_taps(model, "auto")
-    assert [tap.name for tap in measurable_taps(taps, captured)] == ["used"]
+
+    def put_out(*tensors: tf.Tensor) -> Captured:
+        return Captured([Call("used", model.used, True, (), tensors)], [])
+
+    floats, taps = tf.ones([3, 2]), choose_taps(model, "auto")
+    assert [tap.name for tap in measurable_taps(taps, put_out(floats))] == ["used"]
     with pytest.raises(ValueError, match="'unused', which cannot be measured: it is not called"):
-        measurable_taps(choose_taps(model, "unused"), captured)
+        measurable_taps(choose_taps(model, "unused"), put_out(floats))
     with pytest.raises(ValueError, match="puts out int32 of shape"):
-        measurable_taps(choose_taps(model, "used"), {"used": [tf.ones([3, 2], tf.int32)]})
+        measurable_taps(choose_taps(model, "used"), put_out(tf.ones([3, 2], tf.int32)))
     with pytest.raises(ValueError, match="puts out different widths: "):
-        measurable_taps(choose_taps(model, "used"), {"used": [tf.ones([3, 2]), tf.ones([3, 4])]})
+        measurable_taps(choose_taps(model, "used"), put_out(floats, tf.ones([3, 4])))
     with pytest.raises(ValueError, match="none of the layers used puts out"):
-        measurable_taps([Tap("used", model.used)], {})
+        measurable_taps([Tap("used", model.used)], Captured([], []))

@@ -95,7 +95,7 @@ def test_every_flag_of_the_issue_is_there():
         (("--widths", "4,8,x,16"), "--widths is '4,8,x,16'; use whole numbers"),
         (("--nas-log-freq", "step"), "--nas-log-freq is 'step'; use one of epoch, batch"),
         (("--nas-batch-freq", "0"), "--nas-batch-freq is '0'; use a whole number"),
-        (("--config", "absent.yaml"), "config file absent.yaml cannot be read: No such file"),
+        (("--config", "absent.yaml"), "config file absent.yaml cannot be read (No such file"),
         (("--data-dir", "absent"), "data folder absent does not exist; give a folder with"),
         (("--output-dir", "file/out"), "folder file/out cannot be written (Not a directory)"),
         (("--modle", "nano_u"), "unrecognized arguments: --modle nano_u"),
@@ -118,6 +118,8 @@ def test_a_mistake_is_one_line_and_exit_code_2(run_cli, tmp_path, arguments, mes
         "logs/nano_u_history.csv",
         "logs/nas/nano_u_nas_metrics.csv",
         "logs/nas/nano_u_nas_metrics_layers.csv",
+        "logs/nas/nano_u_nas_metrics_run.json",
+        "logs/nas/nano_u_nas_metrics_spectra.npz",
         "logs/nas/nano_u/events.out.tfevents.1",
     ],
 )

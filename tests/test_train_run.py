@@ -11,8 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nasmon.record import read_record
 from train import train
+from train.cli import build_parser
 from train.errors import InputError
+from train.models import BLOCK_NAMES, build_model
 from train.outputs import save_model
 
 CONFIG = """
@@ -80,10 +83,27 @@ def test_a_watched_run_saves_everything_in_its_place(watched, workplace):
     assert {path.name for path in (logs / "nas").iterdir()} == {
         "nano_u_nas_metrics.csv",
         "nano_u_nas_metrics_layers.csv",
+        "nano_u_nas_metrics_run.json",
+        "nano_u_nas_metrics_spectra.npz",
         "nano_u",
     }
     assert list((logs / "nas" / "nano_u").glob("events.out.tfevents.*"))
     assert len(pd.read_csv(logs / "nas" / "nano_u_nas_metrics.csv")) == 2
+
+
+def test_the_record_tells_how_to_train_it_with_other_widths(watched, workplace):
+    record = read_record(workplace / "logs" / "nas" / "nano_u_nas_metrics_run.json")
+    assert (record.model_name, record.status, record.seed) == ("nano_u", "ended", 0)
+    assert record.params == build_model("nano_u", (2, 3, 4, 5)).count_params()
+    assert record.history.resolve() == (workplace / "logs" / "nano_u_history.csv").resolve()
+    rebuild = record.rebuild
+    assert rebuild.layers == tuple(f"{block}_pointwise" for block in BLOCK_NAMES)
+    flags = [part for place in rebuild.places for part in place]
+    typed = [*rebuild.command[3:], rebuild.flag, *("4" * len(rebuild.layers)), *flags]
+    assert rebuild.command[:3] == ("python", "-m", "train")
+    parsed = build_parser().parse_args(typed)
+    assert parsed.config == "small.yaml"
+    assert vars(parsed)["training.epochs"] == "2"
 
 
 def test_the_history_has_a_row_per_epoch(watched, workplace):
@@ -106,8 +126,8 @@ def test_it_prints_progress_the_table_and_the_next_commands(watched):
     assert "loss:" in watched.stdout
     assert "val_miou:" in watched.stdout
     assert "bottleneck_block2_pointwise" in watched.stdout
-    assert "\nnext:\n  make tensorboard\n" in watched.stdout
-    assert "-m train --enable-nas --config small.yaml --model bu_net --output" in watched.stdout
+    assert "-m analysis.recommend --csv logs/nas/" in watched.stdout
+    assert watched.stdout.endswith("\n  make tensorboard\n")
     assert watched.stderr == ""
 
 
@@ -181,6 +201,8 @@ def test_ctrl_c_in_training_saves_everything_and_exits_130(workplace):
     assert list(epochs) == list(range(len(epochs)))
     readings = pd.read_csv(workplace / "stopped" / "nas" / "nano_u_nas_metrics.csv")
     assert len(readings) == len(epochs)
+    record = workplace / "stopped" / "nas" / "nano_u_nas_metrics_run.json"
+    assert read_record(record).status == "interrupted"
 
     import keras
 

@@ -14,7 +14,6 @@ from train import interrupt
 from train.config import resolve_settings
 from train.errors import InputError
 from train.interrupt import TrainingInterrupted
-from train.models import MODELS
 from train.native_logs import quiet_start
 from train.options import Settings, all_options
 from train.outputs import Outputs
@@ -41,7 +40,7 @@ def main(arguments: Sequence[str] | None = None, always_monitor: bool = False) -
     try:
         settings = _settings(parsed, always_monitor)
         _note_idle_flags(parsed, settings)
-        run = _train(settings, parsed.overwrite)
+        run = _train(settings, parsed.overwrite, parsed.config)
     except InputError as error:
         _fail(error)
     except TrainingInterrupted as stop:
@@ -106,11 +105,11 @@ def _note_idle_flags(parsed: argparse.Namespace, settings: Settings) -> None:
         print(f"train: note: {_FLAGS[key].flag} has no effect without {remedy}", file=sys.stderr)
 
 
-def _train(settings: Settings, overwrite: bool) -> TrainingRun:
+def _train(settings: Settings, overwrite: bool, config: str | None) -> TrainingRun:
     """Prepare, load TensorFlow without its messages, and train."""
     from train.run import execute, prepare
 
-    prepared = prepare(settings, overwrite)
+    prepared = prepare(settings, overwrite, config)
     print(f"data: {prepared.images.source}", flush=True)
     with quiet_start():
         import tensorflow as tf
@@ -147,20 +146,21 @@ def _saved(outputs: Outputs) -> list[str]:
 
 
 def _next_commands(run: TrainingRun, config: str | None) -> list[str]:
-    """Commands that work as they stand: look at this run, and train something else beside it."""
-    training, nas = run.settings.training, run.settings.nas
-    same = [] if config is None else ["--config", config]
-    same += [] if training.data_dir is None else ["--data-dir", training.data_dir]
-    train = [_python(), "-m", "train", "--enable-nas", *same]
-    if not nas.enabled:
+    """Commands that work as they stand: look at this run, or train again under the monitor."""
+    training, nas, metrics = run.settings.training, run.settings.nas, run.outputs.metrics
+    if metrics is None:
+        same = [] if config is None else ["--config", config]
+        same += [] if training.data_dir is None else ["--data-dir", training.data_dir]
         apart = ["--output-dir", f"{training.output_dir}/watched"]
-        return [shlex.join([*train, "--model", training.model, *apart])]
+        command = [_python(), "-m", "train", "--enable-nas", *same, "--model", training.model]
+        return [shlex.join([*command, *apart])]
     tensorboard = shlex.join(["tensorboard", "--logdir", nas.log_dir])
     default = resolve_settings().nas.log_dir
-    look = "make tensorboard" if nas.log_dir == default else tensorboard
-    other = next(name for name in MODELS if name != training.model)
-    apart = ["--output-dir", training.output_dir, "--nas-log-dir", nas.log_dir]
-    return [look, shlex.join([*train, "--model", other, *apart])]
+    read = [
+        shlex.join([_python(), "-m", f"analysis.{command}", "--csv", str(metrics)])
+        for command in ("recommend", "report")
+    ]
+    return [*read, "make tensorboard" if nas.log_dir == default else tensorboard]
 
 
 def _python() -> str:

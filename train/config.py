@@ -18,6 +18,12 @@ from train.options import Settings, all_options, section_of
 
 Tree = dict[str, Any]
 
+_ORDERED = (
+    ("moderate_redundancy", "high_redundancy"),
+    ("low_redundancy", "moderate_redundancy"),
+    ("low_correlation", "high_correlation"),
+)
+
 
 def resolve_settings(
     config: str | os.PathLike[str] | None = None,
@@ -51,12 +57,25 @@ def resolve_settings(
     return settings
 
 
+def given_thresholds(config: str | os.PathLike[str]) -> dict[str, float]:
+    """The thresholds that a file sets, checked together with the defaults of the others.
+
+    Raises:
+        InputError: As ``resolve_settings``.
+    """
+    limits = vars(resolve_settings(config).nas.thresholds)
+    given = (_read_file(Path(config)).get("nas") or {}).get("thresholds") or {}
+    return {name: limits[name] for name in given}
+
+
 def _read_file(path: Path) -> Tree:
     try:
         tree = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InputError(f"config file {path} cannot be read: {reason}") from None
+        raise InputError(
+            f"config file {path} cannot be read ({reason}); give a YAML file of options"
+        ) from None
     except yaml.YAMLError as error:
         raise InputError(f"config file {path} is not YAML: {_one_line(error)}") from None
     if tree is None:
@@ -131,8 +150,10 @@ def _check_together(settings: Settings, called: Mapping[str, str]) -> None:
         except InputError as error:
             raise InputError(f"{called['training.widths']}: {error}") from None
     limits = settings.nas.thresholds
-    if limits.low_redundancy >= limits.high_redundancy:
-        raise InputError(
-            f"{called['nas.thresholds.low_redundancy']} is {limits.low_redundancy:g}; use less "
-            f"than high_redundancy, which is {limits.high_redundancy:g}"
-        )
+    for lower, higher in _ORDERED:
+        low, high = getattr(limits, lower), getattr(limits, higher)
+        if low >= high:
+            raise InputError(
+                f"nas.thresholds: {lower} is {low:g} and {higher} {high:g}; give both so that the "
+                "first is less"
+            )

@@ -17,13 +17,13 @@ from train.interrupt import (
     ignored_interrupt,
 )
 from train.models import build_model
-from train.outputs import HistoryFile, Outputs, save_model
+from train.outputs import HistoryFile, save_model
 from train.pipeline import build_pipelines
+from train.rebuild import how_to_rebuild
 from train.run import Prepared, TrainingRun
 
 if TYPE_CHECKING:
     from nasmon import NASMonitorCallback
-    from train.options import Settings
 
 
 def fit_and_save(prepared: Prepared) -> TrainingRun:
@@ -39,7 +39,7 @@ def fit_and_save(prepared: Prepared) -> TrainingRun:
     pipelines = build_pipelines(prepared.images, training.batch_size, training.seed)
     model = build_model(training.model, training.widths)
     compile_model(model, training.lr, training.weight_decay, training.epochs * len(pipelines.train))
-    monitor = build_monitor(settings, outputs, prepared.overwrite)
+    monitor = build_monitor(prepared)
     history = keras.callbacks.History()
     run = TrainingRun(model, history.history, monitor, outputs, settings)
     with deferred_interrupt() as flag:
@@ -57,6 +57,8 @@ def fit_and_save(prepared: Prepared) -> TrainingRun:
             )
         except KeyboardInterrupt:
             with ignored_interrupt():
+                if monitor is not None:
+                    monitor.close("interrupted")
                 save_model(model, outputs.model)
             raise TrainingInterrupted(run) from None
         except _monitor_errors() as error:
@@ -100,14 +102,13 @@ def compile_model(model: keras.Model, lr: float, weight_decay: float, steps: int
     model.optimizer.build(model.trainable_variables)
 
 
-def build_monitor(
-    settings: Settings, outputs: Outputs, overwrite: bool
-) -> NASMonitorCallback | None:
+def build_monitor(prepared: Prepared) -> NASMonitorCallback | None:
     """Build the monitor as configured, or None if it is not enabled."""
+    settings, outputs = prepared.settings, prepared.outputs
     nas = settings.nas
     if not nas.enabled:
         return None
-    from nasmon import NASMonitorCallback
+    from nasmon import NASMonitorCallback, Origin
 
     try:
         return NASMonitorCallback(
@@ -118,7 +119,12 @@ def build_monitor(
             layers=nas.layers,
             samples=nas.samples,
             thresholds=vars(nas.thresholds),
-            if_exists="overwrite" if overwrite else "error",
+            if_exists="overwrite" if prepared.overwrite else "error",
+            origin=Origin(
+                seed=settings.training.seed,
+                rebuild=how_to_rebuild(settings, prepared.config),
+                history=outputs.history,
+            ),
         )
     except _monitor_errors() as error:
         raise InputError(str(error)) from None

@@ -97,12 +97,18 @@ class Terrain:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where a metric's value becomes worth a remark."""
+    """Where a metric's value becomes worth a remark; ``kernels.metric_table`` says the same."""
 
     high_redundancy: float = _option(real(0, 1))
+    moderate_redundancy: float = _option(real(0, 1))
     low_redundancy: float = _option(real(0, 1))
     high_correlation: float = _option(real(0, 1))
+    low_correlation: float = _option(real(0, 1))
     poor_conditioning: float = _option(real(1))
+    near_duplicate: float = _option(real(0, 1))
+    steady_redundancy: float = _option(real(0, 1))
+    settled_rank: float = _option(real(0, 1))
+    rows_per_channel: float = _option(real(0))
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,20 @@ if TYPE_CHECKING:
 
 
 class Outputs(NamedTuple):
-    """The files and folders of one run; the last three are None without the monitor."""
+    """The files and folders of one run; all but the first two are None without the monitor."""
 
     model: Path
     history: Path
-    metrics: Path | None  # one row a reading
-    layer_metrics: Path | None  # one row a reading and layer
-    events: Path | None  # folder of TensorBoard's event files
+    metrics: Path | None = None  # one row a reading
+    layer_metrics: Path | None = None  # one row a reading and layer
+    record: Path | None = None  # what ran
+    spectra: Path | None = None  # of the first and the latest reading
+    events: Path | None = None  # folder of TensorBoard's event files
+
+    @property
+    def files(self) -> list[Path]:
+        """All of them that are files."""
+        return [path for path in self[:-1] if path is not None]
 
 
 def outputs_of(settings: Settings) -> Outputs:
@@ -33,17 +40,25 @@ def outputs_of(settings: Settings) -> Outputs:
     folder = Path(training.output_dir)
     model, history = folder / f"{training.model}.keras", folder / f"{training.model}_history.csv"
     if not nas.enabled:
-        return Outputs(model, history, None, None, None)
-    from nasmon.run_files import layers_path, metrics_path
+        return Outputs(model, history)
+    from nasmon import run_files
 
     log_dir = Path(nas.log_dir)
-    metrics = Path(nas.csv_path or metrics_path(log_dir, training.model))
-    return Outputs(model, history, metrics, layers_path(metrics), log_dir / training.model)
+    metrics = Path(nas.csv_path or run_files.metrics_path(log_dir, training.model))
+    return Outputs(
+        model,
+        history,
+        metrics,
+        run_files.layers_path(metrics),
+        run_files.record_path(metrics),
+        run_files.spectra_path(metrics),
+        log_dir / training.model,
+    )
 
 
 def refuse_earlier_run(outputs: Outputs) -> None:
     """Raise ``RunExistsError`` if a run would overwrite, or mix with, what another recorded."""
-    files = [path for path in outputs[:4] if path is not None and path.exists()]
+    files = [path for path in outputs.files if path.exists()]
     events = outputs.events
     files += [] if events is None else sorted(events.glob("events.out.tfevents.*"))
     if files:
@@ -67,7 +82,7 @@ def make_folders(outputs: Outputs) -> None:
     Raises:
         InputError: If one cannot; the message names it.
     """
-    folders = [path.parent for path in outputs[:4] if path is not None]
+    folders = [path.parent for path in outputs.files]
     folders += [] if outputs.events is None else [outputs.events]
     for folder in dict.fromkeys(folders):
         try:

@@ -40,6 +40,7 @@ class Prepared(NamedTuple):
     outputs: Outputs
     images: Images
     overwrite: bool
+    config: str | None  # the file that some of the settings came from
 
 
 def train(
@@ -97,10 +98,11 @@ def train(
         if option.keyword and arguments[option.keyword] is not None
     }
     names = {key: option.keyword for key, option in all_options() if option.keyword}
-    return execute(prepare(resolve_settings(config, given, names), overwrite))
+    settings = resolve_settings(config, given, names)
+    return execute(prepare(settings, overwrite, None if config is None else os.fspath(config)))
 
 
-def prepare(settings: Settings, overwrite: bool = False) -> Prepared:
+def prepare(settings: Settings, overwrite: bool = False, config: str | None = None) -> Prepared:
     """Check where the run reads and writes, and load the images.
 
     Raises:
@@ -113,7 +115,7 @@ def prepare(settings: Settings, overwrite: bool = False) -> Prepared:
     if settings.training.data_dir is not None:
         check_image_folder(settings.training.data_dir)
     make_folders(outputs)
-    return Prepared(settings, outputs, _load_images(settings), overwrite)
+    return Prepared(settings, outputs, _load_images(settings), overwrite, config)
 
 
 def execute(prepared: Prepared) -> TrainingRun:

@@ -1,0 +1,118 @@
+"""What the commands of this package share: one-line errors, exit codes, a terminal's limits."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from nasmon.errors import UsageError
+
+SIGNS = {"warning": "⚠️ ", "info": "ℹ️ ", "good": "✓", "unknown": "?"}  # noqa: RUF001
+"""The user's own status signs, by ``findings.Status``."""
+
+WORDS = {"warning": "[WARNING]", "info": "[INFO]", "good": "[OK]", "unknown": "[UNKNOWN]"}
+"""What stands for them where a terminal cannot encode them."""
+
+ARROW, PLAIN_ARROW = "→", "->"
+
+
+class Parser(argparse.ArgumentParser):
+    """The parser of one command, which reports a mistake in one line.
+
+    Args:
+        command: its short name, such as "recommend".
+        description: what it does.
+    """
+
+    def __init__(self, command: str, description: str) -> None:
+        called = Path(sys.argv[0]).name
+        script = called if called.startswith("nasmon-") else f"python -m analysis.{command}"
+        super().__init__(prog=script, description=description, allow_abbrev=False)
+        self.command = command
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the process without the usage that argparse would print."""
+        self.exit(2, f"{self.command}: error: {message}; see {self.prog} --help\n")
+
+
+def run_command(
+    parser: Parser, command: Callable[[argparse.Namespace], None], arguments: Sequence[str] | None
+) -> NoReturn:
+    """Parses, runs, and ends the process: 0 when done, 2 for a user's mistake, 130 for Ctrl-C.
+
+    Args:
+        parser: of the command.
+        command: what to do; raises UsageError for what a user can mend.
+        arguments: the command line without the program's name; None for the process's own.
+    """
+    try:
+        command(parser.parse_args(arguments))
+        sys.stdout.flush()
+    except UsageError as error:
+        sys.stderr.write(f"{parser.command}: error: {error}\n")
+        sys.exit(2)
+    except BrokenPipeError:
+        # what reads our output, such as head, has seen enough; nothing more may be flushed to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\n{parser.command}: interrupted\n")
+        sys.exit(130)
+    sys.exit(0)
+
+
+def say_notes(parser: Parser, notes: Iterable[str]) -> None:
+    """Notes to stderr, a line each."""
+    for note in notes:
+        sys.stderr.write(f"{parser.command}: note: {note}\n")
+
+
+def encodable(text: str) -> bool:
+    """Whether stdout can show all of a text."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def printed(text: str) -> None:
+    """Prints a text; what the terminal cannot encode, such as a layer's name, is escaped."""
+    encoding = sys.stdout.encoding or "ascii"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def existing_parent(path: Path, option: str) -> Path:
+    """A file to write, whose folder is made if it is not there.
+
+    Raises:
+        UsageError: the folder cannot be made or written, or the path is a folder.
+    """
+    if path.is_dir():
+        raise UsageError(f"{option} is {path}, a folder; give the name of a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{option} is {path}, whose folder cannot be made ({error.strerror}); choose another"
+        ) from None
+    if not os.access(path.parent, os.W_OK):
+        raise UsageError(f"{option} is {path}, whose folder cannot be written; choose another")
+    return path
+
+
+def counting_number(option: str, value: str) -> int:
+    """The value of an option that counts something.
+
+    Raises:
+        UsageError: it is no whole number, or below 1.
+    """
+    try:
+        number = int(value)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise UsageError(f"{option} is {value!r}; use a whole number of at least 1")
+    return number

@@ -1,0 +1,177 @@
+"""The record of a run, ``<stem>_run.json``: what ran, and how the layers' widths hang together.
+
+Here stands what it holds, and how it is read and written; nothing here needs TensorFlow.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nasmon.errors import UsageError
+
+FORMAT, VERSION = "nasmon run", 1
+
+Segments = tuple[tuple[str, int], ...]
+"""A width as owners of widths, each so many times: (("a", 1), ("b", 1)) is a and b side by side."""
+
+
+class LayerRecord(NamedTuple):
+    """A monitored layer."""
+
+    name: str
+    kind: str
+    channels: int
+    params: int  # its own parameters
+    macs: int | None  # its own multiply-adds for one input; None if not known
+    tied_to: str  # whose width it shares, "" for its own
+    rank_limit: int | None  # the most directions its input lets it have, if fewer than channels
+    widths: Segments  # what its width is made of; () if not known
+    rows: int | None = None  # that enter a whole reading
+
+
+class Owner(NamedTuple):
+    """Something that has a width of its own: a layer, or an input of the model."""
+
+    name: str
+    channels: int
+    tied_to: str  # the owner it shares its width with (joined by an add); "" for none
+    fixed_by: str  # why its width cannot be chosen: "input", "output", a layer's name; "" if it can
+
+
+class Cost(NamedTuple):
+    """Parameters and multiply-adds of a layer, by what they grow with.
+
+    Both are dictionaries with the keys "in_out" (the product of the widths of input and output),
+    "in", "out" and "fixed". A width of () is one that does not change.
+    """
+
+    layer: str
+    inputs: Segments
+    outputs: Segments
+    params: dict[str, int]
+    macs: dict[str, int]
+
+
+class Structure(NamedTuple):
+    """The widths of a model and what they cost."""
+
+    owners: tuple[Owner, ...] = ()
+    costs: tuple[Cost, ...] = ()
+
+
+class Rebuild(NamedTuple):
+    """How to train the same model with other widths."""
+
+    command: tuple[str, ...]  # without the widths and without where it writes
+    flag: str  # what the widths are called, such as "--widths"
+    layers: tuple[str, ...]  # whose widths are given there, in this order
+    places: tuple[tuple[str, str], ...]  # flags that say where it writes, and their values so far
+
+
+class Record(NamedTuple):
+    """What is known about a run besides its readings."""
+
+    model_name: str
+    status: str  # "running", "ended", "interrupted" or "failed"
+    error: str | None
+    started: str  # ISO 8601, UTC
+    ended: str | None
+    command: tuple[str, ...]
+    seed: int | None
+    samples: int
+    versions: dict[str, str]
+    thresholds: dict[str, float]
+    layers: tuple[LayerRecord, ...]
+    params: int  # of the whole model
+    macs: int | None  # of the whole model for one input; None if not known
+    structure: Structure | None  # None where it is not known
+    rebuild: Rebuild | None
+    history: Path | None  # the training history's CSV
+    earlier: tuple[dict[str, Any], ...] = ()  # started, ended, status, command of continued runs
+
+    @property
+    def owners(self) -> tuple[Owner, ...]:
+        """The owners of widths; () where they are not known."""
+        return self.structure.owners if self.structure else ()
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        """The costs of layers; () where they are not known."""
+        return self.structure.costs if self.structure else ()
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Writes a record; one already there is replaced only when the new one is whole."""
+    tree = {"format": FORMAT, "version": VERSION, **_plain(record)}
+    # from where the record lies, so that a folder of runs can be moved
+    tree["history"] = record.history and os.path.relpath(record.history, path.parent)
+    unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
+    try:
+        unfinished.write_text(json.dumps(tree, indent=1, allow_nan=False), "utf-8")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def read_record(path: Path) -> Record:
+    """Reads a record.
+
+    Raises:
+        UsageError: it is not one of ours, or from another version.
+    """
+    try:
+        tree = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read ({error}); remove it, or train again") from None
+    if not isinstance(tree, dict) or tree.get("format") != FORMAT:
+        raise UsageError(f"{path} is not the record of a nasmon run; remove it, or train again")
+    if tree.get("version") != VERSION:
+        raise UsageError(
+            f"{path} has version {tree.get('version')}, this nasmon reads {VERSION}; use the "
+            "nasmon that wrote it"
+        )
+    try:
+        return _record(tree, path.parent)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{path} is damaged ({type(error).__name__}: {error}); remove it, or train again"
+        ) from None
+
+
+def _plain(value: Any) -> Any:
+    """NamedTuples as dictionaries, all the way down."""
+    if hasattr(value, "_asdict"):
+        return {name: _plain(one) for name, one in value._asdict().items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _record(tree: dict[str, Any], folder: Path) -> Record:
+    structure, rebuild = tree["structure"], tree["rebuild"]
+    values = {name: tree[name] for name in Record._fields if name != "earlier"}
+    values |= {
+        "command": tuple(tree["command"]),
+        "thresholds": {name: float(value) for name, value in tree["thresholds"].items()},
+        "layers": tuple(LayerRecord(**_tupled(layer, "widths")) for layer in tree["layers"]),
+        "structure": structure and _structure(structure),
+        "rebuild": rebuild and Rebuild(**_tupled(rebuild, "command", "layers", "places")),
+        "history": folder / tree["history"] if tree["history"] else None,
+    }
+    return Record(**values, earlier=tuple(tree.get("earlier", ())))
+
+
+def _structure(tree: dict[str, Any]) -> Structure:
+    owners = tuple(Owner(**owner) for owner in tree["owners"])
+    return Structure(owners, tuple(Cost(**_tupled(c, "inputs", "outputs")) for c in tree["costs"]))
+
+
+def _tupled(tree: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Lists of those names as tuples, for records never change."""
+    return {**tree, **{name: _tuple(tree[name]) for name in names}}
+
+
+def _tuple(value: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(_tuple(one) if isinstance(one, list) else one for one in value)

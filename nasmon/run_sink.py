@@ -1,0 +1,195 @@
+"""What a run leaves besides its CSV files: the record of what ran, and spectra."""
+
+import atexit
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nasmon.reading import Reading
+from nasmon.record import LayerRecord, Rebuild, Record, Structure, read_record, write_record
+from nasmon.run_files import record_path, spectra_path
+
+SHARE = 0.01
+"""Of the time from one reading to the next, at most this much goes into writing spectra."""
+
+
+class Origin(NamedTuple):
+    """Where a run comes from, as far as the one who starts it tells."""
+
+    command: Sequence[str] = ()  # the process's own command line if empty
+    seed: int | None = None
+    rebuild: Rebuild | None = None  # how to train the same model with other widths
+    history: Path | None = None  # the CSV of the training's own history
+
+
+UNKNOWN_ORIGIN = Origin()
+
+
+class Watched(NamedTuple):
+    """What a monitor watches, once it knows."""
+
+    model_name: str
+    samples: int
+    thresholds: dict[str, float]
+    layers: tuple[LayerRecord, ...]
+    params: int
+    macs: int | None
+    structure: Structure | None
+
+
+class RunSink:
+    """Writes ``<stem>_run.json`` when a run begins and when it ends, and ``<stem>_spectra.npz``.
+
+    Both are replaced as wholes, so that a reader never meets half a file. Spectra are written with
+    each reading as long as that takes a hundredth of the time, and at the end.
+
+    Args:
+        csv_path: the run's CSV; its folder exists.
+        origin: where the run comes from.
+        continues: whether an earlier run is continued.
+        left_open: the status of a run that nobody ended although its process did in peace.
+    """
+
+    def __init__(
+        self,
+        csv_path: Path,
+        origin: Origin = UNKNOWN_ORIGIN,
+        continues: bool = False,
+        left_open: str = "ended",
+    ) -> None:
+        self._record_path, self._spectra_path = record_path(csv_path), spectra_path(csv_path)
+        self._origin = origin
+        self._earlier: tuple[dict[str, Any], ...] = ()
+        self._first: dict[str, np.ndarray] | None = None
+        if continues:
+            self._take_up()
+        else:
+            for path in (self._record_path, self._spectra_path):
+                path.unlink(missing_ok=True)
+        self._latest: Reading | None = None
+        self._rest_until = 0.0
+        self._record: Record | None = None
+        self._left_open = left_open
+
+    def begin(self, watched: Watched) -> None:
+        """Writes the record of a run that is running."""
+        self._record = Record(
+            model_name=watched.model_name,
+            status="running",
+            error=None,
+            started=_now(),
+            ended=None,
+            command=tuple(self._origin.command or sys.orig_argv),
+            seed=self._origin.seed,
+            samples=watched.samples,
+            versions=_versions(),
+            thresholds=dict(watched.thresholds),
+            layers=watched.layers,
+            params=watched.params,
+            macs=watched.macs,
+            structure=watched.structure,
+            rebuild=self._origin.rebuild,
+            history=self._origin.history,
+            earlier=self._earlier,
+        )
+        write_record(self._record_path, self._record)
+        atexit.register(self._leave)
+
+    def write(self, reading: Reading) -> None:
+        """Keeps the spectra of a reading, and writes them unless that was just done."""
+        self._run_on()
+        if reading.spectra is None:
+            return
+        if self._first is None:
+            self._first = _arrays("first", reading)
+        self._latest = reading
+        begun = time.perf_counter()
+        if begun >= self._rest_until:
+            self._write_spectra()
+            ended = time.perf_counter()
+            self._rest_until = ended + (ended - begun) / SHARE
+
+    def close(self, status: str, error: str | None = None) -> None:
+        """Writes what is left, and how the run ended: "ended", "interrupted" or "failed"."""
+        atexit.unregister(self._leave)
+        # a folder that was removed in the meantime is not made again
+        if self._record is None or not self._record_path.exists():
+            return
+        self._write_spectra()
+        if self._record.status == "running":
+            self._record = self._record._replace(status=status, error=error, ended=_now())
+            write_record(self._record_path, self._record)
+
+    def _run_on(self) -> None:
+        """A run that was closed goes on: its model is trained once more."""
+        if self._record is not None and self._record.status != "running":
+            self._record = self._record._replace(status="running", error=None, ended=None)
+            write_record(self._record_path, self._record)
+            atexit.register(self._leave)
+
+    def _leave(self) -> None:
+        """The process ends, and nobody said how the run did."""
+        error = getattr(sys, "last_value", None)
+        if isinstance(error, KeyboardInterrupt):
+            self.close("interrupted")
+        elif error is not None:
+            self.close("failed", f"{type(error).__name__}: {error}")
+        else:
+            self.close(self._left_open)
+
+    def _take_up(self) -> None:
+        if self._record_path.exists():
+            last = read_record(self._record_path)
+            names = ("started", "ended", "status", "command")
+            self._earlier = (*last.earlier, {name: getattr(last, name) for name in names})
+        if self._spectra_path.exists():
+            with np.load(self._spectra_path, allow_pickle=False) as file:
+                self._first = {n: file[n] for n in file.files if not n.startswith("latest")}
+
+    def _write_spectra(self) -> None:
+        if self._latest is None or self._first is None:
+            return
+        unfinished = self._spectra_path.with_name(f".unfinished-{os.getpid()}-spectra.npz")
+        arrays = {**self._first, **_arrays("latest", self._latest)}
+        try:
+            with open(unfinished, "wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]
+            os.replace(unfinished, self._spectra_path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        self._latest = None
+
+
+def _arrays(which: str, reading: Reading) -> dict[str, np.ndarray]:
+    """A reading's spectra under the names that they have in the file."""
+    assert reading.spectra is not None
+    arrays = {which: np.array([reading.epoch, reading.step])}
+    arrays[f"{which}/layers"] = np.array([info.name for info in reading.layers])
+    for index, eigenvalues in enumerate(reading.spectra.eigenvalues):
+        arrays[f"{which}/eigenvalues/{index}"] = eigenvalues
+    for index, correlations in enumerate(reading.spectra.correlations):
+        arrays[f"{which}/correlations/{index}"] = correlations.astype(np.float32)
+    return arrays
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in ("nasmon", "tensorflow", "keras", "numpy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            # used from a folder that was never installed
+            found[name] = "unknown"
+    return found

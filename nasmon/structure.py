@@ -1,0 +1,405 @@
+"""How the widths of a model hang together, read off its traced forward pass.
+
+A layer that owns a width is one place; where its output goes decides what else has that width: an
+activation, a pooling, a normalization and a depthwise convolution keep it, an add makes two widths
+one, a concatenation lays them side by side, a flattening repeats them. So widths are followed from
+operation to operation of the graph, and from layer to layer where a layer with weights is called.
+What mixes channels in a way that is not known here binds the widths that go in: they are then
+reported as fixed, rather than advice be given that cannot be followed.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from nasmon.growth import (
+    DEPTHWISE,
+    MIXING,
+    PER_CHANNEL,
+    fan_in,
+    is_bound,
+    macs_by_growth,
+    params_by_growth,
+)
+from nasmon.macs import macs_of
+from nasmon.reading import LayerInfo
+from nasmon.record import Cost, LayerRecord, Owner, Segments, Structure
+
+Width = Segments | None
+"""What a tensor's last axis is made of; None if that is not known."""
+
+INPUT, OUTPUT = "input", "output"
+"""Why a width is fixed, where no layer's name says it."""
+
+_MIXING_LAYERS = (
+    keras.layers.Permute,
+    keras.layers.Dot,
+    keras.layers.Attention,
+    keras.layers.AdditiveAttention,
+)
+_MIXING = (
+    *("MatMul", "BatchMatMul", "Einsum", "Conv", "DepthwiseConv", "DepthToSpace", "SpaceToDepth"),
+    *("Gather", "Reverse", "While", "StatelessWhile", "If", "StatelessIf"),
+    *("PartitionedCall", "StatefulPartitionedCall"),
+)
+_REDUCTIONS = ("Mean", "Max", "Min", "Sum", "Prod", "ArgMax", "ArgMin", "All", "Any")
+
+
+class Call(NamedTuple):
+    """One call of a layer in a traced forward pass."""
+
+    name: str
+    layer: keras.Layer
+    leaf: bool  # whether the layer has no layers inside
+    inputs: tuple[tf.Tensor, ...]
+    outputs: tuple[tf.Tensor, ...]
+
+
+class Widths(NamedTuple):
+    """What a forward pass tells about widths and costs."""
+
+    structure: Structure
+    layers: dict[str, Segments]  # by layer that was called, what its output's width is made of
+    rank_limits: dict[str, int]  # by layer, the most directions its input lets its output have
+    layer_macs: dict[str, int]  # by layer, for one input
+    macs: int | None  # of all operations, for one input; None if an operation's is not known
+
+
+def read_widths(calls: Sequence[Call], outputs: Sequence[tf.Tensor], samples: int) -> Widths:
+    """Follows the widths through a traced forward pass.
+
+    Args:
+        calls: the calls of all layers, as ``taps.capture`` records them; of one graph.
+        outputs: the model's.
+        samples: how many inputs the pass was traced with.
+    """
+    pass_ = _Pass(calls)
+    pass_.follow()
+    for tensor in outputs:
+        pass_.bind(pass_.width(tensor), OUTPUT)
+    widths = pass_.result(samples)
+    of_outputs = zip(output_names(len(outputs)), map(pass_.width, outputs), strict=True)
+    return widths._replace(layers={**widths.layers, **{n: w or () for n, w in of_outputs}})
+
+
+def output_names(count: int) -> list[str]:
+    """What the model's outputs are called among the monitored layers."""
+    return [OUTPUT] if count == 1 else [f"{OUTPUT}_{position}" for position in range(count)]
+
+
+def describe(info: LayerInfo, widths: Widths | None) -> LayerInfo:
+    """A monitored layer with what the forward pass told about it."""
+    macs = widths.layer_macs.get(info.name) if widths else None
+    made_of = widths.layers.get(info.name, ()) if widths else ()
+    leaders = {o.name: o.tied_to or o.name for o in widths.structure.owners} if widths else {}
+    own = (leaders.get(owner, owner) for owner, _ in made_of)
+    tied_to = " + ".join(dict.fromkeys(own))
+    return info._replace(
+        macs=math.nan if macs is None else macs,
+        tied_to="" if tied_to == info.name else tied_to,
+    )
+
+
+def layer_record(info: LayerInfo, rows: int, widths: Widths | None) -> LayerRecord:
+    """What the run's record says about a monitored layer."""
+    return LayerRecord(
+        name=info.name,
+        kind=info.kind,
+        channels=info.channels,
+        params=info.params,
+        macs=None if math.isnan(info.macs) else int(info.macs),
+        tied_to=info.tied_to,
+        rank_limit=widths.rank_limits.get(info.name) if widths else None,
+        widths=widths.layers.get(info.name, ()) if widths else (),
+        rows=rows,
+    )
+
+
+class _Pass:
+    """The state of following: what each tensor's width is made of, and who owns widths."""
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self._all_calls = calls
+        self._graph: tf.Graph = calls[0].outputs[0].graph
+        # a layer that returns its input, such as a dropout, does nothing here
+        self._calls = [call for call in calls if call.leaf and _by_layer(call)]
+        self._of_output = {t.name: call for call in self._calls for t in call.outputs}
+        self._inside = {id(call): self._between(call) for call in self._calls}
+        self._widths: dict[str, Width] = {}
+        self._channels: dict[str, int] = {}
+        self._leaders: dict[str, str] = {}  # a forest: who an owner shares its width with
+        self._fixed: dict[str, str] = {}
+        self._inputs: dict[str, Width] = {}
+
+    def follow(self) -> None:
+        """Goes through the operations in the order in which they were made."""
+        skipped = set().union(*self._inside.values()) if self._inside else set()
+        captured = {tensor.name for tensor in getattr(self._graph, "internal_captures", ())}
+        done: set[int] = set()
+        for operation in self._graph.get_operations():
+            for tensor in operation.outputs:
+                call = self._of_output.get(tensor.name)
+                if call is not None and id(call) not in done:
+                    done.add(id(call))
+                    self._follow_call(call)
+            if operation.name in skipped:
+                continue
+            if operation.type == "Placeholder":
+                if operation.outputs[0].name not in captured:
+                    self._own_input(operation.outputs[0])
+            else:
+                self._follow_operation(operation)
+
+    def width(self, tensor: tf.Tensor) -> Width:
+        return self._widths.get(tensor.name)
+
+    def bind(self, width: Width, reason: str) -> None:
+        """Notes that the owners in a width cannot choose it."""
+        for owner, _ in width or ():
+            self._fixed.setdefault(owner, reason)
+
+    def result(self, samples: int) -> Widths:
+        by_layer: dict[str, dict[str, int]] = {}
+        for call in self._calls:
+            macs = macs_of(self._operations(self._inside[id(call)])) or {}
+            one = macs_by_growth(call.layer, macs, samples)
+            # a layer that is called again costs again
+            earlier = by_layer.get(call.name, {})
+            by_layer[call.name] = {k: n + earlier.get(k, 0) for k, n in one.items()}
+        everything = macs_of(self._graph.get_operations())
+        return Widths(
+            structure=Structure(self._owners(), tuple(self._costs(by_layer))),
+            layers={c.name: self.width(c.outputs[0]) or () for c in self._all_calls},
+            rank_limits=self._rank_limits(),
+            layer_macs=self._layer_macs(by_layer),
+            macs=None if everything is None else sum(everything.values()) // samples,
+        )
+
+    def _between(self, call: Call) -> set[str]:
+        """The names of the operations that make a call's outputs out of its inputs."""
+        borders = {tensor.name for tensor in call.inputs}
+        borders |= self._of_output.keys() - {tensor.name for tensor in call.outputs}
+        found: set[str] = set()
+        pending = [tensor.op for tensor in call.outputs]
+        while pending:
+            operation = pending.pop()
+            if operation.name in found:
+                continue
+            found.add(operation.name)
+            pending += [t.op for t in operation.inputs if t.name not in borders]
+        return found
+
+    def _operations(self, names: Iterable[str]) -> list[tf.Operation]:
+        return [self._graph.get_operation_by_name(name) for name in sorted(names)]
+
+    def _own_input(self, tensor: tf.Tensor) -> None:
+        taken = sum(name.startswith(INPUT) for name in self._channels)
+        name = INPUT if not taken else f"{INPUT}_{taken}"
+        if tensor.shape.rank and tensor.shape.rank > 1 and tensor.shape[-1] is not None:
+            self._widths[tensor.name] = self._own(name, tensor.shape[-1])
+            self._fixed[name] = INPUT
+
+    def _own(self, name: str, channels: int) -> Segments:
+        self._channels.setdefault(name, channels)
+        self._leaders.setdefault(name, name)
+        return ((name, 1),)
+
+    def _follow_call(self, call: Call) -> None:
+        known = [width for tensor in call.inputs if (width := self.width(tensor)) is not None]
+        layer = call.layer
+        if isinstance(layer, keras.layers.Concatenate):
+            outcome = self._side_by_side(call.inputs, layer.axis, call.outputs[0], call.name)
+        elif isinstance(layer, DEPTHWISE):
+            outcome = _times(known[0], layer.depth_multiplier) if known else None
+            self._note_input(call, known)
+        elif isinstance(layer, MIXING):
+            self._note_input(call, known)
+            outcome = self._own(call.name, call.outputs[0].shape[-1])
+            if is_bound(layer):
+                self.bind(outcome, call.name)
+                self.bind(known[0] if known else None, call.name)
+        elif isinstance(layer, _MIXING_LAYERS) or (
+            layer.weights and not isinstance(layer, PER_CHANNEL)
+        ):
+            self._bind_all(known, call.name)
+            outcome = self._own(call.name, call.outputs[0].shape[-1])
+            self.bind(outcome, call.name)
+        else:
+            self._note_input(call, known)
+            outcome = self._passed_on(known, call.inputs, call.outputs[0], call.name)
+        for tensor in call.outputs:
+            self._widths[tensor.name] = outcome
+
+    def _note_input(self, call: Call, known: Sequence[Segments]) -> None:
+        """One kernel serves all calls of a layer, so they all have inputs of one width."""
+        width = known[0] if known else None
+        if call.name in self._inputs and width is not None:
+            self._unite([w for w in (self._inputs[call.name], width) if w], call.name)
+        self._inputs.setdefault(call.name, width)
+
+    def _follow_operation(self, operation: tf.Operation) -> None:
+        known = [width for tensor in operation.inputs if (width := self.width(tensor)) is not None]
+        if not known:
+            return
+        outputs = [t for t in operation.outputs if t.name not in self._of_output]
+        if operation.type == "ConcatV2" and outputs:
+            axis = tf.get_static_value(operation.inputs[-1])
+            values = list(operation.inputs)[:-1]
+            outcome = self._side_by_side(values, axis, outputs[0], operation.name)
+            self._widths[outputs[0].name] = outcome
+            return
+        mixes = operation.type.startswith(_MIXING) or _moves_channels(operation)
+        for tensor in outputs:
+            if tensor.shape.rank is None or tensor.dtype in (tf.int32, tf.int64, tf.bool):
+                continue
+            if mixes:
+                self._bind_all(known, operation.name)
+            else:
+                self._widths[tensor.name] = self._passed_on(
+                    known, operation.inputs, tensor, operation.name, operation.type
+                )
+
+    def _passed_on(
+        self,
+        known: Sequence[Segments],
+        inputs: Iterable[tf.Tensor],
+        output: tf.Tensor,
+        name: str,
+        kind: str = "",
+    ) -> Width:
+        """The width of what keeps channels apart: inputs as wide as the output share its width."""
+        if output.shape.rank == 0 or output.shape.rank is None:
+            return None
+        channels = output.shape[-1]
+        alike = [width for width in known if self._count(width) == channels]
+        # a gate or mask of one channel is broadcast over all
+        others = [w for w in known if self._count(w) not in (channels, 1)]
+        if alike:
+            self._unite(alike, name)
+            self._bind_all(others, name)
+            return alike[0]
+        if kind in _REDUCTIONS:
+            return None
+        ranks = [t.shape.rank for t in inputs if self.width(t) is not None]
+        if len(known) == 1 and channels and ranks[0] is not None:
+            times, rest = divmod(channels, self._count(known[0]))
+            if times and not rest and output.shape.rank < ranks[0]:
+                return _times(known[0], times)
+        self._bind_all(known, name)
+        return None
+
+    def _side_by_side(
+        self, tensors: Sequence[tf.Tensor], axis: Any, output: tf.Tensor, name: str
+    ) -> Width:
+        widths = [self.width(tensor) for tensor in tensors]
+        known = [width for width in widths if width is not None]
+        if axis is None or int(axis) % output.shape.rank != output.shape.rank - 1:
+            return self._passed_on(known, tensors, output, name)
+        if len(known) < len(widths):
+            self._bind_all(known, name)
+            return None
+        return tuple(segment for width in known for segment in width)
+
+    def _count(self, width: Segments) -> int:
+        return sum(times * self._channels[owner] for owner, times in width)
+
+    def _bind_all(self, widths: Iterable[Segments], reason: str) -> None:
+        for width in widths:
+            self.bind(width, reason)
+
+    def _unite(self, widths: Sequence[Segments], name: str) -> None:
+        """Makes widths one: what is joined by an add stays as wide as each other."""
+        first = widths[0]
+        for other in widths[1:]:
+            if [self._piece(s) for s in first] != [self._piece(s) for s in other]:
+                self._bind_all((first, other), name)
+                continue
+            for (a, _), (b, _) in zip(first, other, strict=True):
+                self._join(a, b)
+
+    def _piece(self, segment: tuple[str, int]) -> tuple[int, int]:
+        return self._channels[segment[0]], segment[1]
+
+    def _leader(self, owner: str) -> str:
+        while self._leaders[owner] != owner:
+            owner = self._leaders[owner]
+        return owner
+
+    def _join(self, a: str, b: str) -> None:
+        a, b = self._leader(a), self._leader(b)
+        order = list(self._channels)
+        first, second = sorted((a, b), key=order.index)
+        self._leaders[second] = first
+
+    def _owners(self) -> tuple[Owner, ...]:
+        reasons: dict[str, str] = {}
+        for owner, reason in self._fixed.items():
+            reasons.setdefault(self._leader(owner), reason)
+        return tuple(
+            Owner(
+                name=name,
+                channels=channels,
+                tied_to="" if self._leader(name) == name else self._leader(name),
+                fixed_by=reasons.get(self._leader(name), ""),
+            )
+            for name, channels in self._channels.items()
+        )
+
+    def _costs(self, macs: dict[str, dict[str, int]]) -> Iterable[Cost]:
+        for name, macs_of_layer in macs.items():
+            (layer,) = {id(c.layer): c.layer for c in self._calls if c.name == name}.values()
+            if not layer.weights and not sum(macs_of_layer.values()):
+                continue
+            yield Cost(
+                layer=name,
+                inputs=self._inputs.get(name) or (),
+                outputs=self._outputs(name),
+                params=params_by_growth(layer),
+                macs=macs_of_layer,
+            )
+
+    def _outputs(self, name: str) -> Segments:
+        return next(self.width(c.outputs[0]) or () for c in self._calls if c.name == name)
+
+    def _layer_macs(self, by_layer: dict[str, dict[str, int]]) -> dict[str, int]:
+        """Also of the layers that others are inside of."""
+        totals = {name: sum(costs.values()) for name, costs in by_layer.items()}
+        return {
+            call.name: sum(
+                macs
+                for name, macs in totals.items()
+                if name == call.name or name.startswith(f"{call.name}/")
+            )
+            for call in self._all_calls
+        }
+
+    def _rank_limits(self) -> dict[str, int]:
+        limits = {}
+        for call in self._calls:
+            limit = fan_in(call.layer)
+            if limit is not None and limit < call.outputs[0].shape[-1]:
+                limits[call.name] = limit
+        return limits
+
+
+def _by_layer(call: Call) -> bool:
+    """Whether a call is followed as a whole; or by its operations, if it has no weights."""
+    inputs = {tensor.name for tensor in call.inputs}
+    if any(tensor.name in inputs for tensor in call.outputs) or not call.inputs:
+        return False
+    ours = type(call.layer).__module__.startswith("keras.")
+    return bool(call.layer.weights) or (ours and not isinstance(call.layer, keras.layers.Lambda))
+
+
+def _times(width: Segments, times: int) -> Segments:
+    return tuple((owner, each * times) for owner, each in width)
+
+
+def _moves_channels(operation: tf.Operation) -> bool:
+    if operation.type != "Transpose":
+        return False
+    order = tf.get_static_value(operation.inputs[1])
+    return order is None or order[-1] != len(order) - 1

@@ -1,0 +1,323 @@
+"""The record of a run and its spectra: what they hold, and how each kind of end is told."""
+
+import json
+import subprocess
+import sys
+import time
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from kernels.metric_table import DEFAULT_THRESHOLDS
+from nasmon import Monitor, NASMonitorCallback, Origin, Rebuild
+from nasmon.errors import RunExistsError, UsageError
+from nasmon.reading import Spectra
+from nasmon.record import read_record
+from nasmon.run_files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
+from nasmon.run_sink import RunSink
+from tests.networks import compiled, functional, images
+from tests.recorded import chain, write_run
+from tests.test_reading import reading
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def monitored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Monitor, Path]:
+    """Three readings of a model that changes, in files."""
+    path = tmp_path_factory.mktemp("run") / "small.csv"
+    rebuild = Rebuild(("python", "-m", "mine"), "--widths", ("pointwise0",), (("--out", "o"),))
+    origin = Origin(("python", "mine.py"), 7, rebuild, path.parent / "history.csv")
+    model = functional()
+    monitor = Monitor(model, images(32)[0], csv_path=path, origin=origin)
+    for step in range(3):
+        for variable in model.trainable_variables:
+            variable.assign(0.8 * variable)
+        monitor.read(step, epoch=step)
+    monitor.close()
+    return monitor, path
+
+
+def test_the_record_holds_what_ran(monitored: tuple[Monitor, Path]) -> None:
+    monitor, path = monitored
+    record = read_record(record_path(path))
+    assert (record.model_name, record.status, record.error) == ("functional", "ended", None)
+    assert record.started <= str(record.ended)
+    assert record.started.endswith("+00:00")
+    assert (record.command, record.seed, record.samples) == (("python", "mine.py"), 7, 32)
+    assert record.versions.keys() == {"python", "nasmon", "tensorflow", "keras", "numpy"}
+    assert record.versions["numpy"] == np.__version__
+    assert record.thresholds == DEFAULT_THRESHOLDS
+    assert record.rebuild == Rebuild(
+        ("python", "-m", "mine"), "--widths", ("pointwise0",), (("--out", "o"),)
+    )
+    assert record.history == path.parent / "history.csv"
+    assert [layer.name for layer in record.layers] == [info.name for info in monitor.layers]
+    latest = monitor.readings[-1]
+    assert [layer.rows for layer in record.layers] == [
+        latest[layer.name]["rows"] for layer in record.layers
+    ]
+
+
+def test_the_spectra_are_those_of_the_first_and_the_latest_reading(
+    monitored: tuple[Monitor, Path],
+) -> None:
+    monitor, path = monitored
+    with np.load(spectra_path(path)) as file:
+        for which, one in (("first", monitor.readings[0]), ("latest", monitor.readings[-1])):
+            assert file[which].tolist() == [one.epoch, one.step]
+            assert file[f"{which}/layers"].tolist() == [info.name for info in one.layers]
+            assert one.spectra is not None
+            for index, eigenvalues in enumerate(one.spectra.eigenvalues):
+                np.testing.assert_array_equal(file[f"{which}/eigenvalues/{index}"], eigenvalues)
+                np.testing.assert_allclose(
+                    file[f"{which}/correlations/{index}"],
+                    one.spectra.correlations[index],
+                    rtol=1e-7,
+                    atol=1e-7,
+                )
+        assert file["first"].tolist() != file["latest"].tolist()
+    assert sorted(p.name for p in path.parent.iterdir()) == [
+        "small.csv",
+        "small_layers.csv",
+        "small_run.json",
+        "small_spectra.npz",
+    ]
+
+
+def test_made_up_runs_have_the_form_of_real_ones(
+    monitored: tuple[Monitor, Path], tmp_path: Path
+) -> None:
+    _, real = monitored
+    made_up = write_run(tmp_path / "made.csv", chain((4, 2, 1)))
+
+    def shape(value: Any) -> Any:
+        """Keys and types, with one element of each list."""
+        if isinstance(value, dict):
+            return {key: shape(one) for key, one in value.items() if key not in ("versions",)}
+        if isinstance(value, list):
+            return [shape(value[0])] if value else []
+        return type(value) if value is not None else None
+
+    trees = [json.loads(record_path(path).read_text()) for path in (real, made_up)]
+    for tree in trees:
+        # what may be absent
+        for layer in tree["layers"]:
+            layer["rank_limit"], layer["rows"] = None, None
+        tree["history"], tree["rebuild"], tree["earlier"] = None, None, []
+    assert shape(trees[0]) == shape(trees[1])
+    for path, columns in ((real, RUN_COLUMNS), (layers_path(real), LAYER_COLUMNS)):
+        assert tuple(path.read_text().splitlines()[0].split(",")) == columns
+    for path, columns in ((made_up, RUN_COLUMNS), (layers_path(made_up), LAYER_COLUMNS)):
+        assert tuple(path.read_text().splitlines()[0].split(",")) == columns
+    with np.load(spectra_path(real)) as a, np.load(spectra_path(made_up)) as b:
+        kinds = [{name.rpartition("/")[0] for name in file.files} for file in (a, b)]
+        assert kinds[0] == kinds[1]
+
+
+@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed:UserWarning")
+def test_fit_tells_that_it_ended_and_a_second_one_goes_on(tmp_path: Path) -> None:
+    model, data = compiled(functional()), images(16)
+    callback = NASMonitorCallback(log_dir=None, csv_path=tmp_path / "run.csv")
+    model.fit(*data, validation_data=data, epochs=1, verbose=0, callbacks=[callback])
+    record = read_record(record_path(tmp_path / "run.csv"))
+    assert (record.status, record.ended is None) == ("ended", False)
+    assert record.command
+    model.fit(
+        *data,
+        validation_data=data,
+        epochs=3,
+        initial_epoch=1,
+        verbose=0,
+        callbacks=[callback, Status(tmp_path / "run.csv")],
+    )
+    assert Status.seen == ["running", "running"]
+    assert read_record(record_path(tmp_path / "run.csv")).status == "ended"
+    with np.load(spectra_path(tmp_path / "run.csv")) as file:
+        assert (file["first"][0], file["latest"][0]) == (0, 2)
+
+
+class Status(keras.callbacks.Callback):
+    """Notes what the record says after each epoch."""
+
+    seen: list[str]
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        Status.seen = []
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        Status.seen.append(read_record(record_path(self._path)).status)
+
+
+def test_a_monitor_that_was_switched_off_has_failed(tmp_path: Path) -> None:
+    class Full:
+        def write(self, one: Any) -> None:
+            raise OSError("no space left on device")
+
+    model, data = compiled(functional()), images(16)
+    callback = NASMonitorCallback(data, log_dir=None, csv_path=tmp_path / "run.csv")
+    original = callback._watch
+
+    def watch(data: Any) -> Monitor:
+        monitor = original(data)
+        monitor._sinks.append(Full())
+        return monitor
+
+    callback._watch = watch  # type: ignore[method-assign]
+    with pytest.warns(RuntimeWarning, match="switched off .* no space left"):
+        model.fit(*data, epochs=2, verbose=0, callbacks=[callback])
+    record = read_record(record_path(tmp_path / "run.csv"))
+    assert record.status == "failed"
+    assert record.error == ("the monitor was switched off; OSError: no space left on device")
+
+
+def test_a_with_block_tells_how_it_was_left(tmp_path: Path) -> None:
+    model, x = functional(), images(16)[0]
+    for error, status, text in (
+        (None, "ended", None),
+        (KeyboardInterrupt(), "interrupted", None),
+        (ArithmeticError("too much"), "failed", "ArithmeticError: too much"),
+    ):
+        path = tmp_path / status / "run.csv"
+        expected = nullcontext() if error is None else pytest.raises(type(error))
+        with expected, Monitor(model, x, csv_path=path) as monitor:
+            monitor.read(1)
+            if error is not None:
+                raise error
+        record = read_record(record_path(path))
+        assert (record.status, record.error) == (status, text)
+
+
+SCRIPT = """
+import numpy as np
+from nasmon import Monitor, NASMonitorCallback
+from tests.networks import compiled, functional, images
+import keras
+
+class Stop(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 1:
+            {act}
+
+model, data = compiled(functional()), images(16)
+callback = NASMonitorCallback(data, log_dir=None, csv_path={path!r})
+try:
+    model.fit(*data, epochs=3, verbose=0, callbacks=[callback, Stop()])
+except {caught}:
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("act", "caught", "status", "error"),
+    [
+        ("raise KeyboardInterrupt", "ZeroDivisionError", "interrupted", None),
+        ("raise ValueError('odd')", "ZeroDivisionError", "failed", "ValueError: odd"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt", "interrupted", None),
+        ("import os; os._exit(0)", "ZeroDivisionError", "running", None),
+    ],
+    ids=["interrupted", "failed", "caught", "killed"],
+)
+def test_a_training_that_ends_otherwise_says_so(
+    tmp_path: Path, act: str, caught: str, status: str, error: str | None
+) -> None:
+    path = tmp_path / "run.csv"
+    code = SCRIPT.format(act=act, caught=caught, path=str(path))
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=120)
+    record = read_record(record_path(path))
+    assert (record.status, record.error) == (status, error)
+    assert len(path.read_text().splitlines()) == 3
+    with np.load(spectra_path(path)) as file:
+        assert file["first"][0] == 0
+        if status != "running":
+            assert file["latest"][0] == 1
+
+
+def test_a_continued_run_keeps_its_first_spectra_and_its_past(tmp_path: Path) -> None:
+    model, x, path = functional(), images(16)[0], tmp_path / "run.csv"
+    with Monitor(model, x, csv_path=path) as monitor:
+        monitor.read(1, epoch=0)
+    with Monitor(model, x, csv_path=path, if_exists="append") as monitor:
+        monitor.read(2, epoch=1)
+    record = read_record(record_path(path))
+    assert [one["status"] for one in record.earlier] == ["ended"]
+    assert record.earlier[0]["started"] <= record.started
+    with np.load(spectra_path(path)) as file:
+        assert (file["first"][1], file["latest"][1]) == (1, 2)
+    with Monitor(model, x, csv_path=path, if_exists="overwrite") as monitor:
+        monitor.read(5, epoch=4)
+    assert read_record(record_path(path)).earlier == ()
+    with np.load(spectra_path(path)) as file:
+        assert file["first"][1] == 5
+
+
+@pytest.mark.parametrize("companion", [record_path, spectra_path])
+def test_files_of_a_run_whose_csv_was_moved_are_not_replaced(
+    tmp_path: Path, companion: Any
+) -> None:
+    model, x, path = functional(), images(16)[0], tmp_path / "run.csv"
+    companion(path).write_text("kept")
+    with pytest.raises(RunExistsError, match=f"{companion(path).name} holds an earlier run"):
+        Monitor(model, x, csv_path=path)
+    assert [p.name for p in tmp_path.iterdir()] == [companion(path).name]
+    Monitor(model, x, csv_path=path, if_exists="overwrite")
+    assert record_path(path).read_text() != "kept"
+
+
+def spectral(step: int) -> Any:
+    one = reading(step)
+    c = [info.channels for info in one.layers]
+    spectra = Spectra(tuple(np.ones(n) for n in c), tuple(np.eye(n) for n in c))
+    return replace(one, spectra=spectra)
+
+
+def test_spectra_are_not_written_more_often_than_they_may_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+
+    def clock() -> float:
+        # each look at the clock finds it a millisecond later, so a write takes one
+        now[0] += 1e-3
+        return now[0]
+
+    monkeypatch.setattr(time, "perf_counter", clock)
+    sink = RunSink(tmp_path / "run.csv")
+
+    def step_in_file() -> int:
+        with np.load(spectra_path(tmp_path / "run.csv")) as file:
+            return int(file["latest"][1])
+
+    sink.write(spectral(1))
+    sink.write(spectral(2))
+    assert step_in_file() == 1
+    now[0] += 0.2
+    sink.write(spectral(3))
+    assert step_in_file() == 3
+    sink.write(reading(4))  # without spectra
+    assert step_in_file() == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "cannot be read"),
+        ("{", "cannot be read"),
+        ("[]", "is not the record of a nasmon run; remove it, or train again"),
+        ('{"format": "other"}', "is not the record of a nasmon run"),
+        ('{"format": "nasmon run", "version": 99}', "has version 99, this nasmon reads 1"),
+        ('{"format": "nasmon run", "version": 1}', "is damaged .KeyError: 'structure'"),
+    ],
+)
+def test_a_record_that_is_none_is_told_as_such(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "x_run.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        read_record(path)

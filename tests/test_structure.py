@@ -1,0 +1,388 @@
+"""Widths followed through models: what is tied, what is fixed, and what other widths would cost."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers, ops
+
+from analysis.widths import totals
+from nasmon import Monitor
+from nasmon.macs import macs_of
+from nasmon.record import read_record
+from nasmon.run_files import record_path
+from nasmon.structure import Widths, read_widths
+from nasmon.taps import capture
+from tests.networks import Subclassed, functional, nested
+from tests.recorded import chain
+from train.models import BLOCK_NAMES, build_model
+
+SAMPLES = 2
+
+
+def widths_of(model: keras.Model, *shapes: tuple[int, ...]) -> Widths:
+    """What a traced forward pass of a model tells."""
+    shapes = shapes or tuple(tensor.shape[1:] for tensor in model.inputs)
+    found: list[Any] = []
+
+    def run(*inputs: tf.Tensor) -> Any:
+        captured = capture(model, [], inputs[0] if len(inputs) == 1 else list(inputs), True)
+        found.append(captured)
+        return captured.outputs
+
+    specs = [tf.TensorSpec((SAMPLES, *shape), tf.float32) for shape in shapes]
+    tf.function(run, autograph=False).get_concrete_function(*specs)
+    return read_widths(found[0].calls, found[0].outputs, SAMPLES)
+
+
+def owners(widths: Widths) -> dict[str, tuple[int, str, str]]:
+    return {o.name: (o.channels, o.tied_to, o.fixed_by) for o in widths.structure.owners}
+
+
+def model_of(build: Callable[..., Any], *shapes: tuple[int, ...]) -> keras.Model:
+    inputs = [keras.Input(shape) for shape in shapes or ((8, 8, 3),)]
+    return keras.Model(inputs, build(*inputs))
+
+
+def conv(width: int, name: str, **settings: Any) -> layers.Layer:
+    return layers.Conv2D(width, 3, padding="same", name=name, **settings)
+
+
+def resnet(widths: dict[str, int]) -> keras.Model:
+    """Two blocks that add to one stream."""
+
+    def build(x: Any) -> Any:
+        x = conv(widths["stem"], "stem")(x)
+        for name in ("one", "two"):
+            inner = conv(widths[name], f"{name}_in", activation="relu")(x)
+            inner = layers.BatchNormalization(name=f"{name}_norm")(inner)
+            x = layers.Add()([x, conv(widths["stem"], f"{name}_out")(inner)])
+        x = layers.GlobalAveragePooling2D()(x)
+        return layers.Dense(5, name="classes", activation="softmax")(x)
+
+    return model_of(build)
+
+
+def branches(widths: dict[str, int]) -> keras.Model:
+    """Concatenation, flattening, separable and transposed convolutions, PReLU, biases."""
+
+    def build(x: Any) -> Any:
+        left = layers.SeparableConv2D(widths["left"], 3, padding="same", name="left")(x)
+        right = layers.PReLU(shared_axes=(1, 2))(conv(widths["right"], "right")(x))
+        x = layers.Concatenate()([left, right])
+        x = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
+        x = layers.LayerNormalization()(x)
+        x = layers.Conv2DTranspose(widths["up"], 2, strides=2, name="up")(x)
+        x = layers.MaxPooling2D(4)(layers.UpSampling2D()(x))
+        x = layers.Flatten()(x)
+        x = layers.Dense(widths["hidden"], name="hidden", activation="relu")(x)
+        return layers.Dense(3, name="classes")(layers.Dropout(0.5)(x))
+
+    return model_of(build)
+
+
+def test_layers_joined_by_an_add_share_one_width() -> None:
+    found = owners(widths_of(resnet({"stem": 8, "one": 4, "two": 6})))
+    assert found == {
+        "input": (3, "", "input"),
+        "stem": (8, "", ""),
+        "one_in": (4, "", ""),
+        "one_out": (8, "stem", ""),
+        "two_in": (6, "", ""),
+        "two_out": (8, "stem", ""),
+        "classes": (5, "", "output"),
+    }
+
+
+def test_widths_side_by_side_and_flattened_are_told_apart() -> None:
+    found = widths_of(branches({"left": 4, "right": 6, "up": 8, "hidden": 10}))
+    assert found.layers["depthwise"] == (("left", 1), ("right", 1))
+    costs = {cost.layer: cost for cost in found.structure.costs}
+    assert costs["hidden"].inputs == (("up", 16 * 16 // 4 // 4 * 4),)
+    assert costs["depthwise"].params == {"in_out": 0, "in": 9 * 10 + 10, "out": 0, "fixed": 0}
+    assert costs["left"].params == {"in_out": 3 * 4, "in": 9 * 3, "out": 4, "fixed": 0}
+
+
+@pytest.mark.parametrize(
+    ("build", "before", "after"),
+    [
+        (resnet, {"stem": 8, "one": 4, "two": 6}, {"stem": 5, "one": 3, "two": 6}),
+        (
+            branches,
+            {"left": 4, "right": 6, "up": 8, "hidden": 10},
+            {"left": 3, "right": 5, "up": 7, "hidden": 2},
+        ),
+    ],
+)
+def test_the_cost_of_other_widths_is_that_of_the_rebuilt_model(
+    build: Any, before: dict[str, int], after: dict[str, int]
+) -> None:
+    today, rebuilt = widths_of(build(before)), widths_of(build(after))
+    new = {owner.name: owner.channels for owner in rebuilt.structure.owners}
+    record = record_of(build(before), today)
+    assert totals(record, {}) == (build(before).count_params(), today.macs)
+    assert totals(record, new) == (build(after).count_params(), rebuilt.macs)
+
+
+@pytest.mark.parametrize("name", ["nano_u", "bu_net"])
+def test_the_cost_of_other_widths_holds_for_the_trained_models(name: str) -> None:
+    random = np.random.default_rng(0)
+    today = build_model(name)
+    narrower = build_model(name, random.integers(3, 16, len(BLOCK_NAMES)).tolist())
+    widths = widths_of(narrower)
+    new = {owner.name: owner.channels for owner in widths.structure.owners}
+    record = record_of(today, widths_of(today))
+    assert totals(record, new) == (narrower.count_params(), widths.macs)
+
+
+def record_of(model: keras.Model, widths: Widths) -> Any:
+    """A record with a model's structure, as a reader of files gets it."""
+    record = _a_record(chain((4, 1)))
+    return record._replace(
+        params=model.count_params(), macs=widths.macs, structure=widths.structure
+    )
+
+
+def _a_record(tree: dict[str, Any]) -> Any:
+    from nasmon.record import _record
+
+    return _record(tree, Path())
+
+
+@pytest.mark.parametrize(
+    "model",
+    [functional(), nested(), build_model("nano_u"), resnet({"stem": 4, "one": 3, "two": 2})],
+)
+def test_costs_hold_every_parameter(model: keras.Model) -> None:
+    found = widths_of(model)
+    costs = found.structure.costs
+    assert sum(sum(cost.params.values()) for cost in costs) == model.count_params()
+    assert sum(sum(cost.macs.values()) for cost in costs) == found.macs
+
+
+def test_multiply_adds_are_those_of_the_definition() -> None:
+    model, expected = build_model("nano_u"), 0
+    for layer in model.layers:
+        if isinstance(layer, layers.DepthwiseConv2D):
+            expected += int(np.prod(layer.output.shape[1:])) * 9
+        elif isinstance(layer, layers.Conv2D):
+            expected += int(np.prod(layer.output.shape[1:])) * layer.kernel.shape[-2]
+    found = widths_of(model)
+    assert found.macs == expected
+    assert found.layer_macs["down1_block1_pointwise"] == 60 * 80 * 3 * 16
+
+
+@pytest.mark.parametrize(
+    ("operation", "expected"),
+    [
+        (lambda: tf.ones((2, 5, 7)) @ tf.ones((7, 3)), 2 * 5 * 7 * 3),
+        (lambda: tf.matmul(tf.ones((7, 5)), tf.ones((7, 3)), transpose_a=True), 5 * 7 * 3),
+        (lambda: tf.matmul(tf.ones((2, 7, 5)), tf.ones((2, 7, 3)), adjoint_a=True), 2 * 5 * 7 * 3),
+        (lambda: tf.einsum("abc,cd->abd", tf.ones((2, 3, 4)), tf.ones((4, 5))), 2 * 3 * 4 * 5),
+        (lambda: tf.einsum("...c,cd->...d", tf.ones((2, 3, 4)), tf.ones((4, 5))), 2 * 3 * 4 * 5),
+        (
+            lambda: tf.nn.conv2d(tf.ones((1, 8, 8, 4)), tf.ones((3, 3, 2, 6)), 2, "SAME"),
+            16 * 6 * 18,
+        ),
+        (
+            lambda: tf.nn.conv2d_transpose(
+                tf.ones((1, 4, 4, 5)), tf.ones((2, 2, 3, 5)), (1, 8, 8, 3), 2
+            ),
+            16 * 5 * 12,
+        ),
+        (
+            lambda: tf.nn.conv3d(
+                tf.ones((1, 4, 4, 4, 2)), tf.ones((1, 1, 1, 2, 3)), (1,) * 5, "SAME"
+            ),
+            384,
+        ),
+        (lambda: tf.nn.relu(tf.ones((2, 5))), 0),
+    ],
+)
+def test_multiply_adds_of_each_operation(operation: Any, expected: int) -> None:
+    with tf.Graph().as_default() as graph:
+        operation()
+    counted = macs_of(graph.get_operations())
+    assert counted is not None
+    assert sum(counted.values()) == expected
+
+
+def test_an_unknown_size_gives_no_multiply_adds() -> None:
+    with tf.Graph().as_default() as graph:
+        tf.compat.v1.placeholder(tf.float32, (None, 4)) @ tf.ones((4, 2))
+    assert macs_of(graph.get_operations()) is None
+
+
+def squeeze_excite(x: Any) -> Any:
+    x = conv(8, "a")(x)
+    gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    gate = layers.Dense(2, name="squeeze", activation="relu")(gate)
+    gate = layers.Dense(8, name="excite", activation="sigmoid")(gate)
+    return conv(1, "head")(x * gate)
+
+
+def test_a_gate_is_as_wide_as_what_it_gates() -> None:
+    found = owners(widths_of(model_of(squeeze_excite)))
+    assert found["excite"] == (8, "a", "")
+    assert found["squeeze"] == (2, "", "")
+
+
+def shuffled(x: Any) -> Any:
+    x = conv(8, "a")(x)
+    x = ops.reshape(x, (-1, 8, 8, 2, 4))
+    x = ops.reshape(ops.transpose(x, (0, 1, 2, 4, 3)), (-1, 8, 8, 8))
+    return conv(1, "head")(x)
+
+
+def grouped(x: Any) -> Any:
+    return conv(1, "head")(conv(8, "b", groups=2)(conv(8, "a")(x)))
+
+
+def to_space(x: Any) -> Any:
+    return conv(1, "head")(layers.Lambda(lambda x: tf.nn.depth_to_space(x, 2))(conv(8, "a")(x)))
+
+
+def uneven(x: Any) -> Any:
+    a, b = conv(4, "a")(x), conv(8, "b")(x)
+    return conv(1, "head")(layers.Concatenate()([a, conv(4, "c")(x)]) + b)
+
+
+def attended(x: Any) -> Any:
+    x = layers.Reshape((64, 8))(conv(8, "a")(x))
+    return layers.Dense(1, name="head")(layers.MultiHeadAttention(2, 4, name="attend")(x, x))
+
+
+class Mixed(layers.Layer):
+    """A user's own layer with a kernel over all channels."""
+
+    def build(self, shape: Any) -> None:
+        self.kernel = self.add_weight(shape=(shape[-1], shape[-1]), name="kernel")
+
+    def call(self, x: Any) -> Any:
+        return ops.matmul(x, self.kernel)
+
+
+@pytest.mark.parametrize(
+    ("build", "bound"),
+    [
+        (shuffled, {"a"}),
+        (grouped, {"a", "b"}),
+        (to_space, {"a"}),
+        (uneven, {"a", "b", "c"}),
+        (attended, {"a"}),
+        (lambda x: conv(1, "head")(Mixed(name="mixed")(conv(8, "a")(x))), {"a", "mixed"}),
+    ],
+    ids=["shuffle", "groups", "depth_to_space", "uneven add", "attention", "own kernel"],
+)
+def test_what_mixes_channels_in_unknown_ways_fixes_their_number(
+    build: Any, bound: set[str]
+) -> None:
+    found = owners(widths_of(model_of(build)))
+    assert bound <= found.keys()
+    assert {name for name in bound if not found[name][2]} == set()
+    assert found["head"][2] == "output"
+
+
+def test_a_layer_called_twice_has_inputs_of_one_width() -> None:
+    model = Subclassed()
+    model(np.zeros((1, 12, 16, 3), np.float32))
+    found = widths_of(model, (12, 16, 3))
+    assert owners(found)["shared"] == (8, "block1/convolution", "")
+    # 64 multiply-adds at each of the positions, in each of the two calls
+    assert found.layer_macs["shared"] == 2 * 64 * 12 * 16
+    assert found.layers["block0"] == (("block0/convolution", 1),)
+    assert found.layer_macs["block0"] == found.layer_macs["block0/convolution"] > 0
+
+
+def test_raw_operations_and_several_inputs_and_outputs() -> None:
+    def build(x: Any, y: Any) -> Any:
+        a = ops.relu(conv(4, "a")(x)) * 2.0
+        b = ops.concatenate([a, conv(4, "b")(y)], axis=-1)
+        return [conv(2, "first")(b), conv(3, "second")(ops.mean(b, axis=(1, 2), keepdims=True))]
+
+    found = widths_of(model_of(build, (8, 8, 3), (8, 8, 2)))
+    assert owners(found) == {
+        "input": (3, "", "input"),
+        "input_1": (2, "", "input"),
+        "a": (4, "", ""),
+        "b": (4, "", ""),
+        "first": (2, "", "output"),
+        "second": (3, "", "output"),
+    }
+    assert found.layers["output_1"] == (("second", 1),)
+    first = next(cost for cost in found.structure.costs if cost.layer == "first")
+    assert first.inputs == (("a", 1), ("b", 1))
+
+
+@pytest.mark.parametrize(
+    ("layer", "limit"),
+    [
+        (layers.Conv2D(16, 1), 3),
+        (layers.Conv2D(28, 3), 27),
+        (layers.Conv2D(27, 3), None),
+        (layers.Conv2D(16, 1, activation="relu"), None),
+        (layers.SeparableConv2D(16, 3), 3),
+        (layers.Conv2DTranspose(16, 2, strides=2), 12),
+        (layers.Dense(16), 3),
+    ],
+    ids=["1x1", "3x3", "not less", "not linear", "separable", "transposed", "dense"],
+)
+def test_a_linear_layer_has_no_more_directions_than_its_input_gives(layer: Any, limit: Any) -> None:
+    layer.name = "one"
+    found = widths_of(model_of(layer)).rank_limits
+    assert found.get("one") == limit
+
+
+@pytest.mark.parametrize(
+    "limited", [layers.Conv2D(16, 1), layers.Conv2DTranspose(16, 2, strides=2)]
+)
+def test_no_measured_rank_is_above_the_limit(limited: Any) -> None:
+    limited.name = "one"
+    model = model_of(limited, (8, 8, 3))
+    x = np.random.default_rng(0).normal(size=(16, 8, 8, 3)).astype(np.float32)
+    spectra = Monitor(model, x).read(1).spectra
+    assert spectra is not None
+    eigenvalues = spectra.eigenvalues[0]
+    limit = widths_of(model).rank_limits["one"]
+    # what float32 products round to
+    assert (eigenvalues[limit:] < 4 * np.finfo(np.float32).eps * eigenvalues[0]).all()
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_the_record_of_a_monitor_holds_the_structure(tmp_path: Path, eager: bool) -> None:
+    model = functional()
+    model.compile("sgd", "mse", run_eagerly=eager)
+    Monitor(model, np.ones((8, 12, 16, 3), np.float32), csv_path=tmp_path / "run.csv").read(1)
+    record = read_record(record_path(tmp_path / "run.csv"))
+    assert record.structure == widths_of(model).structure
+    found = {layer.name: layer for layer in record.layers}
+    assert found["depthwise0"].tied_to == "input"
+    assert found["depthwise1"].tied_to == "pointwise0"
+    assert found["pointwise1"].tied_to == ""
+    assert found["pointwise1"].macs == 12 * 16 * 8 * 16
+    assert found["pointwise0"].rank_limit == 3
+    assert record.params == model.count_params()
+
+
+def test_a_model_that_cannot_be_traced_has_no_structure(tmp_path: Path) -> None:
+    class OnTheHost(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = layers.Dense(4, name="dense")
+
+        def call(self, x: Any) -> Any:
+            return self.dense(x) * float(ops.convert_to_numpy(x).max())
+
+    model = OnTheHost()
+    model.compile("sgd", "mse", run_eagerly=True)
+    x = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
+    model(x)
+    monitor = Monitor(model, x, csv_path=tmp_path / "run.csv")
+    assert monitor.read(1)["dense"]["rank_99"] == 4
+    tree = json.loads(record_path(tmp_path / "run.csv").read_text())
+    assert (tree["structure"], tree["macs"], tree["params"]) == (None, None, 28)
