@@ -40,6 +40,25 @@ def read_header(path: Path) -> list[str]:
     return line.strip().split(",")
 
 
+def check_lengths(path: Path) -> None:
+    """Refuses a file of plain numbers with a row that is longer or shorter than its header.
+
+    pandas would leave out what is too much, and so read a number under another's name.
+
+    Raises:
+        UsageError: there is such a row; the last one may be cut off.
+    """
+    columns, torn = len(read_header(path)), _is_torn(path)
+    with open(path, encoding="utf-8", errors="replace") as file:
+        lines = file.read().splitlines()
+    for number, line in enumerate(lines[: len(lines) - torn], start=1):
+        if line and line.count(",") + 1 != columns:
+            raise UsageError(
+                f"{path} is damaged (line {number} has {line.count(',') + 1} values for {columns} "
+                "columns); remove the damaged rows, or give another run's CSV"
+            )
+
+
 def read_columns(path: Path, columns: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
     """Some columns of all whole rows.
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.csv_files import read_columns, read_header, read_tail
+from analysis.csv_files import check_lengths, read_columns, read_header, read_tail
 from analysis.record import Record, read_record
 from kernels.metric_table import METRIC_NAMES
 from nasmon.errors import UsageError
@@ -135,7 +135,8 @@ class Run:
         if not path.exists():
             return None
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # opened here, for NumPy leaves a damaged file open
+            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
                 return _spectra_at("first", file), _spectra_at("latest", file)
         except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise UsageError(
@@ -214,6 +215,7 @@ def load_run(path: Path, name: str | None = None) -> Run:
             f"{path} has no column {', '.join(missing)}; give a CSV that nasmon wrote, or train "
             "again"
         )
+    check_lengths(path)
     there = [column for column in RUN_COLUMNS if column in header]
     readings, notes = read_columns(path, there)
     if not len(readings):
