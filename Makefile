@@ -9,6 +9,9 @@ DATA     ?=
 NAS_FREQ ?=
 ARGS     ?=
 LOGS     ?= logs
+CSV      ?=
+A        ?=
+B        ?=
 
 # the first Python on the PATH that TensorFlow supports
 SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
@@ -20,19 +23,48 @@ BIN    := $(VENV)/bin
 SOURCE := setup.cfg pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check format bench tensorboard clean
+.PHONY: help train recommend plots report compare pipeline test check format bench tensorboard clean
+
+# where a run goes if LOGS says so, and which run is read: CSV, else the newest one
+PLACES := $(if $(filter-out logs,$(LOGS)),--output-dir "$(LOGS)" --nas-log-dir "$(LOGS)/nas")
+READ    = $(if $(CSV),--csv "$(CSV)")
+RUN     = $(LOGS)/nas/$(MODEL)_nas_metrics.csv
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  make train takes MODEL=nano_u|bu_net NAS=1 EPOCHS= BATCH= LR= DATA=folder"
-	@echo "  NAS_FREQ=epoch|batch ARGS='more options' (see make train ARGS=--help)"
+	@echo "  make train takes MODEL=nano_u|bu_net NAS=1 EPOCHS= BATCH= LR= DATA=folder LOGS=folder"
+	@echo "  NAS_FREQ=epoch|batch ARGS='more options' (see make train ARGS=--help); so does pipeline"
+	@echo "  make recommend, plots and report read the newest run under logs/, or CSV=file"
 
 train: $(VENV)/.installed  ## train MODEL, with NAS=1 under the monitor
-	@$(BIN)/python -m train --model $(MODEL) $(if $(filter-out 0,$(NAS)),--enable-nas) \
-	  $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(BATCH),--batch-size $(BATCH)) \
-	  $(if $(LR),--lr $(LR)) $(if $(DATA),--data-dir "$(DATA)") \
-	  $(if $(NAS_FREQ),--nas-log-freq $(NAS_FREQ)) $(ARGS)
+	@$(BIN)/python -m train --model $(MODEL) $(if $(filter-out 0,$(NAS)),--enable-nas) $(OPTIONS)
+
+OPTIONS = $(PLACES) $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(BATCH),--batch-size $(BATCH)) \
+  $(if $(LR),--lr $(LR)) $(if $(DATA),--data-dir "$(DATA)") \
+  $(if $(NAS_FREQ),--nas-log-freq $(NAS_FREQ)) $(ARGS)
+
+recommend: $(VENV)/.installed  ## say what to do with each layer's width
+	@$(BIN)/python -m analysis.recommend $(READ) $(ARGS)
+
+plots: $(VENV)/.installed  ## draw all pictures of a run into plots/
+	@$(BIN)/python -m analysis.plot $(READ) --all $(ARGS)
+
+report: $(VENV)/.installed  ## write one page with verdict, layers and pictures
+	@$(BIN)/python -m analysis.report $(READ) $(ARGS)
+
+compare: $(VENV)/.installed  ## compare two runs: A=before.csv B=after.csv
+	@[ -n "$(A)" ] && [ -n "$(B)" ] || { echo "name two runs: make compare A=before.csv B=after.csv" >&2; exit 2; }
+	@$(BIN)/python -m analysis.compare --csv "$(A)" "$(B)" $(ARGS)
+
+pipeline: $(VENV)/.installed  ## train MODEL under the monitor, then pictures, advice and report
+	@$(BIN)/python -m train --model $(MODEL) --enable-nas $(OPTIONS)
+	@$(BIN)/python -m analysis.plot --csv "$(RUN)" --all --output-dir "$(LOGS)/plots" >/dev/null
+	@echo
+	@$(BIN)/python -m analysis.recommend --csv "$(RUN)"
+	@$(BIN)/python -m analysis.report --csv "$(RUN)" >/dev/null
+	@printf '\n%s\n' "everything about this run:" "  model      $(LOGS)/$(MODEL).keras" \
+	  "  readings   $(RUN)" "  pictures   $(LOGS)/plots/" "  report     $(LOGS)/nas/$(MODEL)_report.html"
 
 test: $(VENV)/.installed-dev  ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)
@@ -55,7 +87,7 @@ tensorboard: $(VENV)/.installed  ## open the pages of the runs under LOGS (defau
 
 clean:  ## leave a bare clone: removes the environment and all runs recorded under logs/
 	@if [ -d logs ]; then echo "removing logs/, with $$(find logs -name '*.csv' | wc -l) CSV files"; fi
-	rm -rf $(VENV) logs build *.egg-info .benchmarks .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) logs plots build *.egg-info .benchmarks .hypothesis .mypy_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -129,7 +129,10 @@ def _parse(path: Path, source: io.BufferedIOBase, columns: Sequence[str]) -> pd.
         )
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not a CSV file of nasmon: it is not text") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+    except pd.errors.EmptyDataError:
+        # a header that was cut off before its end of line
+        return pd.DataFrame(columns=list(columns), dtype="float64")
+    except (pd.errors.ParserError, ValueError) as error:
         reason = str(error).strip().splitlines()[0].removeprefix("Error tokenizing data. C error: ")
         raise UsageError(
             f"{path} is damaged ({reason}); remove the damaged rows, or give another run's CSV"

@@ -10,9 +10,11 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 
+from nasmon.errors import UsageError
 from nasmon.reading import Reading
 from nasmon.record import LayerRecord, Rebuild, Record, Structure, read_record, write_record
 from nasmon.run_files import record_path, spectra_path
@@ -27,7 +29,7 @@ class Origin(NamedTuple):
     command: Sequence[str] = ()  # the process's own command line if empty
     seed: int | None = None
     rebuild: Rebuild | None = None  # how to train the same model with other widths
-    history: Path | None = None  # the CSV of the training's own history
+    history: str | os.PathLike[str] | None = None  # the CSV of the training's own history
 
 
 UNKNOWN_ORIGIN = Origin()
@@ -97,7 +99,7 @@ class RunSink:
             macs=watched.macs,
             structure=watched.structure,
             rebuild=self._origin.rebuild,
-            history=self._origin.history,
+            history=Path(self._origin.history) if self._origin.history else None,
             earlier=self._earlier,
         )
         write_record(self._record_path, self._record)
@@ -151,8 +153,7 @@ class RunSink:
             names = ("started", "ended", "status", "command")
             self._earlier = (*last.earlier, {name: getattr(last, name) for name in names})
         if self._spectra_path.exists():
-            with np.load(self._spectra_path, allow_pickle=False) as file:
-                self._first = {n: file[n] for n in file.files if not n.startswith("latest")}
+            self._first = _first_of(self._spectra_path)
 
     def _write_spectra(self) -> None:
         if self._latest is None or self._first is None:
@@ -166,6 +167,19 @@ class RunSink:
         finally:
             unfinished.unlink(missing_ok=True)
         self._latest = None
+
+
+def _first_of(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of the first reading of an earlier run."""
+    try:
+        # opened here, for NumPy leaves a damaged file open
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files if name.startswith("first")}
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise UsageError(
+            f"{path} is damaged ({type(error).__name__}) and cannot be continued; remove it, or "
+            'pass if_exists="overwrite"'
+        ) from None
 
 
 def _arrays(which: str, reading: Reading) -> dict[str, np.ndarray]:

@@ -1,5 +1,20 @@
-"""What all tests share: a quiet TensorFlow, and the small models and runs that tests only read."""
+"""What all tests share: a quiet TensorFlow, and one browser for those that open a page."""
 
 import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from selenium.webdriver.chrome.webdriver import WebDriver
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[WebDriver]":
+    from tests.browser import chromium
+
+    with chromium(tmp_path_factory.mktemp("profile")) as started:
+        yield started

@@ -143,7 +143,7 @@ def write_run(
         run[metric.name] = np.array([aggregate(metric, row, channels) for row in of_metric])
     run |= {"probe_seconds": np.full(count, 0.01), "overhead": np.full(count, 0.013)}
     pd.DataFrame(run)[list(RUN_COLUMNS)].to_csv(path, index=False, na_rep="nan")
-    by_layer = {"epoch": np.repeat(epochs, len(layers)), "step": np.repeat(steps, len(layers))}
+    by_layer: dict[str, Any] = {"epoch": np.repeat(epochs, len(layers)), "step": np.repeat(steps, len(layers))}
     for column in ("kind", "channels", "params", "macs", "tied_to"):
         by_layer[column] = [layer[column] for layer in layers] * count
     by_layer["layer"] = [layer["name"] for layer in layers] * count
@@ -169,8 +169,8 @@ def write_spectra(
         for position, layer in enumerate(record["layers"]):
             c = layer["channels"]
             arrays[f"{which}/eigenvalues/{position}"] = 0.7 ** np.arange(c, dtype=np.float64)
-            r = random.uniform(-0.5, 0.5, (c, c)).astype(np.float32)
-            r = (r + r.T) / 2
+            r = random.uniform(-0.5, 0.5, (c, c))
+            r = ((r + r.T) / 2).astype(np.float32)
             np.fill_diagonal(r, 1)
             arrays[f"{which}/correlations/{position}"] = r
     np.savez(spectra_path(path), **arrays)

@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+from importlib import import_module
 from pathlib import Path
 
 import keras
@@ -58,6 +59,7 @@ def test_links_lead_somewhere() -> None:
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])
 def test_make_knows_the_commands(command: str) -> None:
+    # the files that it names need not be there to see what make would run
     done = subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     if command.startswith("make train"):
@@ -66,9 +68,16 @@ def test_make_knows_the_commands(command: str) -> None:
         check_training_arguments(shlex.split(line.partition("-m train")[2]))
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if "python" in c])
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "-m train" in c])
 def test_the_command_line_takes_the_commands(command: str) -> None:
     check_training_arguments(shlex.split(command.partition("-m train")[2].replace(".with_nas", "")))
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "-m analysis" in c])
+def test_the_analysis_takes_the_commands(command: str) -> None:
+    _, _, module, *arguments = shlex.split(command)
+    parser = import_module(module).build_parser()
+    assert parser.parse_args(arguments)
 
 
 def check_training_arguments(arguments: list[str]) -> None:
@@ -81,7 +90,7 @@ def check_training_arguments(arguments: list[str]) -> None:
 
 
 def test_every_command_is_checked_here() -> None:
-    others = [c for c in COMMANDS if not c.startswith("make") and "python" not in c]
+    others = [c for c in COMMANDS if not c.startswith(("make", "python -m"))]
     assert others == ["pip install -c constraints.txt ."]
 
 

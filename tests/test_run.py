@@ -140,6 +140,7 @@ def shorter_row(path: Path) -> None:
         (lambda p: p.unlink(), "does not exist; give the CSV that a run wrote"),
         (lambda p: p.write_text(""), "is empty; train again"),
         (lambda p: p.write_text("\n"), "is empty; train again"),
+        (lambda p: p.write_text(p.read_text().splitlines()[0]), "holds no reading yet"),
         (header_only, "holds no reading yet; wait for the first one"),
         (lambda p: p.write_text(p.read_text()[:40]), "has no column"),
         (lambda p: p.write_text(p.read_text()[:150]), "holds no reading yet"),

@@ -258,6 +258,13 @@ def test_a_continued_run_keeps_its_first_spectra_and_its_past(tmp_path: Path) ->
         assert file["first"][1] == 5
 
 
+def test_damaged_spectra_are_not_continued(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "run.csv")
+    spectra_path(path).write_bytes(b"PK\x03\x04 cut off")
+    with pytest.raises(UsageError, match=r"spectra.npz is damaged .BadZipFile. and cannot be cont"):
+        RunSink(path, continues=True)
+
+
 @pytest.mark.parametrize("companion", [record_path, spectra_path])
 def test_files_of_a_run_whose_csv_was_moved_are_not_replaced(
     tmp_path: Path, companion: Any

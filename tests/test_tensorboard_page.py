@@ -6,7 +6,6 @@ NASMON_LOGS the logs of a run and NASMON_LAYER the layer to show.
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -17,13 +16,12 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.chrome.webdriver import WebDriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from nasmon import Monitor
+from tests.browser import keep
 from tests.networks import functional, images
 
 pytestmark = pytest.mark.browser
@@ -71,40 +69,6 @@ def page(log_dir: Path) -> Iterator[str]:
         reader.join(timeout=30)
         assert server.stderr is not None
         server.stderr.close()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium and chromedriver are not installed, and CI needs them")
-        pytest.skip("chromium and chromedriver are not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (
-        "headless=new",
-        "no-sandbox",
-        "disable-gpu",
-        "disable-quic",
-        "no-first-run",
-        "disable-background-networking",
-        "disable-component-update",
-        "disable-sync",
-        "window-size=1500,1100",
-        f"user-data-dir={tmp_path_factory.mktemp('profile')}",
-    ):
-        options.add_argument(f"--{flag}")
-    started = webdriver.Chrome(options=options, service=Service(driver))
-    yield started
-    started.quit()
-
-
-def keep(browser: WebDriver, name: str) -> None:
-    folder = os.environ.get("NASMON_SCREENSHOTS")
-    if folder:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        browser.save_screenshot(str(Path(folder) / name))
 
 
 def cards(browser: WebDriver, address: str, *tags: str) -> None:

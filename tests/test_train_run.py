@@ -95,8 +95,10 @@ def test_the_record_tells_how_to_train_it_with_other_widths(watched, workplace):
     record = read_record(workplace / "logs" / "nas" / "nano_u_nas_metrics_run.json")
     assert (record.model_name, record.status, record.seed) == ("nano_u", "ended", 0)
     assert record.params == build_model("nano_u", (2, 3, 4, 5)).count_params()
+    assert record.history is not None
     assert record.history.resolve() == (workplace / "logs" / "nano_u_history.csv").resolve()
     rebuild = record.rebuild
+    assert rebuild is not None
     assert rebuild.layers == tuple(f"{block}_pointwise" for block in BLOCK_NAMES)
     flags = [part for place in rebuild.places for part in place]
     typed = [*rebuild.command[3:], rebuild.flag, *("4" * len(rebuild.layers)), *flags]

@@ -1,0 +1,163 @@
+"""``python -m analysis.recommend``: what a run says about its model, and what to change."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from analysis.advice import advise
+from analysis.command_line import (
+    ARROW,
+    SIGNS,
+    Parser,
+    encodable,
+    printed,
+    run_command,
+    say_notes,
+)
+from analysis.findings import Advice, Verdict
+from analysis.recommend_json import recommendations_json
+from analysis.recommend_markdown import recommendations_markdown
+from analysis.recommend_text import recommendations_text
+from analysis.run import Run, load_run, newest_run
+from analysis.thresholds import thresholds_of
+from analysis.verdict import verdict
+from nasmon.errors import UsageError
+
+ROUND_TO = 4
+
+
+class Recommendations(NamedTuple):
+    """All that is found out about a run."""
+
+    run: Run
+    verdict: Verdict
+    advice: Advice
+    thresholds: dict[str, float]
+    round_to: int
+    notes: list[str]
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command and ends the process: 0 with advice given, 2 for input it cannot use.
+
+    Args:
+        arguments: the command line without the program's name; None for the process's own.
+    """
+    parser = build_parser()
+    run_command(parser, lambda parsed: _recommend(parser, parsed), arguments)
+
+
+def build_parser() -> Parser:
+    """The options of the command."""
+    parser = Parser(
+        "recommend", "Say what a recorded run tells about its model, and what to change."
+    )
+    parser.add_argument(
+        "--csv", metavar="PATH", help="the run's CSV (default: the newest run under logs/)"
+    )
+    parser.add_argument("--model-name", metavar="NAME", help="name of the model in the title")
+    parser.add_argument(
+        "--config", metavar="FILE", help="YAML file whose nas.thresholds replace the run's own"
+    )
+    parser.add_argument(
+        "--format",
+        default="text",
+        metavar=f"{{{','.join(FORMATS)}}}",
+        help="what to print (default: text)",
+    )
+    parser.add_argument(
+        "--round-to",
+        default=str(ROUND_TO),
+        metavar="N",
+        help=f"round suggested widths up to a multiple of N (default: {ROUND_TO}; layers of at "
+        "most twice as many channels are not rounded)",
+    )
+    return parser
+
+
+def recommendations(run: Run, config: Path | None, round_to: int = ROUND_TO) -> Recommendations:
+    """Finds out all about a run.
+
+    Args:
+        run: with at least one reading.
+        config: whose thresholds replace the run's own; None for those.
+        round_to: what widths are rounded up to.
+
+    Raises:
+        UsageError: the config or a file of the run cannot be used.
+    """
+    thresholds = thresholds_of(run.record, config)
+    advice = advise(run, thresholds, round_to)
+    # the run's notes last: reading its other files may have added some
+    notes = [*_of_the_end(run), *advice.notes, *run.notes]
+    return Recommendations(run, verdict(run, thresholds), advice, thresholds, round_to, notes)
+
+
+def advice_text(run: Run, config: Path | None) -> str:
+    """The whole text as ``python -m analysis.recommend`` prints it.
+
+    Args:
+        run: with at least one reading.
+        config: whose thresholds replace the run's own; None for those.
+
+    Raises:
+        UsageError: the config or a file of the run cannot be used.
+    """
+    return _text(recommendations(run, config))
+
+
+def _recommend(parser: Parser, parsed: argparse.Namespace) -> None:
+    if parsed.format not in FORMATS:
+        raise UsageError(f"--format is {parsed.format!r}; use one of {', '.join(FORMATS)}")
+    round_to = _round_to(parsed.round_to)
+    config = Path(parsed.config) if parsed.config else None
+    run = load_run(Path(parsed.csv) if parsed.csv else newest_run(), parsed.model_name)
+    found = recommendations(run, config, round_to)
+    say_notes(parser, found.notes)
+    printed(FORMATS[parsed.format](found))
+
+
+def _round_to(value: str) -> int:
+    try:
+        number = int(value)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise UsageError(f"--round-to is {value!r}; use a whole number of at least 1")
+    return number
+
+
+def _of_the_end(run: Run) -> list[str]:
+    """What a reader must know of a run that did not end by itself."""
+    if run.record is None or run.record.status == "ended":
+        return []
+    status = {"running": "is still running", "interrupted": "was interrupted"}
+    how = status.get(run.record.status, run.record.status)
+    return [f"the run {how}; this is about its latest reading"]
+
+
+def _text(found: Recommendations) -> str:
+    return recommendations_text(found.run.name, found.verdict, found.advice, _plain())
+
+
+def _markdown(found: Recommendations) -> str:
+    return recommendations_markdown(found.run.name, found.verdict, found.advice, _plain())
+
+
+def _plain() -> bool:
+    return not encodable("".join(SIGNS.values()) + ARROW)
+
+
+def _json(found: Recommendations) -> str:
+    return recommendations_json(*found)
+
+
+FORMATS: dict[str, Callable[[Recommendations], str]] = {
+    "text": _text,
+    "json": _json,
+    "markdown": _markdown,
+}
+
+if __name__ == "__main__":
+    main()

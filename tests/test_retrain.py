@@ -1,0 +1,106 @@
+"""The command to paste: the training command takes it, and it overwrites nothing."""
+
+import json
+import shlex
+
+import pytest
+
+from analysis.record import read_record
+from analysis.retrain import retrain_command
+from tests.recorded import chain
+
+
+def command_of(record, widths):
+    """The command, which is there."""
+    command = retrain_command(record, widths)
+    assert command is not None
+    return command
+
+
+@pytest.fixture
+def record_of(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def read(**rebuild):
+        tree = chain((16, 32, 64, 16, 1))
+        tree["rebuild"] |= rebuild
+        (tmp_path / "run.json").write_text(json.dumps(tree))
+        return read_record(tmp_path / "run.json")
+
+    return read
+
+
+def test_all_widths_are_given_and_nothing_is_written_over(record_of):
+    assert command_of(record_of(), {"conv2": 12}) == (
+        "python -m train --model chain --widths 16 32 12 16 "
+        "--output-dir logs/chain_narrower --nas-log-dir logs/chain_narrower/nas"
+    )
+
+
+def test_the_training_command_takes_the_widths_and_the_places(record_of):
+    from train.cli import build_parser
+
+    names = [f"conv{index}" for index in range(4)]
+    record = record_of(
+        command=["python", "-m", "train", "--enable-nas", "--model", "nano_u"], layers=names
+    )
+    _, _, _, *arguments = shlex.split(command_of(record, {"conv2": 12}))
+    parsed = build_parser().parse_args(arguments)
+    assert getattr(parsed, "training.widths") == ["16", "32", "12", "16"]
+    assert getattr(parsed, "training.output_dir") == "logs/chain_narrower"
+    assert getattr(parsed, "nas.log_dir") == "logs/chain_narrower/nas"
+
+
+def test_a_folder_that_is_there_is_not_used_again(record_of, tmp_path):
+    (tmp_path / "logs" / "chain_narrower").mkdir(parents=True)
+    assert " logs/chain_narrower-2 " in command_of(record_of(), {"conv2": 12})
+    (tmp_path / "logs" / "chain_narrower-2").touch()
+    assert " logs/chain_narrower-3 " in command_of(record_of(), {"conv2": 12})
+
+
+def test_a_narrower_model_is_narrowed_again_beside_itself(record_of, tmp_path):
+    (tmp_path / "logs" / "chain_narrower").mkdir(parents=True)
+    places = [["--output-dir", "logs/chain_narrower"], ["--nas-csv-path", "else/where.csv"]]
+    command = command_of(record_of(places=places), {"conv2": 12})
+    assert command.endswith(
+        "--output-dir logs/chain_narrower-2 --nas-csv-path logs/chain_narrower-2/where.csv"
+    )
+
+
+def test_a_run_that_wrote_nothing_needs_no_places(record_of):
+    assert command_of(record_of(places=[]), {"conv2": 12}).endswith("--widths 16 32 12 16")
+
+
+def test_two_places_never_become_one(record_of):
+    places = [["--output-dir", "a/x"], ["--nas-log-dir", "b/x"], ["--nas-csv-path", "c/x"]]
+    assert command_of(record_of(places=places), {"conv2": 12}).endswith(
+        "--output-dir a/x/chain_narrower --nas-log-dir a/x/chain_narrower/x "
+        "--nas-csv-path a/x/chain_narrower/nas-csv-path"
+    )
+    places = [["--output-dir", "."], ["--nas-log-dir", "nas/../.."], ["--same", "nas/../.."]]
+    *_, first, _, second = command_of(record_of(places=places), {"conv2": 12}).split()
+    assert first == second
+    assert first.startswith("chain_narrower/")
+
+
+def test_arguments_are_quoted(record_of):
+    record = record_of(places=[["--output-dir", "my logs"]])
+    command = command_of(record._replace(model_name="a/b; c"), {"conv2": 12})
+    assert command.endswith("--output-dir 'my logs/a_b__c_narrower'")
+
+
+@pytest.mark.parametrize(
+    ("widths", "rebuild"),
+    [
+        ({}, {}),  # nothing changes
+        ({"conv4": 1}, {}),  # no width that the command can give
+        ({"conv2": 12}, {"layers": ["conv2", "gone"]}),
+        ({"conv2": 12}, {"command": ["python", "-m", "train\nrm"]}),
+    ],
+)
+def test_no_command_is_better_than_a_wrong_one(record_of, widths, rebuild):
+    assert retrain_command(record_of(**rebuild), widths) is None
+
+
+def test_a_run_that_cannot_be_rebuilt_has_no_command(record_of):
+    assert retrain_command(record_of()._replace(rebuild=None), {"conv2": 12}) is None
