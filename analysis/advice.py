@@ -6,13 +6,13 @@ from typing import NamedTuple
 from analysis.advice_lines import Sight, lines_of
 from analysis.channel_evidence import NO_EVIDENCE, ChannelEvidence, channel_evidence
 from analysis.findings import Advice, LayerAdvice, Saving
-from analysis.record import Record
 from analysis.retrain import retrain_command
 from analysis.run import LayerSpectrum, Run
 from analysis.settled import RecentLayer, recent_layers
 from analysis.width_decision import Decision, Witness, decide_width
 from analysis.width_map import WidthMap, width_map
 from analysis.widths import totals
+from nasmon.record import Record
 from nasmon.run_files import layers_path, record_path, spectra_path
 
 

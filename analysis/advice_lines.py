@@ -9,10 +9,10 @@ import numpy as np
 from analysis.channel_evidence import ChannelEvidence
 from analysis.findings import Saving
 from analysis.quantity import saved
-from analysis.record import Record
 from analysis.settled import ENOUGH, RecentLayer
 from analysis.width_decision import Decision, Witness, is_limited
 from analysis.widths import Group
+from nasmon.record import Record
 
 NAMED_PAIRS = 5
 """How many pairs of near copies a line names."""

@@ -10,6 +10,7 @@ from analysis.command_line import (
     ARROW,
     SIGNS,
     Parser,
+    counting_number,
     encodable,
     printed,
     run_command,
@@ -110,22 +111,12 @@ def advice_text(run: Run, config: Path | None) -> str:
 def _recommend(parser: Parser, parsed: argparse.Namespace) -> None:
     if parsed.format not in FORMATS:
         raise UsageError(f"--format is {parsed.format!r}; use one of {', '.join(FORMATS)}")
-    round_to = _round_to(parsed.round_to)
+    round_to = counting_number("--round-to", parsed.round_to)
     config = Path(parsed.config) if parsed.config else None
     run = load_run(Path(parsed.csv) if parsed.csv else newest_run(), parsed.model_name)
     found = recommendations(run, config, round_to)
     say_notes(parser, found.notes)
     printed(FORMATS[parsed.format](found))
-
-
-def _round_to(value: str) -> int:
-    try:
-        number = int(value)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise UsageError(f"--round-to is {value!r}; use a whole number of at least 1")
-    return number
 
 
 def _of_the_end(run: Run) -> list[str]:
@@ -158,6 +149,7 @@ FORMATS: dict[str, Callable[[Recommendations], str]] = {
     "json": _json,
     "markdown": _markdown,
 }
+
 
 if __name__ == "__main__":
     main()

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis.record import Record
+from nasmon.record import Record
 
 
 def retrain_command(record: Record, widths: Mapping[str, int]) -> str | None:

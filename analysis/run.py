@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.csv_files import check_lengths, read_columns, read_header, read_tail
-from analysis.record import Record, read_record
 from kernels.metric_table import METRIC_NAMES
 from nasmon.errors import UsageError
+from nasmon.record import Record, read_record
 from nasmon.run_files import (
     LAYER_COLUMNS,
     RUN_COLUMNS,

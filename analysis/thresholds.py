@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from analysis.record import Record
 from kernels.metric_table import DEFAULT_THRESHOLDS
 from nasmon.errors import UsageError
+from nasmon.record import Record
 
 
 def thresholds_of(record: Record | None, config: Path | None = None) -> dict[str, float]:

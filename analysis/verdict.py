@@ -252,8 +252,9 @@ def _dynamics(redundancy: np.ndarray, thresholds: Mapping[str, float]) -> Findin
         ),
         _Level(True, "info", "Redundancy STABLE over training", ("Consistent feature usage",)),
     )
+    shown = shown_beside(round(change, 12), -steady, steady)
     sign = "+" if change >= 0 else ""
-    evidence = f"change={sign}{shown_beside(round(change, 12), -steady, steady)}"
+    evidence = f"change={sign}{shown}".replace("=-0.000", "=+0.000")
     found = _first_that_holds(title, metric, change, evidence, levels)
     return found._replace(lines=(*found.lines, _ends(first, last, count, len(defined))))
 

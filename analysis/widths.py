@@ -10,8 +10,8 @@ from fractions import Fraction
 from math import prod
 from typing import NamedTuple
 
-from analysis.record import Cost, Owner, Record, Segments
 from nasmon.errors import UsageError
+from nasmon.record import Cost, Owner, Record, Segments
 
 
 class Group(NamedTuple):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kernels.metric_table import METRIC_NAMES
+from nasmon.run_files import spectra_path
 from tests.recorded import chain, metrics, write_run
 
 SCRIPT = "<script>document.title='broken'</script>"
@@ -51,7 +52,7 @@ class Page(HTMLParser):
 
 
 def hostile_run(path: Path, layers: int = 60, **record: object) -> Path:
-    """A run of many layers with long names, some of which are markup, and with NaN."""
+    """A run of many layers with long names, some of which are markup, with NaN and near copies."""
     random = np.random.default_rng(1)
     tree = {**chain([int(w) for w in random.choice([8, 16, 32, 64], layers)]), "model_name": IMAGE}
     names = [
@@ -65,4 +66,11 @@ def hostile_run(path: Path, layers: int = 60, **record: object) -> Path:
     values = metrics(layers, 24, [layer["channels"] for layer in tree["layers"]])
     values[:, 5, METRIC_NAMES.index("correlation_mean")] = np.nan
     values[:, 4, :] = np.nan
-    return write_run(path, tree, values)
+    write_run(path, tree, values)
+    with np.load(spectra_path(path)) as file:
+        arrays = dict(file)
+    for index in range(10):  # two near copies each, for a second line of advice
+        correlations = arrays[f"latest/correlations/{index}"]
+        correlations[0, 1] = correlations[1, 0] = 0.995
+    np.savez(spectra_path(path), **arrays)
+    return path

@@ -87,7 +87,9 @@ def chain(widths: Sequence[int], inputs: int = 3) -> dict[str, Any]:
     }
 
 
-def metrics(layers: int, readings: int, channels: Sequence[int], seed: int = 0) -> np.ndarray:
+def metrics(
+    layers: int, readings: int, channels: Sequence[float] | np.ndarray, seed: int = 0
+) -> np.ndarray:
     """Plausible values [readings, layers, len(METRICS)], settling down towards the end."""
     random = np.random.default_rng(seed)
     c = np.asarray(channels, np.float64)
@@ -143,7 +145,10 @@ def write_run(
         run[metric.name] = np.array([aggregate(metric, row, channels) for row in of_metric])
     run |= {"probe_seconds": np.full(count, 0.01), "overhead": np.full(count, 0.013)}
     pd.DataFrame(run)[list(RUN_COLUMNS)].to_csv(path, index=False, na_rep="nan")
-    by_layer: dict[str, Any] = {"epoch": np.repeat(epochs, len(layers)), "step": np.repeat(steps, len(layers))}
+    by_layer: dict[str, Any] = {
+        "epoch": np.repeat(epochs, len(layers)),
+        "step": np.repeat(steps, len(layers)),
+    }
     for column in ("kind", "channels", "params", "macs", "tied_to"):
         by_layer[column] = [layer[column] for layer in layers] * count
     by_layer["layer"] = [layer["name"] for layer in layers] * count

@@ -15,6 +15,7 @@ from analysis.figures.reduction import BINS, alone, block_means, reduced_band, r
 from analysis.figures.spectrum_shares import shares
 from analysis.figures.timeline import timeline
 from analysis.run import LayerSpectrum, load_run
+from analysis.verdict import verdict
 from kernels.metric_table import DEFAULT_THRESHOLDS, METRIC_NAMES
 from nasmon.errors import UsageError
 from tests.recorded import chain, metrics, write_run
@@ -114,15 +115,16 @@ def test_readings_stand_at_epochs_else_steps_else_one_by_one(epochs, steps, labe
 @pytest.mark.parametrize(
     ("metric", "value", "name"),
     [
-        ("redundancy_score", 0.3, "Excellent"),
-        ("redundancy_score", 0.3001, "Good"),
-        ("redundancy_score", 0.5, "Good"),
-        ("redundancy_score", 0.5001, "Moderate"),
+        ("redundancy_score", 0.0, "Excellent"),
+        ("redundancy_score", 0.2999, "Excellent"),
+        ("redundancy_score", 0.3, "Good"),
+        ("redundancy_score", 0.4999, "Good"),
+        ("redundancy_score", 0.5, "Moderate"),
         ("redundancy_score", 0.7, "Moderate"),
         ("redundancy_score", 0.7001, "High"),
         ("redundancy_score", 1.0, "High"),
-        ("correlation_mean", 0.3, "Diverse"),
-        ("correlation_mean", 0.3001, "Moderate"),
+        ("correlation_mean", 0.2999, "Diverse"),
+        ("correlation_mean", 0.3, "Moderate"),
         ("correlation_mean", 0.6, "Moderate"),
         ("correlation_mean", 0.6001, "High"),
     ],
@@ -131,6 +133,18 @@ def test_a_value_lies_in_the_band_of_its_thresholds(metric, value, name):
     band = band_of(value, bands_of(metric, DEFAULT_THRESHOLDS))
     assert band is not None
     assert band.name == name
+
+
+@pytest.mark.parametrize("value", [0.0, 0.2999, 0.3, 0.4999, 0.5, 0.7, 0.7001, 1.0])
+def test_the_bands_say_what_the_recommendations_say(tmp_path, value):
+    values = metrics(5, 1, WIDTHS)
+    values[:, :, METRIC_NAMES.index("redundancy_score")] = value
+    run = load_run(write_run(tmp_path / "r.csv", chain(WIDTHS), values))
+    run.readings["redundancy_score"] = value  # exactly, not as a mean
+    level = verdict(run, DEFAULT_THRESHOLDS).findings[0].level
+    band = band_of(value, bands_of("redundancy_score", DEFAULT_THRESHOLDS))
+    assert band is not None
+    assert level.startswith(band.name.upper())
 
 
 def test_nothing_lies_in_a_band_without_a_value_or_thresholds():

@@ -5,8 +5,8 @@ import shlex
 
 import pytest
 
-from analysis.record import read_record
 from analysis.retrain import retrain_command
+from nasmon.record import read_record
 from tests.recorded import chain
 
 

@@ -1,0 +1,99 @@
+"""The table of what can be drawn, and what a run must have recorded for it."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import Literal, NamedTuple
+
+from analysis.run import Run
+from nasmon.errors import UsageError
+from nasmon.run_files import layers_path, spectra_path
+
+FILE_TYPES = ("png", "svg", "pdf")
+"""The endings that a picture's file may have."""
+
+MOST_RUNS = 8
+"""As many runs as one comparison can tell apart."""
+
+
+class Kind(NamedTuple):
+    """A type of picture."""
+
+    name: str  # as in --plot-type
+    shows: str  # what is seen, in a few words
+    needs: Literal["run", "layers", "spectra", "runs"]  # the run's CSV alone, or what besides
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("redundancy", "redundancy over time", "run"),
+        Kind("correlation", "correlation over time, with its spread", "run"),
+        Kind("dashboard", "both, their histograms, and summary statistics", "run"),
+        Kind("comparison", "two or more runs side by side", "runs"),
+        Kind("layers", "one metric of every layer over time, as a heat map", "layers"),
+        Kind("spectrum", "every layer's eigenvalues and cumulative variance", "spectra"),
+    )
+}
+
+
+class Options(NamedTuple):
+    """What else a caller may choose.
+
+    Attributes:
+        metric: drawn by "layers": one of METRIC_NAMES.
+        layers: patterns such as "encoder/*"; "layers" and "spectrum" draw only those that match.
+            Empty for all.
+        others: drawn by "comparison" beside the run.
+    """
+
+    metric: str = "saturation"
+    layers: tuple[str, ...] = ()
+    others: tuple[Run, ...] = ()
+
+
+def missing(kind: str, run: Run, options: Options | None = None) -> str | None:
+    """Why a run cannot be drawn this way, with the remedy; None if it can.
+
+    Raises:
+        UsageError: there is no such kind, or the run's spectra are damaged.
+    """
+    others = options.others if options else ()
+    remedy = f"copy it beside {run.path.name}, or train again"
+    needs = kind_called(kind).needs
+    if needs == "layers" and not run.has_layers:
+        return f"{layers_path(run.path)} is not there; {remedy}"
+    if needs == "spectra" and run.spectra is None:
+        return f"{spectra_path(run.path)} is not there; {remedy}"
+    if needs == "runs" and not others:
+        return "a comparison needs at least two runs; pass --compare PATH PATH"
+    if needs == "runs" and len(others) >= MOST_RUNS:
+        return f"a comparison shows at most {MOST_RUNS} runs, not {1 + len(others)}; leave some out"
+    return None
+
+
+def kind_called(name: str) -> Kind:
+    """The kind of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in KINDS:
+        raise UsageError(f"plot type is {name!r}; use one of {', '.join(KINDS)}")
+    return KINDS[name]
+
+
+def chosen_layers(names: Sequence[str], patterns: Sequence[str]) -> list[int]:
+    """The positions of the layers that match any pattern; of all without patterns.
+
+    Raises:
+        UsageError: a pattern matches none.
+    """
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            known = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+            raise UsageError(f"no layer matches {pattern!r}; the layers are {known}")
+    return [
+        position
+        for position, name in enumerate(names)
+        if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+    ]

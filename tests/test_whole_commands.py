@@ -1,0 +1,160 @@
+"""Every command of ``analysis`` on runs that were trained for real."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from keras import layers
+
+from nasmon import Monitor
+from nasmon.run_files import metrics_path
+from train import train
+from train.cli import build_parser
+
+CONFIG = """
+terrain: {train_images: 24, val_images: 8, cache_dir: CACHE}
+training: {batch_size: 8, widths: [4, 8, 12, 12]}
+nas: {samples: 8}
+"""
+EPOCHS = 8
+KINDS = ("redundancy", "correlation", "dashboard", "layers", "spectrum")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model trained by the training command's own function, twice, in two places."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "small.yaml").write_text(CONFIG.replace("CACHE", str(folder / "cache")))
+    for place, lr in (("logs", 3e-3), ("other", 1e-5)):
+        train(
+            "nano_u",
+            epochs=EPOCHS,
+            lr=lr,
+            enable_nas_monitoring=True,
+            nas_log_dir=folder / place / "nas",
+            output_dir=folder / place,
+            config=folder / "small.yaml",
+        )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a network of 50 layers, six readings."""
+    folder = tmp_path_factory.mktemp("deep")
+    x = inputs = keras.Input((8, 8, 3))
+    for index in range(49):
+        x = layers.Conv2D(8, 3, padding="same", name=f"stage{index // 7}_conv{index}")(x)
+        x = layers.ReLU()(layers.BatchNormalization()(x))
+    model = keras.Model(inputs, layers.Conv2D(2, 1, name="head")(x), name="deep")
+    images = np.random.default_rng(0).normal(size=(16, 8, 8, 3)).astype(np.float32)
+    path = metrics_path(folder, model.name)
+    with Monitor(model, images, samples=16, csv_path=path) as monitor:
+        for step in range(6):
+            monitor.read(step, epoch=step)
+            for variable in model.trainable_variables:
+                variable.assign(0.95 * variable)
+    return path
+
+
+def run(folder: Path, module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done
+
+
+def test_the_newest_run_is_advised_on_and_the_command_works(folder: Path) -> None:
+    text = run(folder, "analysis.recommend").stdout
+    assert "NAS ANALYSIS RECOMMENDATIONS FOR NANO_U" in text
+    for number in range(1, 6):
+        assert f"\n{number}. " in text
+    assert "down1_block1_depthwise" in text
+    assert "a reading of the variance, not a measurement of the loss" in text
+
+
+def test_the_suggested_command_trains(folder: Path) -> None:
+    """As it stands, pasted into a shell; shortened only in its number of epochs."""
+    # at a learning rate of next to nothing the readings have settled
+    csv = metrics_path(folder / "other" / "nas", "nano_u")
+    advice = json.loads(run(folder, "analysis.recommend", "--csv", csv, "--format", "json").stdout)
+    assert advice["command"] is not None
+    typed = advice["command"].split()
+    assert typed[:3] == ["python", "-m", "train"]
+    build_parser().parse_args(typed[3:])
+    done = run(folder, "train", *typed[3:], "--epochs", 1)
+    place = Path(typed[typed.index("--output-dir") + 1])
+    model = keras.models.load_model(folder / place / "nano_u.keras")
+    today, saved = advice["model"]["params"], advice["saving"]["params"]
+    assert model.count_params() == today - saved
+    assert "saved: " in done.stdout
+    # and the command that is suggested next writes somewhere else again
+    again = json.loads(run(folder, "analysis.recommend", "--csv", csv, "--format", "json").stdout)
+    assert again["command"] != advice["command"]
+
+
+@pytest.mark.parametrize("format_", ["text", "json", "markdown"])
+def test_every_format_on_50_layers(deep: Path, format_: str) -> None:
+    said = run(deep.parent, "analysis.recommend", "--csv", deep, "--format", format_).stdout
+    assert "stage6_conv48" in said
+    if format_ == "json":
+        assert len(json.loads(said)["layers"]) == 50
+
+
+@pytest.mark.parametrize("which", ["trained", "deep"])
+def test_all_pictures(folder: Path, deep: Path, which: str, tmp_path: Path) -> None:
+    csv = deep if which == "deep" else metrics_path(folder / "logs" / "nas", "nano_u")
+    arguments = ("--csv", csv, "--all", "--output-dir", tmp_path)
+    said = run(folder, "analysis.plot", *arguments).stdout
+    name = "deep" if which == "deep" else "nano_u"
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written == {f"{name}_{kind}.png" for kind in KINDS}
+    assert all(kind in said for kind in KINDS)
+    for path in tmp_path.iterdir():
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("ending", ["svg", "pdf"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_picture_by_name(folder: Path, tmp_path: Path, kind: str, ending: str) -> None:
+    output = tmp_path / f"picture.{ending}"
+    csv = metrics_path(folder / "logs" / "nas", "nano_u")
+    run(folder, "analysis.plot", "--csv", csv, "--plot-type", kind, "--output", output)
+    assert output.read_bytes()[:5] in (b"<?xml", b"%PDF-", b"<svg ")
+
+
+def test_two_runs_are_compared(folder: Path, tmp_path: Path) -> None:
+    both = [metrics_path(folder / place / "nas", "nano_u") for place in ("logs", "other")]
+    for format_ in ("text", "json", "markdown"):
+        said = run(folder, "analysis.compare", "--csv", *both, "--format", format_).stdout
+        assert "miou" in said
+    history = pd.read_csv(folder / "logs" / "nano_u_history.csv")
+    assert (
+        f"{history['val_miou'].iloc[-1]:.3f}"
+        in run(folder, "analysis.compare", "--csv", *both).stdout
+    )
+    picture = tmp_path / "both.png"
+    run(folder, "analysis.plot", "--compare", *both, "--output", picture)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("which", ["trained", "deep"])
+def test_a_report_is_one_file(folder: Path, deep: Path, which: str, tmp_path: Path) -> None:
+    csv = deep if which == "deep" else metrics_path(folder / "logs" / "nas", "nano_u")
+    output = tmp_path / "report.html"
+    assert str(output) in run(folder, "analysis.report", "--csv", csv, "--output", output).stdout
+    page = output.read_text("utf-8")
+    assert page.count("<svg") >= 4
+    assert "http://" not in page.replace("http://www.w3.org/", "")
+    assert len(page) < 3e6
