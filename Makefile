@@ -10,6 +10,7 @@ NAS_FREQ ?=
 ARGS     ?=
 LOGS     ?= logs
 CSV      ?=
+JOBS     ?= 2
 A        ?=
 B        ?=
 
@@ -66,14 +67,17 @@ pipeline: $(VENV)/.installed  ## train MODEL under the monitor, then pictures, a
 	@printf '\n%s\n' "everything about this run:" "  model      $(LOGS)/$(MODEL).keras" \
 	  "  readings   $(RUN)" "  pictures   $(LOGS)/plots/" "  report     $(LOGS)/nas/$(MODEL)_report.html"
 
+# files at a time, for those of one file share trained models
+PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+
 test: $(VENV)/.installed-dev  ## run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 check: $(VENV)/.installed-dev  ## what CI runs: format, lint, types and tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 format: $(VENV)/.installed-dev  ## format the code and mend what lint can
 	@$(BIN)/ruff format .
@@ -85,7 +89,7 @@ bench: $(VENV)/.installed-bench  ## run the benchmarks, among them the overhead 
 tensorboard: $(VENV)/.installed  ## open the pages of the runs under LOGS (default logs)
 	@$(BIN)/tensorboard --logdir "$(LOGS)" $(ARGS)
 
-clean:  ## leave a bare clone: removes the environment and all runs recorded under logs/
+clean:  ## leave a bare clone: removes the environment, all runs under logs/ and plots/
 	@if [ -d logs ]; then echo "removing logs/, with $$(find logs -name '*.csv' | wc -l) CSV files"; fi
 	rm -rf $(VENV) logs plots build *.egg-info .benchmarks .hypothesis .mypy_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,5 @@
 """Which pictures to draw, into which files, and writing those."""
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 from itertools import chain, count
@@ -12,7 +11,7 @@ from analysis.comparison import distinct_names
 from analysis.figures import FILE_TYPES, KINDS, Options, missing, render
 from analysis.run import Run
 from nasmon.errors import UsageError
-from nasmon.run_files import layers_path, record_path, spectra_path
+from nasmon.run_files import layers_path, record_path, spectra_path, whole_file
 
 _LONGEST_STEM = 56
 """Characters of a model's name in a file's, which most systems limit to 255 bytes."""
@@ -109,15 +108,11 @@ def write(picture: Picture, thresholds: dict[str, float]) -> None:
     content = render(
         picture.kind, picture.run, thresholds, file_type_of(path), **picture.options._asdict()
     )
-    # of a short name, for the picture's own may be as long as names can be
-    part = path.with_name(f".{os.getpid()}.part")
     try:
-        part.write_bytes(content)
-        os.replace(part, path)
+        with whole_file(path) as unfinished:
+            unfinished.write_bytes(content)
     except OSError as error:
         raise UsageError(f"{path} cannot be written ({error.strerror}); choose another") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _stems(runs: Sequence[Run]) -> list[str]:

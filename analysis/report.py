@@ -1,7 +1,6 @@
 """``python -m analysis.report``: all about a run as one HTML page."""
 
 import argparse
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from analysis.recommend import ROUND_TO, recommendations
 from analysis.report_page import MARKER, page
 from analysis.run import Run, load_run, newest_run
 from nasmon.errors import UsageError
+from nasmon.run_files import whole_file
 
 _HEAD = 4096  # bytes of a page in which its marker stands
 
@@ -102,16 +102,13 @@ def _report(parser: Parser, parsed: argparse.Namespace) -> None:
 
 def _write(path: Path, html: str) -> None:
     """Writes the page; a report already there is replaced only when the new one is whole."""
-    unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
     try:
-        unfinished.write_text(html, "utf-8")
-        os.replace(unfinished, path)
+        with whole_file(path) as unfinished:
+            unfinished.write_text(html, "utf-8")
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written ({error.strerror}); give another --output"
         ) from None
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

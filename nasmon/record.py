@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nasmon.errors import UsageError
+from nasmon.run_files import whole_file
 
 FORMAT, VERSION = "nasmon run", 1
 
@@ -107,12 +108,8 @@ def write_record(path: Path, record: Record) -> None:
     tree = {"format": FORMAT, "version": VERSION, **_plain(record)}
     # from where the record lies, so that a folder of runs can be moved
     tree["history"] = record.history and os.path.relpath(record.history, path.parent)
-    unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
-    try:
+    with whole_file(path) as unfinished:
         unfinished.write_text(json.dumps(tree, indent=1, allow_nan=False), "utf-8")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def read_record(path: Path) -> Record:

@@ -7,6 +7,9 @@ after its stem: the rows by layer (``LAYER_COLUMNS``), the record of what ran (J
 spectra of the first and the latest reading (NPZ).
 """
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kernels.metric_table import AGGREGATED, METRIC_NAMES
@@ -37,3 +40,18 @@ def record_path(csv_path: Path) -> Path:
 def spectra_path(csv_path: Path) -> Path:
     """Eigenvalues and correlations of the first and the latest reading."""
     return csv_path.with_name(f"{csv_path.stem}_spectra.npz")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A path to write to instead; what is written there takes its place when the block ends well.
+
+    So a reader never meets half a file, and a file already there is lost only to a whole one.
+    """
+    # of a short name, for the file's own may be as long as names can be
+    unfinished = path.with_name(f".{os.getpid()}.unfinished{path.suffix}")
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ import numpy as np
 from nasmon.errors import UsageError
 from nasmon.reading import Reading
 from nasmon.record import LayerRecord, Rebuild, Record, Structure, read_record, write_record
-from nasmon.run_files import record_path, spectra_path
+from nasmon.run_files import record_path, spectra_path, whole_file
 
 SHARE = 0.01
 """Of the time from one reading to the next, at most this much goes into writing spectra."""
@@ -158,14 +158,9 @@ class RunSink:
     def _write_spectra(self) -> None:
         if self._latest is None or self._first is None:
             return
-        unfinished = self._spectra_path.with_name(f".unfinished-{os.getpid()}-spectra.npz")
         arrays = {**self._first, **_arrays("latest", self._latest)}
-        try:
-            with open(unfinished, "wb") as file:
-                np.savez(file, **arrays)  # type: ignore[arg-type]
-            os.replace(unfinished, self._spectra_path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with whole_file(self._spectra_path) as unfinished, open(unfinished, "wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
         self._latest = None
 
 

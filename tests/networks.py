@@ -25,6 +25,12 @@ def functional(dropout: float = 0.2) -> keras.Model:
     return keras.Model(inputs, layers.Conv2D(1, 1, name="head")(x), name="functional")
 
 
+def tiny() -> tuple[keras.Model, np.ndarray]:
+    """The least that can be monitored, for tests of what happens around it; and inputs for it."""
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(4, name="dense")], name="tiny")
+    return model, np.random.default_rng(0).random((64, 6), np.float32)
+
+
 class Block(layers.Layer):
     """A convolution inside a layer inside a subclassed model."""
 

@@ -20,7 +20,7 @@ from nasmon.reading import Spectra
 from nasmon.record import read_record
 from nasmon.run_files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
 from nasmon.run_sink import RunSink
-from tests.networks import compiled, functional, images
+from tests.networks import compiled, functional, images, tiny
 from tests.recorded import chain, write_run
 from tests.test_reading import reading
 
@@ -179,7 +179,7 @@ def test_a_monitor_that_was_switched_off_has_failed(tmp_path: Path) -> None:
 
 
 def test_a_with_block_tells_how_it_was_left(tmp_path: Path) -> None:
-    model, x = functional(), images(16)[0]
+    model, x = tiny()
     for error, status, text in (
         (None, "ended", None),
         (KeyboardInterrupt(), "interrupted", None),
@@ -198,7 +198,6 @@ def test_a_with_block_tells_how_it_was_left(tmp_path: Path) -> None:
 SCRIPT = """
 import numpy as np
 from nasmon import Monitor, NASMonitorCallback
-from tests.networks import compiled, functional, images
 import keras
 
 class Stop(keras.callbacks.Callback):
@@ -206,7 +205,9 @@ class Stop(keras.callbacks.Callback):
         if epoch == 1:
             {act}
 
-model, data = compiled(functional()), images(16)
+model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4)])
+model.compile("sgd", "mse")
+data = np.random.default_rng(0).random((64, 6)), np.zeros((64, 4))
 callback = NASMonitorCallback(data, log_dir=None, csv_path={path!r})
 try:
     model.fit(*data, epochs=3, verbose=0, callbacks=[callback, Stop()])
@@ -241,7 +242,7 @@ def test_a_training_that_ends_otherwise_says_so(
 
 
 def test_a_continued_run_keeps_its_first_spectra_and_its_past(tmp_path: Path) -> None:
-    model, x, path = functional(), images(16)[0], tmp_path / "run.csv"
+    (model, x), path = tiny(), tmp_path / "run.csv"
     with Monitor(model, x, csv_path=path) as monitor:
         monitor.read(1, epoch=0)
     with Monitor(model, x, csv_path=path, if_exists="append") as monitor:
@@ -269,7 +270,7 @@ def test_damaged_spectra_are_not_continued(tmp_path: Path) -> None:
 def test_files_of_a_run_whose_csv_was_moved_are_not_replaced(
     tmp_path: Path, companion: Any
 ) -> None:
-    model, x, path = functional(), images(16)[0], tmp_path / "run.csv"
+    (model, x), path = tiny(), tmp_path / "run.csv"
     companion(path).write_text("kept")
     with pytest.raises(RunExistsError, match=f"{companion(path).name} holds an earlier run"):
         Monitor(model, x, csv_path=path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import tempfile
 import time
 from collections.abc import Mapping
@@ -97,12 +96,10 @@ def make_folders(outputs: Outputs) -> None:
 
 def save_model(model: keras.Model, path: Path) -> None:
     """Save a model; a file already there is replaced only when the new one is whole."""
-    unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
-    try:
+    from nasmon.run_files import whole_file
+
+    with whole_file(path) as unfinished:
         model.save(unfinished)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 class HistoryFile:

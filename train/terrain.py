@@ -92,13 +92,10 @@ def _read_cache(path: Path, source: str) -> Images | None:
 
 def _write_cache(path: Path, images: Images) -> None:
     """Write in full beside the path, then rename: a reader never meets half a file."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    from nasmon.run_files import whole_file
+
     # A cache that cannot be written costs five seconds a run and nothing else.
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with unfinished.open("wb") as file:
-                np.savez(file, **{name: getattr(images, name) for name in ARRAYS})
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with whole_file(path) as unfinished, unfinished.open("wb") as file:
+            np.savez(file, **{name: getattr(images, name) for name in ARRAYS})
