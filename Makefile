@@ -67,8 +67,7 @@ pipeline: $(VENV)/.installed  ## train MODEL under the monitor, then pictures, a
 	@printf '\n%s\n' "everything about this run:" "  model      $(LOGS)/$(MODEL).keras" \
 	  "  readings   $(RUN)" "  pictures   $(LOGS)/plots/" "  report     $(LOGS)/nas/$(MODEL)_report.html"
 
-# files at a time, for those of one file share trained models
-PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup
 
 test: $(VENV)/.installed-dev  ## run the tests
 	@$(PYTEST) $(ARGS)

@@ -1,0 +1,33 @@
+"""What recorded runs tell: advice on widths, pictures, comparisons and a report.
+
+It reads files only: no model, no TensorFlow. The commands are ``python -m analysis.recommend``,
+``analysis.plot``, ``analysis.compare`` and ``analysis.report``.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analysis.advice import advise
+    from analysis.run import Run, load_run, newest_run
+    from analysis.thresholds import thresholds_of
+
+__all__ = ["Run", "advise", "load_run", "newest_run", "thresholds_of"]
+
+_HOMES = {
+    "Run": "analysis.run",
+    "advise": "analysis.advice",
+    "load_run": "analysis.run",
+    "newest_run": "analysis.run",
+    "thresholds_of": "analysis.thresholds",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nasmon.interpreter import typed_python
 from nasmon.record import Record
 
 
@@ -29,7 +30,9 @@ def retrain_command(record: Record, widths: Mapping[str, int]) -> str | None:
         return None
     numbers = [str(widths.get(name, today[name])) for name in rebuild.layers]
     places = _other_places(rebuild.places, record.model_name)
-    parts = [*rebuild.command, rebuild.flag, *numbers, *places]
+    python = typed_python() if rebuild.command[:1] == ("python",) else None
+    command = [python, *rebuild.command[1:]] if python else rebuild.command
+    parts = [*command, rebuild.flag, *numbers, *places]
     # a line break in a name would make two commands of one
     return shlex.join(parts) if all(part.isprintable() for part in parts) else None
 

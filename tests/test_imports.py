@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_starting_loads_no_tensorflow(statement: str) -> None:
 
 
 def test_only_the_readers_modules_of_the_monitor_are_used_by_the_analysis() -> None:
-    light = {"nasmon.errors", "nasmon.run_files", "nasmon.record"}
+    light = {"nasmon.errors", "nasmon.interpreter", "nasmon.run_files", "nasmon.record"}
     for path in (ROOT / "analysis").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module:
@@ -70,10 +71,10 @@ def test_only_the_readers_modules_of_the_monitor_are_used_by_the_analysis() -> N
                 assert package != "train" or node.module in {"train.config", "train.errors"}, path
 
 
-def test_the_packages_public_names_are_there() -> None:
-    import nasmon
-
-    for name in nasmon.__all__:
-        assert getattr(nasmon, name).__name__ == name
+@pytest.mark.parametrize("package", ["analysis", "nasmon"])
+def test_the_packages_public_names_are_there(package: str) -> None:
+    module = import_module(package)
+    for name in module.__all__:
+        assert getattr(module, name).__name__ == name
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        _ = nasmon.nothing
+        _ = module.nothing

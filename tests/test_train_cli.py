@@ -1,7 +1,6 @@
 """The command line up to where TensorFlow would be loaded: help, flags, and mistakes."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +8,6 @@ import time
 
 import pytest
 
-from train import cli
 from train.cli import build_parser, main
 
 
@@ -162,20 +160,6 @@ def test_the_remedy_names_the_flag_of_a_csv_put_elsewhere(run_cli, tmp_path):
     stderr = run_cli("--enable-nas", "--nas-csv-path", "mine.csv")[1]
     assert "mine.csv is from an earlier run" in stderr
     assert stderr.endswith("another --output-dir and --nas-log-dir and --nas-csv-path\n")
-
-
-def test_commands_to_type_name_this_interpreter(monkeypatch, tmp_path):
-    (tmp_path / "bin").mkdir()
-    inside, outside = tmp_path / "bin" / "python", "/usr/bin/python"
-    monkeypatch.setattr(sys, "executable", str(inside))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(shutil, "which", lambda name: outside)
-    assert cli._python() == "bin/python"
-    monkeypatch.setattr(shutil, "which", lambda name: str(inside))
-    assert cli._python() == "python"
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    monkeypatch.setattr(sys, "executable", "/opt/elsewhere/python")
-    assert cli._python() == "/opt/elsewhere/python"
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes anywhere")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
-import shutil
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -147,27 +145,19 @@ def _saved(outputs: Outputs) -> list[str]:
 
 def _next_commands(run: TrainingRun, config: str | None) -> list[str]:
     """Commands that work as they stand: look at this run, or train again under the monitor."""
+    from nasmon.interpreter import typed_python
+
     training, nas, metrics = run.settings.training, run.settings.nas, run.outputs.metrics
     if metrics is None:
         same = [] if config is None else ["--config", config]
         same += [] if training.data_dir is None else ["--data-dir", training.data_dir]
         apart = ["--output-dir", f"{training.output_dir}/watched"]
-        command = [_python(), "-m", "train", "--enable-nas", *same, "--model", training.model]
+        command = [typed_python(), "-m", "train", "--enable-nas", *same, "--model", training.model]
         return [shlex.join([*command, *apart])]
     tensorboard = shlex.join(["tensorboard", "--logdir", nas.log_dir])
     default = resolve_settings().nas.log_dir
     read = [
-        shlex.join([_python(), "-m", f"analysis.{command}", "--csv", str(metrics)])
+        shlex.join([typed_python(), "-m", f"analysis.{command}", "--csv", str(metrics)])
         for command in ("recommend", "report")
     ]
     return [*read, "make tensorboard" if nas.log_dir == default else tensorboard]
-
-
-def _python() -> str:
-    """The interpreter as the user can type it: ``python`` if that is this one."""
-    found = shutil.which("python")
-    # By folder, not by file: a virtual environment's python is a link to the one outside.
-    if found is not None and os.path.dirname(found) == os.path.dirname(sys.executable):
-        return "python"
-    near = os.path.relpath(sys.executable)
-    return sys.executable if near.startswith(os.pardir) else near
