@@ -64,7 +64,7 @@ pipeline: $(VENV)/.installed  ## train MODEL under the monitor, then pictures, a
 	@echo
 	@$(BIN)/python -m analysis.recommend --csv "$(RUN)"
 	@$(BIN)/python -m analysis.report --csv "$(RUN)" >/dev/null
-	@printf '\n%s\n' "everything about this run:" "  model      $(LOGS)/$(MODEL).keras" \
+	@printf '%s\n' '' "everything about this run:" "  model      $(LOGS)/$(MODEL).keras" \
 	  "  readings   $(RUN)" "  pictures   $(LOGS)/plots/" "  report     $(LOGS)/nas/$(MODEL)_report.html"
 
 PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup

@@ -6,6 +6,7 @@ by the rules of ``analysis.judgement``.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from analysis.changes import EXACT, Change, Measure, change, model_bands, task_band
@@ -79,11 +80,16 @@ def compare(
     return Comparison(compared, metric, tolerance, measures, against)
 
 
+_DEEPEST = 4
+"""How many folders above a run's file may serve to tell it from another."""
+
+
 def distinct_names(runs: Sequence[Run]) -> tuple[str, ...]:
     """The models' names; equal ones are told apart by their file, folder, or number."""
     tellers: tuple[Callable[[Run], str], ...] = (
         lambda run: run.path.stem,
-        lambda run: run.path.absolute().parent.name,
+        # from the file upwards: of logs/nas and logs/narrower/nas the folders above nas differ
+        *(partial(_folder, depth=depth) for depth in range(_DEEPEST)),
         lambda run: str(run.path),
     )
     names = [run.name for run in runs]
@@ -96,6 +102,11 @@ def distinct_names(runs: Sequence[Run]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         names = [f"{index}: {name}" for index, name in enumerate(names, 1)]
     return tuple(names)
+
+
+def _folder(run: Run, depth: int) -> str:
+    names = [folder.name for folder in run.path.absolute().parents]
+    return names[depth] if depth < len(names) else ""
 
 
 def _check(runs: Sequence[Run], tolerance: float) -> None:
