@@ -258,7 +258,9 @@ class Monitor:
                 # a model that runs eagerly may do what cannot be traced
                 return None
         captured, self._captured = self._captured, None
-        assert captured is not None
+        if captured is None or not captured.calls:
+            # a model without layers has no widths to follow
+            return None
         return read_widths(captured.calls, captured.outputs, self._probe.chunk_size)
 
     def _begin_record(self) -> None:

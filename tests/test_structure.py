@@ -373,7 +373,7 @@ def test_a_model_that_cannot_be_traced_has_no_structure(tmp_path: Path) -> None:
     class OnTheHost(keras.Model):
         def __init__(self) -> None:
             super().__init__()
-            self.dense = layers.Dense(4, name="dense")
+            self.dense = layers.Dense(4, kernel_initializer="orthogonal", name="dense")
 
         def call(self, x: Any) -> Any:
             return self.dense(x) * float(ops.convert_to_numpy(x).max())
@@ -386,3 +386,21 @@ def test_a_model_that_cannot_be_traced_has_no_structure(tmp_path: Path) -> None:
     assert monitor.read(1)["dense"]["rank_99"] == 4
     tree = json.loads(record_path(tmp_path / "run.csv").read_text())
     assert (tree["structure"], tree["macs"], tree["params"]) == (None, None, 28)
+
+
+def test_a_model_without_layers_has_no_structure(tmp_path: Path) -> None:
+    """Its output is monitored all the same; following its widths raised an IndexError once."""
+
+    class Bare(keras.Model):
+        def build(self, shape: Any) -> None:
+            self.kernel = self.add_weight((6, 4), initializer="orthogonal", name="kernel")
+
+        def call(self, x: Any) -> Any:
+            return ops.matmul(x, self.kernel)
+
+    model, x = Bare(), np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
+    model(x)
+    monitor = Monitor(model, x, layers="output", csv_path=tmp_path / "run.csv")
+    assert monitor.read(1)["output"]["rank_99"] == 4
+    record = read_record(record_path(tmp_path / "run.csv"))
+    assert (record.structure, record.params) == (None, 24)
