@@ -1,5 +1,6 @@
 """NASMonitorCallback: when to probe, and where readings go."""
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -11,14 +12,18 @@ import keras
 import pandas as pd
 import tensorflow as tf
 
+from kernels.metric_table import AGGREGATED
+from nasmon.budget import DEFAULT_BUDGET, OverheadBudget
 from nasmon.errors import UsageError, at_least_one
 from nasmon.fit_data import PassingBatches, validation_data_of_fit
-from nasmon.monitor import DEFAULT_MAX_ROWS, Monitor, merged_thresholds, open_sinks
+from nasmon.monitor import DEFAULT_MAX_ROWS, Monitor
+from nasmon.open_sinks import open_sinks
 from nasmon.probe_set import is_one_shot
 from nasmon.reading import Reading
 from nasmon.run_files import metrics_path
 from nasmon.run_sink import UNKNOWN_ORIGIN, Origin
 from nasmon.sinks import IfExists, Sink, check_if_exists
+from nasmon.summary import merged_thresholds
 from nasmon.taps import choose_taps, is_built
 
 FREQUENT_MAX_ROWS = 2_048
@@ -35,6 +40,11 @@ class NASMonitorCallback(keras.callbacks.Callback):
     ``nas_<metric>``; put the callback before those that are to see it there, such as
     ``EarlyStopping(monitor="nas_redundancy_score")`` and ``CSVLogger``. The training itself is bit
     for bit what it would be without it.
+
+    Readings keep within ``overhead_budget``. One that there is no room for takes fewer samples, as
+    long as they are enough for the estimate; else it is postponed, with NaN in ``logs``: to the
+    next epoch, or with ``log_freq="batch"`` to the first batch with room. The run's last one is
+    always taken. A reading is of the weights that the validation of its epoch begins with.
 
     Args:
         validation_data: what to probe with, in any form that ``fit`` takes; what ``fit`` was given
@@ -53,6 +63,8 @@ class NASMonitorCallback(keras.callbacks.Callback):
         max_rows: the most rows (samples times positions) that a layer contributes to a reading, as
             far as they are ten a channel; of more, evenly spaced ones are taken. 16,384 if None,
             2,048 with ``log_freq="batch"``.
+        overhead_budget: the share of the training time that readings may take; None for no limit.
+            Validation is not training time, nor is what other callbacks do at the end of an epoch.
         thresholds: any of ``kernels.metric_table.DEFAULT_THRESHOLDS``, for the remarks in
             ``summary()``.
         on_error: what a failure inside the monitor does: "warn" once and go on without it, or
@@ -82,6 +94,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         samples: int = 32,
         chunk: int | None = None,
         max_rows: int | None = None,
+        overhead_budget: float | None = DEFAULT_BUDGET,
         thresholds: Mapping[str, float] | None = None,
         on_error: Literal["warn", "raise"] = "warn",
         if_exists: IfExists = "error",
@@ -105,15 +118,22 @@ class NASMonitorCallback(keras.callbacks.Callback):
         default = FREQUENT_MAX_ROWS if self._frequent else DEFAULT_MAX_ROWS
         self._max_rows = default if max_rows is None else max_rows
         self._thresholds = merged_thresholds(thresholds)
+        self._overhead_budget = overhead_budget
+        self._budget = OverheadBudget(overhead_budget)
         self._monitor: Monitor | None = None
         self._source: Any = None
         self._sinks: list[Sink] = []
         self._off = False
         self._epoch = 0
-        self._batch_of_last_reading = 0
+        self._first_epoch: int | None = None  # of this fit
+        self._training = False  # whether an epoch is under way
+        self._due_at = 0  # the epoch's batch at which a reading was due last
+        self._asked = False  # whether the epoch's own reading was
+        self._waiting = False  # whether the reading that was due last still is
         if self._frequent:
             # on the instance only: in epoch mode Keras finds no batch hook to call
-            self.on_train_batch_end = self._count_batch
+            self.on_train_batch_begin = self._begin_batch
+            self.on_train_batch_end = self._end_batch
 
     @property
     def readings(self) -> list[Reading]:
@@ -146,42 +166,70 @@ class NASMonitorCallback(keras.callbacks.Callback):
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Notes where the optimizer stands; preparing waits for the first epoch's number."""
         self._first_iteration = _iterations(self.model)
+        self._first_epoch, self._waiting = None, False
         if self._monitor is not None and not self._monitor.watches(self.model):
             self._monitor = self._source = None
+            self._budget = OverheadBudget(self._overhead_budget)
+        self._trained_before = self._budget.training_seconds
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Prepares before the first epoch."""
-        self._epoch, self._batch_of_last_reading = epoch, 0
+        self._epoch, self._training = epoch, True
+        self._due_at, self._asked = 0, False
+        if self._first_epoch is None:
+            self._first_epoch = epoch
         if self._source is None:
             self._guarded(self._prepare, mendable=True)
+        if not self._frequent:
+            self._budget.resume()
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Begins to copy what the validation draws from a generator."""
+        """Begins the epoch's reading, which the device takes while ``fit`` goes on to validate.
+
+        Also begins to copy what the validation draws from a generator.
+        """
+        if not self._training:
+            return
+        self._budget.pause()
         if isinstance(self._source, PassingBatches):
             self._guarded(lambda: self._source.begin(self.model))
+        self._guarded(self._ask_for_epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Takes a reading and adds it to ``logs``."""
-        reading = self._guarded(lambda: self._read(epoch))
-        if reading is not None and logs is not None:
-            logs.update({f"nas_{name}": value for name, value in reading.aggregates.items()})
+        """Finishes the epoch's reading and adds it to ``logs``."""
+        self._budget.pause()
+        reading = self._guarded(self._read_epoch)
+        self._training = False
+        if logs is None or self._off or self._monitor is None:
+            return
+        missing = dict.fromkeys((metric.name for metric in AGGREGATED), float("nan"))
+        found = missing if reading is None else reading.aggregates
+        logs.update({f"nas_{name}": value for name, value in found.items()})
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Completes the run's record."""
-        self._guarded(self.close)
+        """Takes the last reading if it is still due, and completes the run's record."""
+        self._guarded(self._end)
 
     def close(self, status: str = "ended", error: str | None = None) -> None:
         """Completes the run's record, as ``Monitor.close``; ``fit`` does it when it ends."""
         if self._monitor is not None:
             self._monitor.close(status, error)
 
-    def _count_batch(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+    def _begin_batch(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._budget.resume()
+
+    def _end_batch(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._budget.pause()
         done = batch + 1
-        # the epoch's last batch is read in on_epoch_end
-        if done - self._batch_of_last_reading < self._batch_freq or done == self._steps():
+        due = done - self._due_at >= self._batch_freq
+        if self._monitor is not None and self._monitor.in_flight:
+            self._guarded(self._monitor.collect)
+        # the epoch's last batch is read when the epoch ends
+        if not (due or self._waiting) or done == self._steps():
             return
-        self._batch_of_last_reading = done
-        self._guarded(lambda: self._read(self._epoch, done))
+        if due:
+            self._due_at = done
+        self._guarded(lambda: self._ask(done, retry=not due))
 
     def _prepare(self) -> None:
         """Finds the data, opens the files, and sets up if the model is ready for it.
@@ -220,6 +268,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
             samples=self._samples,
             chunk=self._chunk,
             max_rows=self._max_rows,
+            overhead_budget=self._budget,
             # all readings of a run alike, or its curves would show which are which
             thrifty=self._frequent,
             sinks=self._sinks,
@@ -227,15 +276,50 @@ class NASMonitorCallback(keras.callbacks.Callback):
         )
         return self._monitor
 
-    def _read(self, epoch: int, batches: int | None = None) -> Reading | None:
-        """A reading at the end of an epoch, or after some of its batches; None without data."""
-        monitor = self._monitor
-        if monitor is None:
+    def _ask_for_epoch(self) -> None:
+        """Asks for the reading at the end of an epoch, once."""
+        if not self._asked:
+            self._asked = self._ask()
+
+    def _read_epoch(self) -> Reading | None:
+        self._ask_for_epoch()
+        return None if self._monitor is None or self._waiting else self._monitor.collect()
+
+    def _ask(self, batches: int | None = None, *, retry: bool = False, last: bool = False) -> bool:
+        """Begins a reading, of the end of the epoch if ``batches`` is None, or has it wait.
+
+        Returns:
+            Whether there was data to ask for one.
+        """
+        if self._monitor is None:
             passing = isinstance(self._source, PassingBatches)
             if passing and not self._source.batches:
-                return None
-            monitor = self._watch(iter(self._source.batches) if passing else self._source)
-        return monitor.read(self._step(epoch, batches), epoch=epoch)
+                return False
+            self._watch(iter(self._source.batches) if passing else self._source)
+        ended = batches is None and self._epoch + 1 == self.params.get("epochs")
+        begun = self.monitor.launch(
+            self._step(self._epoch, batches),
+            epoch=self._epoch,
+            last=last or ended,
+            retry=retry,
+            remaining=self._remaining(batches),
+        )
+        self._waiting = not begun
+        return True
+
+    def _remaining(self, batches: int | None) -> float | None:
+        """Seconds of training that are left, if it goes on as it did; None if that is not known."""
+        steps, epochs, first = self._steps(), self.params.get("epochs"), self._first_epoch or 0
+        done = self._epoch - first + (1 if batches is None else batches / (steps or math.inf))
+        if not done or epochs is None:
+            return None
+        trained = self._budget.training_seconds - self._trained_before
+        return trained * max(0.0, (epochs - first) / done - 1)
+
+    def _end(self) -> None:
+        if self._waiting and self._monitor is not None:
+            self._ask(retry=True, last=True)
+        self.close()
 
     def _guarded(self, action: Callable[[], Any], mendable: bool = False) -> Any:
         """Runs a part of the monitor so that its failure does not break the training.

@@ -1,36 +1,38 @@
-"""Monitor: probe set, taps and kernels put together, for the callback and hand-written loops."""
+"""Monitor: a probe within a budget, and where its readings go; for the callback and other loops."""
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
-from kernels.compiled import CompiledKernels, Rows, States
-from kernels.metric_table import DEFAULT_THRESHOLDS, METRIC_NAMES
+from kernels.metric_table import METRIC_NAMES
+from nasmon.budget import DEFAULT_BUDGET, OverheadBudget, Price
 from nasmon.errors import UsageError, at_least_one
-from nasmon.isolation import check_unchanging, untouched
-from nasmon.overhead import OverheadMeter
-from nasmon.probe_set import ProbeSet, probe_set
+from nasmon.open_sinks import open_sinks
+from nasmon.probe import Launched, Probe
 from nasmon.reading import LayerInfo, Reading, Spectra, frame
-from nasmon.rows import ROWS_PER_CHANNEL, rows_of
 from nasmon.run_sink import UNKNOWN_ORIGIN, Origin, RunSink, Watched
-from nasmon.sinks import CsvSink, IfExists, Sink, check_if_exists
-from nasmon.structure import Widths, describe, layer_record, read_widths
-from nasmon.summary import summary
-from nasmon.taps import Captured, capture, choose_taps, measurable_taps
-from nasmon.tensorboard_sink import TensorBoardSink
-
-FEWEST_SAMPLES = 8
-"""However many positions an image has, a few images alone would not stand for the data."""
+from nasmon.sinks import IfExists, Sink
+from nasmon.structure import layer_record
+from nasmon.summary import merged_thresholds, summary
 
 DEFAULT_MAX_ROWS = 16_384
 """Neighbouring positions are so alike that more rows change no metric by a visible amount."""
+
+
+class InFlight(NamedTuple):
+    """A reading that was launched and is not collected yet."""
+
+    launched: Launched
+    epoch: int
+    step: int
+    chunks: int
+    postponed: int
+    seconds: float  # the host's, so far
 
 
 class Monitor:
@@ -39,6 +41,9 @@ class Monitor:
     Setting up caches the probe set on the device, traces the model and compiles the kernels; after
     that a reading traces and compiles nothing. The model's weights, optimizer, metrics and random
     state are never changed.
+
+    ``read`` takes a reading at once, whatever it costs. ``launch`` and ``collect`` take one within
+    the budget and without waiting for the device.
 
     Args:
         model: a built Keras model, functional, nested or subclassed.
@@ -52,6 +57,10 @@ class Monitor:
             far as they are ten a channel; of more, evenly spaced ones are taken.
         thrifty: whether to probe with fewer than ``samples`` samples, as soon as they give every
             layer ten rows a channel, but at least 8; for frequent readings.
+        overhead_budget: the share of the training time that ``launch`` keeps the readings within;
+            None for no limit. An ``OverheadBudget`` if someone else keeps the training's clock;
+            otherwise all time but the monitor's own is training, less what ``budget.pause()`` and
+            ``budget.resume()`` leave out.
         log_dir: TensorBoard folder, or None for no TensorBoard.
         csv_path: the run's CSV, or None for no CSV.
         if_exists: what to do with an earlier run's CSV: "error", "append" or "overwrite".
@@ -63,7 +72,8 @@ class Monitor:
     Attributes:
         readings: list of Reading; the first and the latest hold their spectra.
         layers: the monitored layers, as LayerInfo.
-        setup_seconds: wall time of setting up.
+        budget: the account of the training's and the monitor's time.
+        postponed: how often ``launch`` refused.
 
     Raises:
         ValueError: a selector that matches nothing, bad numbers, no data, a model that changes
@@ -81,6 +91,7 @@ class Monitor:
         chunk: int | None = None,
         max_rows: int = DEFAULT_MAX_ROWS,
         thrifty: bool = False,
+        overhead_budget: float | OverheadBudget | None = DEFAULT_BUDGET,
         log_dir: str | os.PathLike[str] | None = None,
         csv_path: str | os.PathLike[str] | None = None,
         if_exists: IfExists = "error",
@@ -90,41 +101,46 @@ class Monitor:
     ) -> None:
         self.thresholds = merged_thresholds(thresholds)
         self.readings: list[Reading] = []
-        self._meter = OverheadMeter()
+        self.postponed = 0
+        self._postponed_before = 0
+        self._in_flight: InFlight | None = None
         self._warned_of_nonfinite = False
-        with self._meter.setting_up():
+        self.budget, keeps_clock = _budget(overhead_budget)
+        with self.budget.setting_up():
             if not model.built:
                 raise UsageError(
                     f"the model {model.name!r} has no weights yet; call it on a batch of inputs, "
                     "or model.build(input_shape), before monitoring it"
                 )
             self._model = model
-            self._max_rows = at_least_one("max_rows", max_rows)
-            self._taps = choose_taps(model, layers)
+            at_least_one("max_rows", max_rows)
+            self._probe = Probe(model, x, layers, samples, chunk, max_rows, thrifty)
             self._sinks = [*open_sinks(log_dir, csv_path, if_exists, origin), *sinks]
-            with untouched():
-                self._probe = probe_set(x, samples, chunk)
-            self._eager = bool(getattr(model, "run_eagerly", False))
-            if thrifty:
-                self._probe = self._enough()
-            self._forward = self._compile_forward()
-            self.layers = self._warm_up()
+            self.layers: tuple[LayerInfo, ...] = self._probe.layers
+            self.budget.learn(self._probe.price)
             self._begin_record()
+        if keeps_clock:
+            self.budget.resume()
 
     @property
     def setup_seconds(self) -> float:
         """Wall time of setting up: caching the probe set, tracing, compiling."""
-        return self._meter.setup_seconds
+        return self.budget.setup_seconds
 
     @property
     def overhead(self) -> float:
-        """Seconds of all readings over seconds of everything but the monitor, so far."""
-        return self._meter.overhead
+        """Seconds of all readings over seconds of training, so far."""
+        return self.budget.overhead
 
     @property
     def samples(self) -> int:
         """Samples of a whole reading."""
         return self._probe.samples
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether a reading was launched and is not collected yet."""
+        return self._in_flight is not None
 
     def read(self, step: int, *, epoch: int = -1, samples: int | None = None) -> Reading:
         """Takes a reading now, keeps it in ``readings`` and writes it to the sinks.
@@ -134,17 +150,72 @@ class Monitor:
             epoch: the epoch it belongs to, counted from 0.
             samples: fewer samples than the probe set has, rounded up to whole chunks; all if None.
         """
-        with self._meter.probing() as elapsed:
-            chunks = self._chunks(samples)
-            measured = self._kernels.measure(self._absorb(chunks))
+        self.collect()
+        chunks = self._probe.chunks
+        if samples is not None:
+            chunks = min(chunks, -(-at_least_one("samples", samples) // self._probe.chunk_size))
+        self._launch(step, epoch, chunks)
+        reading = self.collect()
+        assert reading is not None
+        return reading
+
+    def launch(
+        self,
+        step: int,
+        *,
+        epoch: int = -1,
+        last: bool = False,
+        retry: bool = False,
+        remaining: float | None = None,
+    ) -> bool:
+        """Begins a reading if the budget has room for it, without waiting for the device.
+
+        It is of the weights as they are now. A reading that is still in flight is collected first.
+
+        Args:
+            step: training steps so far; TensorBoard's axis.
+            epoch: the epoch it belongs to, counted from 0.
+            last: whether it is the run's last one, which is never dropped.
+            retry: whether it stands for one that was refused before, and so counted.
+            remaining: seconds of training that are left, if known: room is kept for the last one.
+
+        Returns:
+            Whether it was begun; ``collect`` finishes it.
+        """
+        self.collect()
+        fewest = self._probe.fewest_chunks
+        chunks = self.budget.chunks(self._probe.chunks, fewest, remaining)
+        if not chunks and not last:
+            self.postponed += not retry
+            return False
+        self._launch(step, epoch, chunks or fewest)
+        return True
+
+    def collect(self) -> Reading | None:
+        """Finishes the reading in flight: waits for it, keeps it and writes it to the sinks.
+
+        Returns:
+            The reading, or None if none is in flight.
+        """
+        if self._in_flight is None:
+            return None
+        flight, self._in_flight = self._in_flight, None
+        with self.budget.reading() as elapsed:
+            measured = self._probe.collect(flight.launched)
+            if self._probe.asynchronous:
+                # the training waited for the device without the host's knowing
+                hidden = self._probe.price.of(flight.chunks) - flight.seconds - elapsed()
+                self.budget.add(max(0.0, hidden))
             reading = Reading(
-                epoch=epoch,
-                step=step,
+                epoch=flight.epoch,
+                step=flight.step,
                 layers=self.layers,
                 metrics=np.stack([layer.metrics for layer in measured]),
-                samples=len(chunks) * self._probe.chunk_size,
-                probe_seconds=elapsed(),
-                overhead=self._meter.overhead,
+                samples=flight.chunks * self._probe.chunk_size,
+                probe_seconds=flight.seconds + elapsed(),
+                overhead=self.budget.overhead,
+                thinned=flight.chunks < self._probe.chunks,
+                postponed=flight.postponed,
                 spectra=Spectra(
                     tuple(layer.eigenvalues for layer in measured),
                     tuple(layer.correlations for layer in measured),
@@ -154,15 +225,20 @@ class Monitor:
             self._keep(reading)
             for sink in self._sinks:
                 sink.write(reading)
+            self._learn(flight, elapsed())
         return reading
 
     def close(self, status: str = "ended", error: str | None = None) -> None:
         """Completes the run's record; a reading after it takes the run up again.
 
+        A reading in flight is finished first, unless the run failed.
+
         Args:
             status: how the run ended: "ended", "interrupted" or "failed".
             error: what made it fail, in one line.
         """
+        if status != "failed":
+            self.collect()
         for sink in self._sinks:
             if isinstance(sink, RunSink):
                 sink.close(status, error)
@@ -188,94 +264,40 @@ class Monitor:
 
     def summary(self) -> str:
         """A table of the latest reading for a terminal, with what the monitor cost."""
-        return summary(self.readings, self.thresholds, self._meter)
+        return summary(self.readings, self.thresholds, self.budget, self.postponed)
 
     def trace_count(self) -> int:
         """How often anything was traced so far; it stays as it is after setting up."""
-        return self._kernels.trace_count() + self._traced()
+        return self._probe.trace_count()
 
-    def _tapped(self, x: Any) -> Rows:
-        """The forward pass, from a chunk of inputs to the rows of each tap."""
-        tracing = not tf.executing_eagerly()
-        captured = capture(self._model, self._taps, x, everything=tracing)
-        if tracing:
-            self._captured: Captured | None = captured
-        self._taps = measurable_taps(self._taps, captured)
-        most = self._max_rows // len(self._probe.chunks)
-        return tuple(
-            tuple(rows_of(tensor, tap.axis, most) for tensor in tap.tensors(captured))
-            for tap in self._taps
-        )
+    def _launch(self, step: int, epoch: int, chunks: int) -> None:
+        with self.budget.reading() as elapsed:
+            launched = self._probe.launch(chunks)
+            postponed = self.postponed - self._postponed_before
+            self._postponed_before = self.postponed
+            self._in_flight = InFlight(launched, epoch, step, chunks, postponed, elapsed())
 
-    def _enough(self) -> ProbeSet:
-        """As many samples of the probe set as give every layer ten rows a channel."""
-        one = tf.nest.map_structure(lambda tensor: tensor[:1], self._probe.chunks[0])
-        if self._eager:
-            rows = self._tapped(one)
+    def _learn(self, flight: InFlight, collecting: float) -> None:
+        """What the next reading will cost."""
+        if self._probe.asynchronous:
+            chunk, rest = self._probe.price
         else:
-            traced = tf.function(self._tapped, autograph=False).get_concrete_function(one)
-            rows = traced.structured_outputs
-        channels = [int(matrices[0].shape[1]) for matrices in rows]
-        from_one = [sum(int(m.shape[0]) for m in matrices) for matrices in rows]
-        needed = (-(-ROWS_PER_CHANNEL * c // n) for c, n in zip(channels, from_one, strict=True))
-        return self._probe.first(max(FEWEST_SAMPLES, *needed))
-
-    def _compile_forward(self) -> Callable[[Any], Rows]:
-        self._traced: Callable[[], int] = lambda: 0
-        if self._eager:
-            return self._tapped
-        # compiled the way the model itself was: under XLA a convolution can be 7 times slower on
-        # a CPU; autograph off, as in Keras's own training function
-        jit = bool(getattr(self._model, "jit_compile", False))
-        compiled = tf.function(self._tapped, jit_compile=jit, autograph=False)
-        program = compiled.get_concrete_function(self._probe.chunks[0])
-        check_unchanging(program.graph)
-        self._traced = compiled.experimental_get_tracing_count
-        return program
-
-    def _warm_up(self) -> tuple[LayerInfo, ...]:
-        """Finds the shapes by running one chunk, and compiles everything for them."""
-        rows = self._forward(self._probe.chunks[0])
-        channels = [int(matrices[0].shape[1]) for matrices in rows]
-        self._rows = [sum(int(m.shape[0]) for m in matrices) for matrices in rows]
-        self._kernels = CompiledKernels(channels)
-        self._kernels.measure(self._kernels.absorb(self._kernels.empty(), rows))
-        self._widths = self._read_widths()
-        infos = [tap.info for tap in self._taps]
-        return tuple(
-            describe(info._replace(channels=c), self._widths)
-            for info, c in zip(infos, channels, strict=True)
-        )
-
-    def _read_widths(self) -> Widths | None:
-        """What the traced forward pass tells about the model's widths and costs."""
-        if self._eager:
-            try:
-                tf.function(self._tapped, autograph=False).get_concrete_function(
-                    self._probe.chunks[0]
-                )
-            except Exception:
-                # a model that runs eagerly may do what cannot be traced
-                return None
-        captured, self._captured = self._captured, None
-        if captured is None or not captured.calls:
-            # a model without layers has no widths to follow
-            return None
-        return read_widths(captured.calls, captured.outputs, self._probe.chunk_size)
+            chunk = flight.launched.chunk_seconds
+            rest = flight.seconds - chunk * flight.chunks
+        self.budget.learn(Price(chunk, rest + collecting))
 
     def _begin_record(self) -> None:
         recorded = [sink for sink in self._sinks if isinstance(sink, RunSink)]
         if not recorded:
             return
-        widths = self._widths
-        rows = [count * len(self._probe.chunks) for count in self._rows]
+        widths = self._probe.widths
         watched = Watched(
             model_name=self._model.name,
             samples=self.samples,
             thresholds=self.thresholds,
             layers=tuple(
                 layer_record(info, count, widths)
-                for info, count in zip(self.layers, rows, strict=True)
+                for info, count in zip(self.layers, self._probe.rows, strict=True)
             ),
             params=self._model.count_params(),
             macs=widths and widths.macs,
@@ -283,17 +305,6 @@ class Monitor:
         )
         for sink in recorded:
             sink.begin(watched)
-
-    def _absorb(self, chunks: Sequence[Any]) -> States:
-        states = self._kernels.empty()
-        for chunk in chunks:
-            states = self._kernels.absorb(states, self._forward(chunk))
-        return states
-
-    def _chunks(self, samples: int | None) -> Sequence[Any]:
-        if samples is None:
-            return self._probe.chunks
-        return self._probe.chunks[: -(-at_least_one("samples", samples) // self._probe.chunk_size)]
 
     def _keep(self, reading: Reading) -> None:
         """Spectra are large: only the first and the latest reading hold theirs."""
@@ -315,45 +326,8 @@ class Monitor:
         )
 
 
-def merged_thresholds(thresholds: Mapping[str, float] | None) -> dict[str, float]:
-    """The defaults with a user's own in their place.
-
-    Raises:
-        ValueError: a name that there is not.
-    """
-    for name in thresholds or {}:
-        if name not in DEFAULT_THRESHOLDS:
-            known = ", ".join(DEFAULT_THRESHOLDS)
-            raise UsageError(f"thresholds has {name!r}, which is none of: {known}")
-    return {**DEFAULT_THRESHOLDS, **(thresholds or {})}
-
-
-def open_sinks(
-    log_dir: str | os.PathLike[str] | None,
-    csv_path: str | os.PathLike[str] | None,
-    if_exists: IfExists,
-    origin: Origin = UNKNOWN_ORIGIN,
-    left_open: str = "ended",
-) -> list[Sink]:
-    """The sinks that are asked for; CSV first, as it may refuse.
-
-    Args:
-        log_dir: TensorBoard folder, or None for no TensorBoard.
-        csv_path: the run's CSV, or None for neither CSV nor record.
-        if_exists: "error", "append" or "overwrite".
-        origin: for the run's record.
-        left_open: the status of a run that nobody ended although its process did in peace.
-
-    Raises:
-        ValueError: an unknown ``if_exists``.
-        FileExistsError: an earlier run's CSV is in the way.
-    """
-    check_if_exists(if_exists)
-    sinks: list[Sink] = []
-    if csv_path is not None:
-        sinks.append(CsvSink(csv_path, if_exists))
-        sinks.append(RunSink(Path(csv_path), origin, if_exists == "append", left_open))
-    if log_dir is not None:
-        run = Path(csv_path).stem if csv_path is not None else "run"
-        sinks.append(TensorBoardSink(log_dir, run, overwrite=if_exists == "overwrite"))
-    return sinks
+def _budget(given: float | OverheadBudget | None) -> tuple[OverheadBudget, bool]:
+    """The budget, and whether its training clock is ours to start."""
+    if isinstance(given, OverheadBudget):
+        return given, False
+    return OverheadBudget(given), True

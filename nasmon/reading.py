@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kernels.metric_table import AGGREGATED, METRIC_NAMES, METRICS, Metric
+from nasmon.run_files import COST_COLUMNS
 
 
 class LayerInfo(NamedTuple):
@@ -44,6 +45,8 @@ class Reading:
     samples: int  # validation samples that entered
     probe_seconds: float  # wall time of this reading, without writing it down
     overhead: float  # the monitor's share of the training time so far; 0.02 is 2 %
+    thinned: bool = False  # whether the budget had no room for all chunks
+    postponed: int = 0  # readings before this one that it had no room for when they were due
     spectra: Spectra | None = None  # kept by the first and the latest reading of a run
 
     @property
@@ -59,6 +62,12 @@ class Reading:
                 return dict(zip(METRIC_NAMES, values.tolist(), strict=True))
         names = ", ".join(info.name for info in self.layers)
         raise KeyError(f"no monitored layer is called {layer!r}; there are: {names}")
+
+    @property
+    def costs(self) -> tuple[float, ...]:
+        """What the reading cost and gave up, in the order of ``COST_COLUMNS``."""
+        # a switch is written as 0 or 1
+        return tuple(+getattr(self, name) for name in COST_COLUMNS)
 
     def without_spectra(self) -> "Reading":
         """The same reading in a few bytes a layer, for long runs."""

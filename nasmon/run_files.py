@@ -14,7 +14,8 @@ from pathlib import Path
 
 from kernels.metric_table import AGGREGATED, METRIC_NAMES
 
-RUN_COLUMNS = ("epoch", "step", *(m.name for m in AGGREGATED), "probe_seconds", "overhead")
+COST_COLUMNS = ("probe_seconds", "overhead", "thinned", "postponed")
+RUN_COLUMNS = ("epoch", "step", *(m.name for m in AGGREGATED), *COST_COLUMNS)
 LAYER_COLUMNS = (
     *("epoch", "step", "layer", "kind", "channels", "params", "macs", "tied_to"),
     *METRIC_NAMES,

@@ -72,8 +72,7 @@ class CsvSink:
         rows = zip(reading.layers, reading.metrics.tolist(), strict=True)
         by_layer = ((*head, *_described(info), *values) for info, values in rows)
         _append(self.layers_path, by_layer)
-        costs = (reading.probe_seconds, reading.overhead)
-        _append(self.path, [(*head, *reading.aggregates.values(), *costs)])
+        _append(self.path, [(*head, *reading.aggregates.values(), *reading.costs)])
 
     def _check_companions(self, if_exists: str) -> None:
         """What lies there without the CSV belongs to a run whose CSV was moved away."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from kernels.metric_table import METRIC_NAMES
-from nasmon.overhead import OverheadMeter
+from kernels.metric_table import DEFAULT_THRESHOLDS, METRIC_NAMES
+from nasmon.budget import OverheadBudget
+from nasmon.errors import UsageError
 from nasmon.reading import Reading
 
 _COLUMNS = (  # metric, heading, format
@@ -18,16 +19,20 @@ _COLUMNS = (  # metric, heading, format
 
 
 def summary(
-    readings: Sequence[Reading], thresholds: Mapping[str, float], meter: OverheadMeter
+    readings: Sequence[Reading],
+    thresholds: Mapping[str, float],
+    budget: OverheadBudget,
+    postponed: int,
 ) -> str:
     """A line a layer, then the run's aggregates and what the monitor cost.
 
     Args:
         readings: of the run; the last one is shown.
         thresholds: where a layer gets a remark, as in ``DEFAULT_THRESHOLDS``.
-        meter: of the run.
+        budget: of the run.
+        postponed: how many readings the budget had no room for when they were due.
     """
-    cost = cost_sentence(len(readings), meter)
+    cost = cost_sentence(len(readings), budget, postponed)
     if not readings:
         return f"no reading was taken\n{cost}"
     reading = readings[-1]
@@ -57,12 +62,27 @@ def remarks(metrics: Mapping[str, float], thresholds: Mapping[str, float]) -> li
     return [remark for remark, holds in found.items() if holds]
 
 
-def cost_sentence(readings: int, meter: OverheadMeter) -> str:
+def cost_sentence(readings: int, budget: OverheadBudget, postponed: int) -> str:
     """The monitor's cost in one sentence."""
+    limit = "no budget" if budget.share is None else f"budget {100 * budget.share:.3g} %"
     return (
-        f"monitor: {100 * meter.overhead:.1f} % of training time, "
-        f"set-up {meter.setup_seconds:.1f} s, {readings} reading{'' if readings == 1 else 's'}"
+        f"monitor: {100 * budget.overhead:.1f} % of training time ({limit}), "
+        f"set-up {budget.setup_seconds:.1f} s, {readings} reading{'' if readings == 1 else 's'}, "
+        f"{postponed} postponed"
     )
+
+
+def merged_thresholds(thresholds: Mapping[str, float] | None) -> dict[str, float]:
+    """The defaults with a user's own in their place.
+
+    Raises:
+        ValueError: a name that there is not.
+    """
+    for name in thresholds or {}:
+        if name not in DEFAULT_THRESHOLDS:
+            known = ", ".join(DEFAULT_THRESHOLDS)
+            raise UsageError(f"thresholds has {name!r}, which is none of: {known}")
+    return {**DEFAULT_THRESHOLDS, **(thresholds or {})}
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:

@@ -17,6 +17,7 @@ from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
 from kernels.metric_table import AGGREGATED, METRIC_NAMES, RESOLUTION
 from nasmon.reading import LayerInfo, Reading
+from nasmon.run_files import COST_COLUMNS
 
 BINS = 30  # as TensorBoard's own histograms have
 HISTOGRAMS = ("eigenvalues", "correlations")
@@ -68,13 +69,12 @@ class TensorBoardSink:
         self._layers = layers
 
 
-_RUN_SCALARS = (*(metric.name for metric in AGGREGATED), "probe_seconds", "overhead")
+_RUN_SCALARS = (*(metric.name for metric in AGGREGATED), *COST_COLUMNS)
 
 
 def _scalars_of(reading: Reading) -> Iterator[float]:
     yield from reading.aggregates.values()
-    yield reading.probe_seconds
-    yield reading.overhead
+    yield from reading.costs
     yield from reading.metrics.ravel().tolist()
 
 

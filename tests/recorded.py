@@ -144,6 +144,7 @@ def write_run(
         of_metric = values[:, :, METRIC_NAMES.index(metric.name)]
         run[metric.name] = np.array([aggregate(metric, row, channels) for row in of_metric])
     run |= {"probe_seconds": np.full(count, 0.01), "overhead": np.full(count, 0.013)}
+    run |= {"thinned": np.zeros(count, int), "postponed": np.zeros(count, int)}
     pd.DataFrame(run)[list(RUN_COLUMNS)].to_csv(path, index=False, na_rep="nan")
     by_layer: dict[str, Any] = {
         "epoch": np.repeat(epochs, len(layers)),

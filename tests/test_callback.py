@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from kernels.metric_table import AGGREGATED
 from nasmon import Monitor, NASMonitorCallback
-from tests.networks import compiled, functional, images
+from tests.networks import compiled, functional, images, unlimited
 
 X, Y = images(40)
 VALIDATION = images(24, seed=1)
@@ -40,7 +40,9 @@ def test_the_users_snippet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     train_ds = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8)
     val_ds = tf.data.Dataset.from_tensor_slices(VALIDATION).batch(8)
     model = compiled(functional())
-    callback = NASMonitorCallback(log_dir="logs/nas", csv_path="metrics.csv", log_freq="epoch")
+    callback = NASMonitorCallback(
+        log_dir="logs/nas", csv_path="metrics.csv", log_freq="epoch", overhead_budget=None
+    )
     history = model.fit(
         train_ds,
         validation_data=val_ds,
@@ -113,7 +115,7 @@ def seeded() -> keras.Model:
 def test_validation_data_of_every_kind(
     kind: str, explicit: bool, expected: dict[str, float], tmp_path: Path
 ) -> None:
-    callback = NASMonitorCallback(
+    callback = unlimited(
         KINDS[kind]() if explicit else None, log_dir=tmp_path, samples=24, on_error="raise"
     )
     history = fit(seeded(), callback, validation_data=KINDS[kind](), validation_steps=3).history
@@ -130,35 +132,33 @@ def test_a_generator_yields_to_fit_what_it_would_have(tmp_path: Path) -> None:
         options = {"validation_data": drawn, "validation_steps": 3, "epochs": 1, "verbose": 0}
         return small().fit(X, Y, callbacks=callbacks, **options).history["val_loss"]
 
-    callback = NASMonitorCallback(log_dir=tmp_path, samples=10, on_error="raise")
+    callback = unlimited(log_dir=tmp_path, samples=10, on_error="raise")
     assert losses([callback]) == losses([])
     assert [reading.samples for reading in callback.readings] == [10]
 
 
 def test_the_same_generator_given_twice_is_not_read_twice(tmp_path: Path) -> None:
     shared = generator(endless=True)
-    callback = NASMonitorCallback(shared, log_dir=tmp_path, on_error="raise")
+    callback = unlimited(shared, log_dir=tmp_path, on_error="raise")
     fit(small(), callback, validation_data=shared, validation_steps=3)
     assert len(callback.readings) == 2
 
 
 def test_batches_before_the_first_validation_of_a_generator_are_not_read(tmp_path: Path) -> None:
-    callback = NASMonitorCallback(
-        log_dir=tmp_path, log_freq="batch", batch_freq=2, on_error="raise"
-    )
+    callback = unlimited(log_dir=tmp_path, log_freq="batch", batch_freq=2, on_error="raise")
     fit(small(), callback, validation_data=generator(endless=True), validation_steps=3)
     assert [r.step for r in callback.readings] == [5, 7, 9, 10]
 
 
 def test_validation_split(tmp_path: Path) -> None:
-    callback = NASMonitorCallback(log_dir=tmp_path, samples=64, on_error="raise")
+    callback = unlimited(log_dir=tmp_path, samples=64, on_error="raise")
     fit(small(), callback, validation_data=None, validation_split=0.25)
     assert callback.readings[0].samples == 10
 
 
 def test_no_validation_data_names_the_argument(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="pass validation_data= to NASMonitorCallback"):
-        fit(small(), NASMonitorCallback(log_dir=tmp_path), validation_data=None)
+        fit(small(), unlimited(log_dir=tmp_path), validation_data=None)
 
 
 def test_a_fit_that_hides_its_data_names_the_argument(tmp_path: Path) -> None:
@@ -173,11 +173,11 @@ def test_a_fit_that_hides_its_data_names_the_argument(tmp_path: Path) -> None:
     inputs = keras.Input((4,))
     model = Hiding(inputs, keras.layers.Dense(2)(inputs))
     with pytest.raises(ValueError, match="this version of Keras keeps it elsewhere; pass"):
-        model.fit(X, Y, [NASMonitorCallback(log_dir=tmp_path)])
+        model.fit(X, Y, [unlimited(log_dir=tmp_path)])
 
 
 def test_batch_mode_reads_between_epochs_and_at_their_end(tmp_path: Path) -> None:
-    callback = NASMonitorCallback(
+    callback = unlimited(
         log_dir=tmp_path, log_freq="batch", batch_freq=2, chunk=8, on_error="raise"
     )
     history = fit(small(), callback).history
@@ -191,7 +191,7 @@ def test_batch_mode_reads_between_epochs_and_at_their_end(tmp_path: Path) -> Non
 
 
 def test_the_last_batch_of_an_epoch_is_read_once(tmp_path: Path) -> None:
-    callback = NASMonitorCallback(log_dir=tmp_path, log_freq="batch", batch_freq=5)
+    callback = unlimited(log_dir=tmp_path, log_freq="batch", batch_freq=5)
     fit(small(), callback)
     assert [r.step for r in callback.readings] == [5, 10]
 
@@ -199,7 +199,7 @@ def test_the_last_batch_of_an_epoch_is_read_once(tmp_path: Path) -> None:
 def test_several_steps_a_call_count_as_steps(tmp_path: Path) -> None:
     model = small()
     model.compile("adam", "mse", steps_per_execution=2)
-    callback = NASMonitorCallback(log_dir=tmp_path, log_freq="batch", batch_freq=3)
+    callback = unlimited(log_dir=tmp_path, log_freq="batch", batch_freq=3)
     fit(model, callback, epochs=1)
     assert [r.step for r in callback.readings] == [4, 5]
 
@@ -208,7 +208,7 @@ def test_epoch_mode_has_no_batch_hooks() -> None:
     hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
     for name in hooks:
         assert name not in vars(NASMonitorCallback)
-        assert name not in vars(NASMonitorCallback(log_freq="epoch"))
+        assert name not in vars(unlimited(log_freq="epoch"))
 
 
 def test_a_model_whose_optimizer_does_not_count_has_steps_all_the_same(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_a_model_whose_optimizer_does_not_count_has_steps_all_the_same(tmp_path:
 
     inputs = keras.Input((12, 16, 3))
     model = compiled(OwnOptimizer(inputs, keras.layers.Conv2D(1, 1)(inputs)))
-    callback = NASMonitorCallback(log_dir=tmp_path, log_freq="batch", batch_freq=3)
+    callback = unlimited(log_dir=tmp_path, log_freq="batch", batch_freq=3)
     fit(model, callback)
     assert [r.step for r in callback.readings] == [3, 5, 8, 10]
 
@@ -228,7 +228,7 @@ def test_other_callbacks_see_the_readings(tmp_path: Path) -> None:
         pass
 
     model = seeded()
-    callback = NASMonitorCallback(log_dir=tmp_path, layers="output", on_error="raise")
+    callback = unlimited(log_dir=tmp_path, layers="output", on_error="raise")
     stop = Lower(monitor="nas_trace", patience=1, mode="min")
     log = keras.callbacks.CSVLogger(str(tmp_path / "history.csv"))
     history = model.fit(
@@ -243,44 +243,44 @@ def test_other_callbacks_see_the_readings(tmp_path: Path) -> None:
 def test_the_progress_bar_shows_the_readings(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fit(small(), NASMonitorCallback(log_dir=tmp_path), verbose=2)
+    fit(small(), unlimited(log_dir=tmp_path), verbose=2)
     assert "nas_redundancy_score" in capsys.readouterr().out
 
 
 def test_an_earlier_run_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
-    fit(small(), NASMonitorCallback(log_dir=tmp_path))
+    fit(small(), unlimited(log_dir=tmp_path))
     kept = (tmp_path / "small_nas_metrics.csv").read_text()
     model = small()
     with pytest.raises(FileExistsError, match='pass if_exists="append"'):
-        fit(model, NASMonitorCallback(log_dir=tmp_path))
+        fit(model, unlimited(log_dir=tmp_path))
     assert int(model.optimizer.iterations) == 0
     assert (tmp_path / "small_nas_metrics.csv").read_text() == kept
-    fit(model, NASMonitorCallback(log_dir=tmp_path, if_exists="append"))
+    fit(model, unlimited(log_dir=tmp_path, if_exists="append"))
     assert len(pd.read_csv(tmp_path / "small_nas_metrics.csv")) == 4
 
 
 def test_a_resumed_fit_appends_by_itself(tmp_path: Path) -> None:
     model = small()
-    fit(model, NASMonitorCallback(log_dir=tmp_path))
-    fit(model, NASMonitorCallback(log_dir=tmp_path), initial_epoch=2, epochs=4)
+    fit(model, unlimited(log_dir=tmp_path))
+    fit(model, unlimited(log_dir=tmp_path), initial_epoch=2, epochs=4)
     table = pd.read_csv(tmp_path / "small_nas_metrics.csv")
     assert table["epoch"].tolist() == [0, 1, 2, 3]
     assert table["step"].tolist() == [5, 10, 15, 20]
 
 
 def test_one_callback_in_two_fits_of_one_model_goes_on(tmp_path: Path) -> None:
-    model, callback = small(), NASMonitorCallback(log_dir=tmp_path)
+    model, callback = small(), unlimited(log_dir=tmp_path)
     fit(model, callback)
     fit(model, callback, initial_epoch=2, epochs=3)
     assert [r.epoch for r in callback.readings] == [0, 1, 2]
 
 
 def test_a_failure_warns_once_and_the_training_goes_on(tmp_path: Path) -> None:
-    callback = NASMonitorCallback(log_dir=tmp_path)
+    callback = unlimited(log_dir=tmp_path)
 
     class Breaking(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            vars(callback.monitor).pop("_kernels", None)
+            vars(callback.monitor).pop("_probe", None)
 
     model = small()
     with pytest.warns(RuntimeWarning, match="nasmon: switched off .* goes on; Attr") as caught:
@@ -315,9 +315,9 @@ def test_on_error_raise_raises(tmp_path: Path) -> None:
 
     options = {"validation_data": None, "epochs": 1}
     with pytest.raises(RuntimeError, match="not now"):
-        fit(model(), NASMonitorCallback(VALIDATION, log_dir=tmp_path, on_error="raise"), **options)
+        fit(model(), unlimited(VALIDATION, log_dir=tmp_path, on_error="raise"), **options)
     with pytest.warns(RuntimeWarning, match="not now"):
-        fit(model(), NASMonitorCallback(VALIDATION, log_dir=tmp_path / "b"), **options)
+        fit(model(), unlimited(VALIDATION, log_dir=tmp_path / "b"), **options)
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,7 @@ def test_on_error_raise_raises(tmp_path: Path) -> None:
 )
 def test_wrong_arguments_are_refused_at_once(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        NASMonitorCallback(**settings)
+        unlimited(**settings)
 
 
 @pytest.mark.parametrize(
@@ -353,23 +353,23 @@ def test_wrong_arguments_are_refused_before_training(
 ) -> None:
     model = small()
     with pytest.raises(ValueError, match=message):
-        fit(model, NASMonitorCallback(**{"log_dir": tmp_path, **settings}))
+        fit(model, unlimited(**{"log_dir": tmp_path, **settings}))
     assert int(model.optimizer.iterations) == 0
 
 
 def test_without_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    callback = NASMonitorCallback(log_dir=None)
+    callback = unlimited(log_dir=None)
     fit(small(), callback)
     assert len(callback.readings) == 2
     assert not list(tmp_path.iterdir())
     assert callback.csv_path is None
-    fit(small(), NASMonitorCallback(log_dir=tmp_path, csv_path=False))
+    fit(small(), unlimited(log_dir=tmp_path, csv_path=False))
     assert [p.suffix for p in tmp_path.iterdir()] == [".nasmon"]
 
 
 def test_nothing_monitored_yet() -> None:
-    callback = NASMonitorCallback()
+    callback = unlimited()
     assert callback.readings == []
     assert callback.summary() == "nothing was monitored"
     with pytest.raises(RuntimeError, match="call fit with this callback first"):
@@ -379,8 +379,7 @@ def test_nothing_monitored_yet() -> None:
 KILLED = """
 import os, signal, sys
 import keras
-from nasmon import NASMonitorCallback
-from tests.networks import compiled, images, nested
+from tests.networks import compiled, images, nested, unlimited
 
 class Kill(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
@@ -389,7 +388,7 @@ class Kill(keras.callbacks.Callback):
 
 x, y = images(40)
 compiled(nested()).fit(x, y, validation_data=(x, y), epochs=9, batch_size=8, verbose=0, callbacks=[
-    NASMonitorCallback(log_dir=sys.argv[1], log_freq="batch", batch_freq=2), Kill()])
+    unlimited(log_dir=sys.argv[1], log_freq="batch", batch_freq=2), Kill()])
 """
 
 
@@ -410,14 +409,13 @@ import sys
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from nasmon import NASMonitorCallback
-from tests.networks import compiled, functional, images
+from tests.networks import compiled, functional, images, unlimited
 
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 with strategy.scope():
     model = compiled(functional())
 x, y = images(40)
-callback = NASMonitorCallback(log_dir=sys.argv[1], on_error="raise")
+callback = unlimited(log_dir=sys.argv[1], on_error="raise")
 model.fit(x, y, validation_data=(x, y), epochs=2, batch_size=8, verbose=0, callbacks=[callback])
 print([reading.step for reading in callback.readings])
 """

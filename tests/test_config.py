@@ -100,6 +100,7 @@ def test_layers_are_a_word_or_a_list(config):
         ("nas: {enabled: 1}", "is 1; use true or false"),
         ("nas: {log_freq: step}", "is 'step'; use one of epoch, batch"),
         ("nas: {monitor_batch_freq: 0}", "is 0; use a whole number of at least 1"),
+        ("nas: {overhead_budget: 0}", "is 0; use a number above 0, or null"),
         ("nas: {layers: []}", "is []; use auto, output, or a list"),
         ("nas: {layers: all}", "is 'all'; use auto, output, or a list"),
         ("nas: {thresholds: {high_redundancy: 2}}", "use a number of at least 0 and at most 1"),

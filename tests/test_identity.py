@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nasmon import NASMonitorCallback
-from tests.networks import Subclassed, compiled, functional, images, nested
+from tests.networks import Subclassed, compiled, functional, images, nested, unlimited
 
 
 def train(
@@ -50,9 +49,7 @@ def one_dataset_for_both() -> tuple[tf.data.Dataset, tf.data.Dataset]:
 def test_weights_are_equal_to_the_last_bit(
     build: Callable[[], keras.Model], log_freq: Any, tmp_path: Path
 ) -> None:
-    callback = NASMonitorCallback(
-        log_dir=tmp_path, log_freq=log_freq, batch_freq=2, on_error="raise"
-    )
+    callback = unlimited(log_dir=tmp_path, log_freq=log_freq, batch_freq=2, on_error="raise")
     watched, watched_history = train(build, batches, [callback])
     plain, plain_history = train(build, batches, [])
     assert len(callback.readings) == (2 if log_freq == "epoch" else 6)
@@ -63,7 +60,7 @@ def test_weights_are_equal_to_the_last_bit(
 
 @pytest.mark.parametrize("settings", [{"run_eagerly": True}, {"jit_compile": True}], ids=str)
 def test_so_are_they_when_eager_and_under_xla(settings: dict[str, bool], tmp_path: Path) -> None:
-    callback = NASMonitorCallback(log_dir=tmp_path, on_error="raise")
+    callback = unlimited(log_dir=tmp_path, on_error="raise")
     watched, _ = train(functional, batches, [callback], **settings)
     plain, _ = train(functional, batches, [], **settings)
     assert len(callback.readings) == 2
@@ -72,7 +69,7 @@ def test_so_are_they_when_eager_and_under_xla(settings: dict[str, bool], tmp_pat
 
 
 def test_so_are_they_when_probing_the_shuffled_training_data(tmp_path: Path) -> None:
-    callback = NASMonitorCallback(log_dir=tmp_path, on_error="raise")
+    callback = unlimited(log_dir=tmp_path, on_error="raise")
     watched, _ = train(nested, one_dataset_for_both, [callback])
     plain, _ = train(nested, one_dataset_for_both, [])
     for one, other in zip(watched, plain, strict=True):

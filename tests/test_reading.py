@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from kernels.metric_table import AGGREGATED, DEFAULT_THRESHOLDS, METRIC_NAMES, METRICS
-from nasmon.overhead import OverheadMeter
+from nasmon.budget import OverheadBudget
 from nasmon.reading import LayerInfo, Reading, Spectra, aggregate, frame
-from nasmon.summary import summary
+from nasmon.summary import cost_sentence, summary
 
 LAYERS = (LayerInfo("a", "Conv2D", 4, False), LayerInfo("b", "DepthwiseConv2D", 12, True))
 
@@ -15,7 +15,7 @@ def reading(step: int = 5, **values: tuple[float, float]) -> Reading:
     """A reading of two layers, with 0.5 for every metric that is not given."""
     columns = [values.get(name, (0.5, 0.5)) for name in METRIC_NAMES]
     spectra = Spectra((np.ones(4), np.ones(12)), (np.eye(4), np.eye(12)))
-    return Reading(2, step, LAYERS, np.array(columns).T, 32, 0.01, 0.02, spectra)
+    return Reading(2, step, LAYERS, np.array(columns).T, 32, 0.01, 0.02, spectra=spectra)
 
 
 def test_a_layers_metrics_are_found_by_its_name() -> None:
@@ -69,7 +69,8 @@ def test_summary_lines_up_and_remarks_on_what_stands_out() -> None:
     shown = summary(
         [reading(redundancy_score=(0.71, 0.7), correlation_mean=(0.6, 0.61), dead_channels=(0, 2))],
         DEFAULT_THRESHOLDS,
-        OverheadMeter(),
+        OverheadBudget(),
+        3,
     )
     lines = shown.splitlines()
     assert lines[0] == "the latest reading: step 5, 32 samples"
@@ -78,24 +79,27 @@ def test_summary_lines_up_and_remarks_on_what_stands_out() -> None:
     assert "12 (tied)" in lines[4]
     assert lines[4].endswith("  correlated, dead channels")
     assert lines[6].startswith("all layers")
-    assert lines[7].startswith("monitor: ")
-    assert lines[7].endswith("1 reading")
+    assert lines[7].endswith("set-up 0.0 s, 1 reading, 3 postponed")
 
 
 def test_summary_of_nothing() -> None:
-    assert summary([], DEFAULT_THRESHOLDS, OverheadMeter()).startswith("no reading was taken")
+    assert summary([], DEFAULT_THRESHOLDS, OverheadBudget(), 0).startswith("no reading was taken")
 
 
-def test_overhead_is_the_readings_share_of_what_is_not_the_monitors() -> None:
+def test_the_sentence_about_the_cost() -> None:
     now = [0.0]
-    meter = OverheadMeter(lambda: now[0])
-    assert np.isnan(meter.overhead)
-    with meter.setting_up():
-        now[0] += 5
-    now[0] += 10
-    with meter.probing() as elapsed:
-        now[0] += 0.5
-        assert elapsed() == 0.5
-        assert meter.overhead == 0.05
-        now[0] += 0.5
-    assert (meter.setup_seconds, meter.probe_seconds, meter.overhead) == (5, 1, 0.1)
+
+    def spend(seconds: float) -> None:
+        now[0] += seconds
+
+    budget = OverheadBudget(clock=lambda: now[0])
+    with budget.setting_up():
+        spend(2.12)
+    budget.resume()
+    spend(100)
+    with budget.reading():
+        spend(1.3)
+    assert cost_sentence(50, budget, 0) == (
+        "monitor: 1.3 % of training time (budget 5 %), set-up 2.1 s, 50 readings, 0 postponed"
+    )
+    assert "(no budget)" in cost_sentence(1, OverheadBudget(None), 0)

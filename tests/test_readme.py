@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+import time
 from importlib import import_module
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import pytest
 import tensorflow as tf
 
 from kernels.metric_table import METRICS
-from tests.networks import compiled, functional, images
+from nasmon import Monitor
+from tests.networks import compiled, functional, images, tiny
 from train.cli import build_parser
 from train.config import resolve_settings
 
@@ -121,3 +123,16 @@ def test_the_snippet_for_a_loop_runs(
     exec(SNIPPETS[1], {"model": model, "x_val": x, "train_one_step": lambda model: None})
     assert "conv1" in capsys.readouterr().out
     assert pd.read_csv("logs/own/metrics.csv")["step"].tolist() == [50, 100]
+
+
+def test_the_snippet_for_a_loop_within_the_budget_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model, x = tiny()
+    names = {"train_one_step": lambda model: time.sleep(0.005), "validate": lambda model: None}
+    run = {"Monitor": Monitor, "model": model, "x_val": x, **names}
+    exec(SNIPPETS[2], run)
+    readings = run["monitor"].readings
+    assert 1 < len(readings) < 100
+    assert readings[-1].step == 100

@@ -149,8 +149,8 @@ def shorter_row(path: Path) -> None:
         (without("trace"), "has no column trace; give a CSV that nasmon wrote"),
         (without("redundancy_score"), "has no column redundancy_score"),
         (word_for_a_number, "is damaged .*forty"),
-        (longer_row, "is damaged .line 5 has 14 values for 11 columns"),
-        (shorter_row, "is damaged .line 5 has 3 values for 11 columns"),
+        (longer_row, "is damaged .line 5 has 16 values for 13 columns"),
+        (shorter_row, "is damaged .line 5 has 3 values for 13 columns"),
     ],
 )
 def test_what_is_wrong_with_a_csv_is_said_in_one_line(

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from kernels.metric_table import DEFAULT_THRESHOLDS
-from nasmon import Monitor, NASMonitorCallback, Origin, Rebuild
+from nasmon import Monitor, Origin, Rebuild
 from nasmon.errors import RunExistsError, UsageError
 from nasmon.reading import Spectra
 from nasmon.record import read_record
 from nasmon.run_files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
 from nasmon.run_sink import RunSink
-from tests.networks import compiled, functional, images, tiny
+from tests.networks import compiled, functional, images, tiny, unlimited
 from tests.recorded import chain, write_run
 from tests.test_reading import reading
 
@@ -123,7 +123,7 @@ def test_made_up_runs_have_the_form_of_real_ones(
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed:UserWarning")
 def test_fit_tells_that_it_ended_and_a_second_one_goes_on(tmp_path: Path) -> None:
     model, data = compiled(functional()), images(16)
-    callback = NASMonitorCallback(log_dir=None, csv_path=tmp_path / "run.csv")
+    callback = unlimited(log_dir=None, csv_path=tmp_path / "run.csv")
     model.fit(*data, validation_data=data, epochs=1, verbose=0, callbacks=[callback])
     record = read_record(record_path(tmp_path / "run.csv"))
     assert (record.status, record.ended is None) == ("ended", False)
@@ -162,7 +162,7 @@ def test_a_monitor_that_was_switched_off_has_failed(tmp_path: Path) -> None:
             raise OSError("no space left on device")
 
     model, data = compiled(functional()), images(16)
-    callback = NASMonitorCallback(data, log_dir=None, csv_path=tmp_path / "run.csv")
+    callback = unlimited(data, log_dir=None, csv_path=tmp_path / "run.csv")
     original = callback._watch
 
     def watch(data: Any) -> Monitor:
@@ -197,7 +197,7 @@ def test_a_with_block_tells_how_it_was_left(tmp_path: Path) -> None:
 
 SCRIPT = """
 import numpy as np
-from nasmon import Monitor, NASMonitorCallback
+from nasmon import NASMonitorCallback
 import keras
 
 class Stop(keras.callbacks.Callback):
@@ -208,7 +208,9 @@ class Stop(keras.callbacks.Callback):
 model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4)])
 model.compile("sgd", "mse")
 data = np.random.default_rng(0).random((64, 6)), np.zeros((64, 4))
-callback = NASMonitorCallback(data, log_dir=None, csv_path={path!r})
+callback = NASMonitorCallback(
+    data, log_dir=None, csv_path={path!r}, overhead_budget=None
+)
 try:
     model.fit(*data, epochs=3, verbose=0, callbacks=[callback, Stop()])
 except {caught}:

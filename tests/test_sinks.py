@@ -16,6 +16,7 @@ from nasmon.tensorboard_sink import TensorBoardSink
 from tests.test_reading import reading
 
 RUN = ["epoch", "step", *(m.name for m in AGGREGATED), "probe_seconds", "overhead"]
+RUN += ["thinned", "postponed"]
 LAYERS = [
     *("epoch", "step", "layer", "kind", "channels", "params", "macs", "tied_to"),
     *METRIC_NAMES,
@@ -124,7 +125,7 @@ def test_histograms_hold_shares_and_pairs(tmp_path: Path) -> None:
     correlations = np.array([[1, 0.5, np.nan], [0.5, 1, np.nan], [np.nan] * 3])
     spectra = Spectra((np.array([3.0, 1.0, 0.0]),), (correlations,))
     info = LayerInfo("a", "Dense", 3, False)
-    one = Reading(0, 1, (info,), np.ones((1, len(METRIC_NAMES))), 1, 0, 0, spectra)
+    one = Reading(0, 1, (info,), np.ones((1, len(METRIC_NAMES))), 1, 0, 0, spectra=spectra)
     TensorBoardSink(tmp_path).write(one)
     events = written(tmp_path)
     low, high, count = events["nas/a/eigenvalues"][1].T
@@ -140,7 +141,7 @@ def test_layers_without_a_spectrum_are_written_as_well(tmp_path: Path) -> None:
     spectra = Spectra((np.full(2, np.nan),), (np.full((2, 2), np.nan),))
     info = LayerInfo("a", "Dense", 2, False)
     values = np.full((1, len(METRIC_NAMES)), np.nan)
-    TensorBoardSink(tmp_path).write(Reading(0, 1, (info,), values, 1, 0, 0, spectra))
+    TensorBoardSink(tmp_path).write(Reading(0, 1, (info,), values, 1, 0, 0, spectra=spectra))
     assert np.isnan(written(tmp_path)["nas/a/trace"][1])
 
 

@@ -21,7 +21,7 @@ from train.outputs import save_model
 CONFIG = """
 terrain: {train_images: 24, val_images: 8}
 training: {batch_size: 8, widths: [2, 3, 4, 5]}
-nas: {samples: 8}
+nas: {samples: 8, overhead_budget: null}
 """
 
 

@@ -19,7 +19,7 @@ from train import train
 CONFIG = """
 terrain: {train_images: 24, val_images: 8, cache_dir: CACHE}
 training: {batch_size: 8, widths: [4, 8, 12, 12]}
-nas: {samples: 8}
+nas: {samples: 8, overhead_budget: null}
 """
 EPOCHS = 5
 KINDS = ("redundancy", "correlation", "dashboard", "layers", "spectrum")

@@ -118,6 +118,7 @@ def build_monitor(prepared: Prepared) -> NASMonitorCallback | None:
             batch_freq=nas.monitor_batch_freq,
             layers=nas.layers,
             samples=nas.samples,
+            overhead_budget=nas.overhead_budget,
             thresholds=vars(nas.thresholds),
             if_exists="overwrite" if prepared.overwrite else "error",
             origin=Origin(

@@ -144,6 +144,11 @@ class Nas:
         keyword="nas_monitor_batch_freq",
     )
     samples: int = _option(whole(1))
+    overhead_budget: float | None = _option(
+        optional(real(0, above=True)),
+        "share of the training time that readings may take",
+        flag="--nas-overhead-budget",
+    )
     layers: str | list[str] = _option(layers)
     thresholds: Thresholds = _section(Thresholds)
 

@@ -1,0 +1,196 @@
+"""The probe: from a model and its probe set to the spectra of its layers, traced and compiled once.
+
+``launch`` only hands work to the device, ``collect`` waits for it: between the two nothing is
+copied to the host, so that a device that works asynchronously goes on with the training.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from kernels.compiled import CompiledKernels, LayerMeasurements, Rows
+from nasmon.budget import Price
+from nasmon.isolation import check_unchanging, untouched
+from nasmon.probe_set import ProbeSet, probe_set
+from nasmon.rows import ROWS_PER_CHANNEL, rows_of
+from nasmon.structure import Widths, describe, read_widths
+from nasmon.taps import Captured, capture, choose_taps, measurable_taps
+
+FEWEST_SAMPLES = 8
+"""However many positions an image has, a few images alone would not stand for the data."""
+
+
+class Launched(NamedTuple):
+    """A reading that the device is working on."""
+
+    packed: tf.Tensor  # all numbers of the reading, float64, on the device
+    chunk_seconds: float  # the host's time for each chunk
+
+
+class Probe:
+    """The compiled programs of a reading, and the data they run on.
+
+    Args:
+        model: a built Keras model.
+        x: inputs to probe with, as in ``probe_set.probe_set``.
+        layers: selection as in ``taps.choose_taps``.
+        samples: how many samples of ``x``.
+        chunk: the most samples a forward pass; ``probe_set.DEFAULT_CHUNK`` if None.
+        max_rows: the most rows of a layer in a whole reading, as in ``rows.rows_of``.
+        thrifty: whether as few samples as give every layer ten rows a channel will do.
+
+    Attributes:
+        layers: what is measured, in the model's order.
+        widths: what the traced forward pass tells about the model's widths; None if nothing.
+        price: what a reading costs, measured once while setting up.
+        asynchronous: whether the device works on while the host does something else.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        x: Any,
+        layers: str | Sequence[str],
+        samples: int,
+        chunk: int | None,
+        max_rows: int,
+        thrifty: bool,
+    ) -> None:
+        self._model, self._max_rows = model, max_rows
+        self._taps = choose_taps(model, layers)
+        self._eager = bool(getattr(model, "run_eagerly", False))
+        with untouched():
+            self._set = probe_set(x, samples, chunk)
+        if thrifty:
+            self._set = self._enough()
+        self._forward = self._compile_forward()
+        self._warm_up()
+        self.price, self.asynchronous = self._rehearse()
+
+    @property
+    def samples(self) -> int:
+        """Samples of a whole reading."""
+        return self._set.samples
+
+    @property
+    def chunk_size(self) -> int:
+        """Samples of a chunk."""
+        return self._set.chunk_size
+
+    @property
+    def chunks(self) -> int:
+        """Chunks of a whole reading."""
+        return len(self._set.chunks)
+
+    @property
+    def rows(self) -> list[int]:
+        """Rows of each layer in a whole reading."""
+        return [rows * self.chunks for rows in self._rows_of_chunk]
+
+    @property
+    def fewest_chunks(self) -> int:
+        """Chunks that give every layer ten rows a channel, or as near as all of them come."""
+        needed = [-(-FEWEST_SAMPLES // self.chunk_size)]
+        for rows, info in zip(self._rows_of_chunk, self.layers, strict=True):
+            needed.append(-(-ROWS_PER_CHANNEL * info.channels // rows))
+        return min(self.chunks, max(needed))
+
+    def launch(self, chunks: int) -> Launched:
+        """Begins a reading of the first ``chunks`` chunks; waits for no device."""
+        begun = time.perf_counter()
+        states = self._kernels.empty()
+        for chunk in self._set.chunks[:chunks]:
+            states = self._kernels.absorb(states, self._forward(chunk))
+        seconds = (time.perf_counter() - begun) / chunks
+        return Launched(self._kernels.launch_measure(states), seconds)
+
+    def collect(self, launched: Launched) -> list[LayerMeasurements]:
+        """Waits for a reading and copies it to the host, all layers at once."""
+        return self._kernels.unpack(launched.packed.numpy())
+
+    def trace_count(self) -> int:
+        """How often anything was traced so far; it stays as it is after setting up."""
+        return self._kernels.trace_count() + self._traced()
+
+    def _tapped(self, x: Any) -> Rows:
+        """The forward pass, from a chunk of inputs to the rows of each tap."""
+        tracing = not tf.executing_eagerly()
+        captured = capture(self._model, self._taps, x, everything=tracing)
+        if tracing:
+            self._captured: Captured | None = captured
+        self._taps = measurable_taps(self._taps, captured)
+        most = self._max_rows // len(self._set.chunks)
+        return tuple(
+            tuple(rows_of(tensor, tap.axis, most) for tensor in tap.tensors(captured))
+            for tap in self._taps
+        )
+
+    def _enough(self) -> ProbeSet:
+        """As many samples of the probe set as give every layer ten rows a channel."""
+        one = tf.nest.map_structure(lambda tensor: tensor[:1], self._set.chunks[0])
+        if self._eager:
+            rows = self._tapped(one)
+        else:
+            traced = tf.function(self._tapped, autograph=False).get_concrete_function(one)
+            rows = traced.structured_outputs
+        channels = [int(matrices[0].shape[1]) for matrices in rows]
+        from_one = [sum(int(m.shape[0]) for m in matrices) for matrices in rows]
+        needed = (-(-ROWS_PER_CHANNEL * c // n) for c, n in zip(channels, from_one, strict=True))
+        return self._set.first(max(FEWEST_SAMPLES, *needed))
+
+    def _compile_forward(self) -> Callable[[Any], Rows]:
+        self._traced: Callable[[], int] = lambda: 0
+        if self._eager:
+            return self._tapped
+        # compiled the way the model itself was: under XLA a convolution can be 7 times slower on
+        # a CPU; autograph off, as in Keras's own training function
+        jit = bool(getattr(self._model, "jit_compile", False))
+        compiled = tf.function(self._tapped, jit_compile=jit, autograph=False)
+        program = compiled.get_concrete_function(self._set.chunks[0])
+        check_unchanging(program.graph)
+        self._traced = compiled.experimental_get_tracing_count
+        return program
+
+    def _warm_up(self) -> None:
+        """Finds the shapes by running one chunk, and compiles everything for them."""
+        rows = self._forward(self._set.chunks[0])
+        channels = [int(matrices[0].shape[1]) for matrices in rows]
+        self._rows_of_chunk = [sum(int(m.shape[0]) for m in matrices) for matrices in rows]
+        self._kernels = CompiledKernels(channels)
+        self._kernels.measure(self._kernels.absorb(self._kernels.empty(), rows))
+        self.widths = self._read_widths()
+        self.layers = tuple(
+            describe(tap.info._replace(channels=c), self.widths)
+            for tap, c in zip(self._taps, channels, strict=True)
+        )
+
+    def _rehearse(self) -> tuple[Price, bool]:
+        """What a chunk and the rest cost once all is compiled, and whether the host must wait."""
+        begun = time.perf_counter()
+        states = self._kernels.absorb(self._kernels.empty(), self._forward(self._set.chunks[0]))
+        handed_over = time.perf_counter()
+        # the smallest of its tensors will do to wait for the program
+        tf.nest.flatten(states)[0].numpy()
+        absorbed = time.perf_counter()
+        self._kernels.measure(states)
+        price = Price(absorbed - begun, time.perf_counter() - absorbed)
+        return price, handed_over - begun < price.chunk / 2
+
+    def _read_widths(self) -> Widths | None:
+        """What the traced forward pass tells about the model's widths and costs."""
+        if self._eager:
+            try:
+                tf.function(self._tapped, autograph=False).get_concrete_function(
+                    self._set.chunks[0]
+                )
+            except Exception:
+                # a model that runs eagerly may do what cannot be traced
+                return None
+        captured, self._captured = self._captured, None
+        if captured is None or not captured.calls:
+            # a model without layers has no widths to follow
+            return None
+        return read_widths(captured.calls, captured.outputs, self._set.chunk_size)
