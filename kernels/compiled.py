@@ -1,8 +1,12 @@
 """The one place where kernels become XLA programs.
 
-A reading is two programs: ``absorb`` updates the statistics of all monitored layers with one chunk
-of rows, ``measure`` turns the statistics of all layers into spectra, metrics and
+A reading is a few programs: ``absorb`` updates the statistics of all monitored layers with one
+chunk of rows, ``measure`` turns the statistics of all layers into spectra, metrics and
 correlations. Shapes are the same at every reading, so each is traced and compiled once.
+
+Eigenvalues of narrow layers are found inside XLA, in batches padded to a common width. Those of
+wide ones are left to TensorFlow's ordinary kernel (``tf.linalg.eigvalsh``), between two XLA
+programs: see ``WIDEST``.
 """
 
 from collections.abc import Sequence
@@ -13,15 +17,28 @@ import numpy as np
 import tensorflow as tf
 
 from kernels import metrics
-from kernels.covariance import CovarianceState, covariance, empty, from_rows, merge
+from kernels.covariance import (
+    SHIFT_ROWS,
+    CovarianceState,
+    Products,
+    covariance,
+    empty,
+    from_products,
+    from_rows,
+    merge,
+    products,
+    sample,
+    working_dtype,
+)
+from kernels.groups import Group, groups_of
+from kernels.kept_rows import KeptRows, grams, keep, no_rows
 from kernels.metric_table import METRICS
+from kernels.spectrum import eigenvalues
 
-NARROW = 16
-"""Layers of up to this width are padded to it, to share one batch: each width more costs a second
-of compilation, padding nothing that can be measured."""
+State = CovarianceState | KeptRows
 
-States = tuple[CovarianceState, ...]
-"""The statistics of all layers; those of one width are stacked."""
+States = tuple[State, ...]
+"""The statistics of all layers, a stack for each group; rows are kept a layer each."""
 
 Rows = tuple[tuple[tf.Tensor, ...], ...]
 """For each layer the matrices of rows [N, C] that it put out, one for each time it was called."""
@@ -36,27 +53,31 @@ class LayerMeasurements(NamedTuple):
 
 
 class CompiledKernels:
-    """The two XLA programs of a fixed list of layers.
+    """The programs of a fixed list of layers.
 
     Args:
         channels: number of channels C of each monitored layer.
+        rows: for each layer the rows of a whole reading, if they are float32 or narrower and
+            never more; None where that is not so. A wide layer with fewer of them than channels
+            is solved by its rows.
     """
 
-    def __init__(self, channels: Sequence[int]) -> None:
+    def __init__(self, channels: Sequence[int], rows: Sequence[int | None] | None = None) -> None:
         self._channels = tuple(channels)
-        self._groups = _groups(self._channels)
-        self._empty = tuple(
-            _stacked([empty(self._channels[index]) for index in members], width)
-            for width, members in self._groups.items()
-        )
-        self._absorb = tf.function(self._absorb_all, jit_compile=True)
-        self._measure = tf.function(self._measure_all, jit_compile=True)
+        self._groups = groups_of(self._channels, rows or [None] * len(self._channels))
+        self._empty = tuple(self._empty_state(group) for group in self._groups)
+        self._absorb = tf.function(self._absorb_all, jit_compile=True, autograph=False)
+        # as one program, unless eigenvalues are to be found between two
+        jit = not any(self._outside())
+        self._begin = tf.function(self._spectra_of_all, jit_compile=True, autograph=False)
+        self._end = tf.function(self._metrics_of_all, jit_compile=True, autograph=False)
+        self._measure = tf.function(self._measure_all, jit_compile=jit, autograph=False)
         # once traced, the programs themselves are called: other shapes are an error, not a retrace
         self._absorb_program: Any = None
         self._measure_program: Any = None
 
     def empty(self) -> States:
-        """The states of all layers before the first chunk, those of one width stacked."""
+        """The states of all layers before the first chunk."""
         return self._empty
 
     def absorb(self, states: States, rows: Rows) -> States:
@@ -83,56 +104,130 @@ class CompiledKernels:
     def unpack(self, packed: np.ndarray) -> list[LayerMeasurements]:
         """The layers' numbers, in the order of ``channels``, out of ``launch_measure``'s vector."""
         layers: dict[int, LayerMeasurements] = {}
-        start = 0
-        for width, members in self._groups.items():
+        size = len(self._channels) * len(METRICS)
+        rows_of_metrics = iter(packed[:size].reshape(-1, len(METRICS)))
+        start = size
+        for width, members, _ in self._groups:
             parts = []
-            for shape in ((len(METRICS),), (width,), (width, width)):
+            for shape in ((width,), (width, width)):
                 size = len(members) * int(np.prod(shape))
                 parts.append(packed[start : start + size].reshape(len(members), *shape))
                 start += size
-            for member, metrics_of, spectrum, correlations in zip(members, *parts, strict=True):
+            for member, spectrum, correlations in zip(members, *parts, strict=True):
                 own = self._channels[member]
                 layers[member] = LayerMeasurements(
-                    metrics_of, spectrum[:own], correlations[:own, :own]
+                    next(rows_of_metrics), spectrum[:own], correlations[:own, :own]
                 )
         return [layers[index] for index in range(len(self._channels))]
 
     def trace_count(self) -> int:
-        """How often the two programs were traced so far; 2 after the first reading, for good."""
-        programs = (self._absorb, self._measure)
+        """How often anything was traced so far; it stays as it is after the first reading."""
+        programs = (self._absorb, self._measure, self._begin, self._end)
         return sum(program.experimental_get_tracing_count() for program in programs)
 
+    def _outside(self) -> list[bool]:
+        """Of each group, whether its eigenvalues are found outside XLA."""
+        return [not group.is_narrow for group in self._groups]
+
+    def _empty_state(self, group: Group) -> State:
+        if group.rows is not None:
+            stacks = [no_rows(group.rows, group.width) for _ in group.members]
+            return KeptRows(*map(tf.stack, zip(*stacks, strict=True)))
+        states = [empty(group.width) for _ in group.members]
+        return CovarianceState(*map(tf.stack, zip(*states, strict=True)))
+
     def _absorb_all(self, states: States, rows: Rows) -> States:
-        fresh = [reduce(merge, map(from_rows, matrices)) for matrices in rows]
-        groups = zip(states, self._groups.items(), strict=True)
-        return tuple(
-            merge(state, _stacked([fresh[index] for index in members], width))
-            for state, (width, members) in groups
-        )
+        pairs = zip(states, self._groups, strict=True)
+        return tuple(_absorbed(state, [rows[i] for i in g.members], g.width) for state, g in pairs)
 
     def _measure_all(self, states: States) -> tf.Tensor:
-        parts = []
-        for state, members in zip(states, self._groups.values(), strict=True):
-            channels = tf.constant([self._channels[index] for index in members])
-            statistics = metrics.statistics(state.count, channels, covariance(state))
-            values = metrics.evaluate(statistics)
-            parts += [values, statistics.spectrum, statistics.correlations]
-        return tf.concat([tf.reshape(part, [-1]) for part in parts], axis=0)
+        if not any(self._outside()):
+            return self._metrics_of_all(states, *self._spectra_of_all(states))
+        covariances, spectra = self._begin(states)
+        outside = zip(spectra, self._outside(), strict=True)
+        solved = tuple(_solved_outside(s) if is_outside else s for s, is_outside in outside)
+        return self._end(states, covariances, solved)
+
+    def _spectra_of_all(self, states: States) -> tuple[tuple[tf.Tensor, ...], ...]:
+        """Covariances of all groups; and their spectra, or what is to be solved outside."""
+        covariances, spectra = [], []
+        for state, group in zip(states, self._groups, strict=True):
+            if isinstance(state, KeptRows):
+                one = [
+                    grams(KeptRows(*parts)) for parts in zip(*map(tf.unstack, state), strict=True)
+                ]
+                of_channels, of_rows = map(tf.stack, zip(*one, strict=True))
+                covariances.append(of_channels)
+                spectra.append(metrics.solvable(of_rows))
+                continue
+            covariances.append(covariance(state))
+            to_solve = metrics.solvable(covariances[-1])
+            spectra.append(eigenvalues(to_solve) if group.is_narrow else to_solve)
+        return tuple(covariances), tuple(spectra)
+
+    def _metrics_of_all(
+        self, states: States, covariances: Sequence[tf.Tensor], spectra: Sequence[tf.Tensor]
+    ) -> tf.Tensor:
+        batches, arrays = [], []
+        for state, group, matrices, spectrum in zip(
+            states, self._groups, covariances, spectra, strict=True
+        ):
+            channels = tf.constant([self._channels[index] for index in group.members])
+            # the smaller Gram matrix lacks zeros
+            spectrum = tf.pad(spectrum, [[0, 0], [0, group.width - spectrum.shape[1]]])
+            batch, correlations = metrics.statistics(state.count, channels, matrices, spectrum)
+            batches.append(batch)
+            arrays += [batch.spectrum, correlations]
+        values = metrics.evaluate(metrics.side_by_side(batches))
+        return tf.concat([tf.reshape(part, [-1]) for part in (values, *arrays)], axis=0)
 
 
-def _groups(channels: Sequence[int]) -> dict[int, list[int]]:
-    """Indices of the layers of each width, narrow ones together."""
-    groups: dict[int, list[int]] = {}
-    for index, count in enumerate(channels):
-        groups.setdefault(max(count, NARROW), []).append(index)
-    return groups
+def _absorbed(state: State, rows: Sequence[Sequence[tf.Tensor]], width: int) -> State:
+    """The stacked states of a group after one more chunk."""
+    if isinstance(state, KeptRows):
+        own = zip(*map(tf.unstack, state), strict=True)
+        kept = [reduce(keep, r, KeptRows(*parts)) for parts, r in zip(own, rows, strict=True)]
+        return KeptRows(*map(tf.stack, zip(*kept, strict=True)))
+    if all(len(matrices) == 1 for matrices in rows):
+        return merge(state, from_products(_products([matrix for (matrix,) in rows], width)))
+    fresh = [_padded_state(reduce(merge, map(from_rows, r)), width) for r in rows]
+    return merge(state, CovarianceState(*map(tf.stack, zip(*fresh, strict=True))))
 
 
-def _stacked(states: Sequence[CovarianceState], width: int) -> CovarianceState:
-    """States along a new first axis; zeros up to ``width`` change no eigenvalue but add zeros."""
-    more = [width - state.mean.shape[0] for state in states]
+def _products(matrices: Sequence[tf.Tensor], width: int) -> Products:
+    """The stacked sums over each layer's rows.
+
+    What can be done for all layers at once is: each operation of a layer's own takes 10 ms to
+    compile.
+    """
+    samples = [sample(rows) for rows in matrices]
+    working = tf.float64 if any(s.dtype == tf.float64 for s in samples) else tf.float32
+    stacked = tf.stack([_padded(tf.cast(s, working), SHIFT_ROWS, width) for s in samples])
+    sizes = tf.constant([[max(1, s.shape[0])] for s in samples], working)
+    shifts = tf.reduce_sum(stacked, axis=1) / sizes
+    sums = [
+        products(rows, tf.cast(shift[: rows.shape[1]], working_dtype(rows)))
+        for rows, shift in zip(matrices, tf.unstack(shifts), strict=True)
+    ]
+    # float32 as long as they may be: converted all at once
+    dtype = tf.float64 if any(one.products.dtype == tf.float64 for one in sums) else tf.float32
+    grams_of_all = [_padded(tf.cast(s.products, dtype), width + 1, width + 1) for s in sums]
+    counts = tf.stack([one.count for one in sums])
+    return Products(counts, tf.cast(shifts, tf.float64), tf.stack(grams_of_all))
+
+
+def _padded(matrix: tf.Tensor, *shape: int) -> tf.Tensor:
+    """Zeros up to ``shape`` change no eigenvalue but add zeros."""
+    if matrix.shape == shape:
+        return matrix
+    return tf.pad(matrix, [[0, n - own] for n, own in zip(shape, matrix.shape, strict=True)])
+
+
+def _padded_state(state: CovarianceState, width: int) -> CovarianceState:
     return CovarianceState(
-        tf.stack([state.count for state in states]),
-        tf.stack([tf.pad(s.mean, [[0, m]]) for s, m in zip(states, more, strict=True)]),
-        tf.stack([tf.pad(s.scatter, [[0, m], [0, m]]) for s, m in zip(states, more, strict=True)]),
+        state.count, _padded(state.mean, width), _padded(state.scatter, width, width)
     )
+
+
+def _solved_outside(matrices: tf.Tensor) -> tf.Tensor:
+    return tf.reverse(tf.linalg.eigvalsh(matrices), [-1])

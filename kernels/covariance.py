@@ -5,6 +5,7 @@ The American Statistician 37, 1983) joins chunks, devices and machines alike; ``
 with the statistics of the new rows, so the algebra exists once.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -14,6 +15,10 @@ from tensorflow.compiler.xla import xla_data_pb2
 SHIFT_ROWS = 64
 """Rows averaged for the provisional mean: its error, an eighth of a standard deviation, adds about
 1/64 to the float32 rounding of the product; more rows would only cost time."""
+
+SLAB = 2**18
+"""Numbers in a slab of shifted rows: measured, 1 MB stays in a core's cache, and the loop costs
+less than writing the shifted rows to memory from two slabs on."""
 
 
 class CovarianceState(NamedTuple):
@@ -25,6 +30,14 @@ class CovarianceState(NamedTuple):
     count: tf.Tensor  # []      rows seen, int64 (a float32 count stops being exact at 2**24)
     mean: tf.Tensor  # [C]     mean of the rows, float64
     scatter: tf.Tensor  # [C, C]  sum of centred outer products, float64
+
+
+class Products(NamedTuple):
+    """Sums over the rows of a chunk, shifted by a provisional mean; also several, stacked."""
+
+    count: tf.Tensor  # []      rows, int64
+    shift: tf.Tensor  # [C]     what was taken from each row, float64
+    products: tf.Tensor  # [1 + C, 1 + C]  of (1, shifted row) with itself, float32 or float64
 
 
 def empty(channels: int) -> CovarianceState:
@@ -48,9 +61,6 @@ def empty(channels: int) -> CovarianceState:
 def from_rows(rows: tf.Tensor) -> CovarianceState:
     """The state of one chunk of rows, in one pass over them.
 
-    The rows are shifted by a provisional mean and a column of ones is put beside them: one float32
-    product at the highest precision then yields the products and the column sums together.
-
     Args:
         rows: [N, C] float16, bfloat16, float32 or float64; N may be 0. float64 rows are shifted in
             float64, the others in float32.
@@ -62,19 +72,64 @@ def from_rows(rows: tf.Tensor) -> CovarianceState:
     Raises:
         ValueError: ``rows`` is not a matrix of floating-point numbers.
     """
+    return from_products(products(rows))
+
+
+def products(rows: tf.Tensor, shift: tf.Tensor | None = None) -> Products:
+    """What one pass over a chunk of rows yields; ``from_products`` makes a state of it.
+
+    The rows are shifted by a provisional mean and a column of ones is put beside them: one float32
+    product at the highest precision then yields the products and the column sums together. Many
+    rows go through it in slabs, so that nothing of the size of the rows is ever written; the slabs
+    are added in float64.
+
+    Args:
+        rows: as for ``from_rows``.
+        shift: [C] what to take from each row, in ``working_dtype(rows)``; the mean of a ``sample``
+            of them if None.
+
+    Raises:
+        ValueError: as for ``from_rows``.
+    """
     _check_rows(rows)
-    working = tf.float64 if rows.dtype == tf.float64 else tf.float32
-    shift = _provisional_mean(rows, working)
-    centred = tf.cast(tf.cast(rows, working) - shift, tf.float32)
-    augmented = tf.concat([centred, tf.ones_like(centred[:, :1])], axis=1)
-    products = tf.cast(_gram(augmented), tf.float64)
+    working = working_dtype(rows)
+    if shift is None:
+        rows_of_sample = sample(rows)
+        size = tf.cast(tf.shape(rows_of_sample)[0], working)
+        shift = tf.math.divide_no_nan(tf.reduce_sum(rows_of_sample, axis=0), size)
+
+    def of_slab(slab: tf.Tensor) -> tf.Tensor:
+        centred = tf.cast(tf.cast(slab, working) - shift, tf.float32)
+        augmented = tf.concat([tf.ones_like(centred[:, :1]), centred], axis=1)
+        return gram(augmented)
+
     count = tf.shape(rows, out_type=tf.int64)[0]
-    offset = tf.math.divide_no_nan(products[:-1, -1], tf.cast(count, tf.float64))
+    return Products(count, tf.cast(shift, tf.float64), _over_slabs(rows, of_slab))
+
+
+def sample(rows: tf.Tensor) -> tf.Tensor:
+    """SHIFT_ROWS rows, evenly spaced, or all if there are no more; in ``working_dtype(rows)``."""
+    count = rows.shape[0] if rows.shape[0] is not None else tf.shape(rows)[0]
+    stride = (
+        count // SHIFT_ROWS or 1 if isinstance(count, int) else tf.maximum(count // SHIFT_ROWS, 1)
+    )
+    return tf.cast(rows[::stride][:SHIFT_ROWS], working_dtype(rows))
+
+
+def working_dtype(rows: tf.Tensor) -> tf.DType:
+    """What rows are shifted in, so that an offset they can hold does no harm."""
+    return tf.float64 if rows.dtype == tf.float64 else tf.float32
+
+
+def from_products(sums: Products) -> CovarianceState:
+    """The state of the rows behind ``sums``, or the states of several chunks, stacked."""
+    count, shifted = tf.cast(sums.count, tf.float64), tf.cast(sums.products, tf.float64)
+    # the provisional mean missed by offset, which every product carries once a row
+    offset = tf.math.divide_no_nan(shifted[..., 0, 1:], count[..., None])
     return CovarianceState(
-        count,
-        tf.cast(shift, tf.float64) + offset,
-        # the provisional mean missed by offset, which every product carries once a row
-        products[:-1, :-1] - tf.cast(count, tf.float64) * _outer(offset),
+        sums.count,
+        sums.shift + offset,
+        shifted[..., 1:, 1:] - count[..., None, None] * _outer(offset),
     )
 
 
@@ -110,30 +165,18 @@ def covariance(state: CovarianceState) -> tf.Tensor:
     return state.scatter / tf.where(freedom > 0, freedom, undefined)[..., None, None]
 
 
-def _check_rows(rows: tf.Tensor) -> None:
-    if rows.shape.rank != 2 or not rows.dtype.is_floating:
-        raise ValueError(
-            f"rows have shape {rows.shape} and dtype {rows.dtype.name}; pass a floating-point "
-            "matrix [N, C], for instance tf.reshape(activations, [-1, C])"
-        )
-
-
-def _provisional_mean(rows: tf.Tensor, working: tf.DType) -> tf.Tensor:
-    """Mean of about SHIFT_ROWS rows, evenly spaced, in the dtype ``working``; [C]."""
-    count = rows.shape[0] if rows.shape[0] is not None else tf.shape(rows)[0]
-    sample = tf.cast(rows[:: (count + SHIFT_ROWS - 1) // SHIFT_ROWS or 1], working)
-    size = tf.cast(tf.shape(sample)[0], working)
-    return tf.math.divide_no_nan(tf.reduce_sum(sample, axis=0), size)
-
-
-def _gram(rows: tf.Tensor) -> tf.Tensor:
-    """rows' rows in float32, never in a GPU's coarser TF32.
+def gram(rows: tf.Tensor, axis: int = 0) -> tf.Tensor:
+    """A matrix's product with itself in float32, never in a GPU's coarser TF32.
 
     The precision is asked for in the product itself: TensorFlow's own switch is global and would
     change the user's training.
+
+    Args:
+        rows: [N, C] float32.
+        axis: what is summed over: 0 gives [C, C], 1 gives [N, N].
     """
     dimensions = xla_data_pb2.DotDimensionNumbers(
-        lhs_contracting_dimensions=[0], rhs_contracting_dimensions=[0]
+        lhs_contracting_dimensions=[axis], rhs_contracting_dimensions=[axis]
     )
     highest = xla_data_pb2.PrecisionConfig.HIGHEST
     precision = xla_data_pb2.PrecisionConfig(operand_precision=[highest, highest])
@@ -144,6 +187,35 @@ def _gram(rows: tf.Tensor) -> tf.Tensor:
         precision_config=precision.SerializeToString(),
         preferred_element_type=tf.float32,
     )
+
+
+def _check_rows(rows: tf.Tensor) -> None:
+    if rows.shape.rank != 2 or not rows.dtype.is_floating:
+        raise ValueError(
+            f"rows have shape {rows.shape} and dtype {rows.dtype.name}; pass a floating-point "
+            "matrix [N, C], for instance tf.reshape(activations, [-1, C])"
+        )
+
+
+def _over_slabs(rows: tf.Tensor, of_slab: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    """The sum of ``of_slab`` over slabs of equal height and what is left over, in float64.
+
+    Of a single slab it is what ``of_slab`` gives.
+    """
+    count, channels = rows.shape
+    slabs = (count or 0) * channels // SLAB
+    if slabs < 2:
+        return of_slab(rows)
+    height = count // slabs
+
+    def add(i: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        slab = tf.slice(rows, [i * height, 0], [height, channels])
+        return i + 1, total + tf.cast(of_slab(slab), tf.float64)
+
+    nothing = tf.zeros([channels + 1, channels + 1], tf.float64)
+    _, total = tf.while_loop(lambda i, _: i < slabs, add, (tf.constant(0), nothing))
+    rest = rows[slabs * height :]
+    return total + tf.cast(of_slab(rest), tf.float64) if rest.shape[0] else total
 
 
 def _outer(vector: tf.Tensor) -> tf.Tensor:

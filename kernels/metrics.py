@@ -5,13 +5,12 @@ NaN where the metric is undefined. Narrow layers may be padded with zeros to sha
 is the common width, C the layer's own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from kernels.metric_table import DEAD_VARIANCE, METRICS, RANK_SHARE, RESOLUTION
-from kernels.spectrum import eigenvalues
 
 
 class Statistics(NamedTuple):
@@ -21,26 +20,53 @@ class Statistics(NamedTuple):
     channels: tf.Tensor  # [L]        C, int32
     variances: tf.Tensor  # [L, W]     variance of each channel
     spectrum: tf.Tensor  # [L, W]     eigenvalues of the covariance, descending, >= 0
-    correlations: tf.Tensor  # [L, W, W]  correlation matrix, NaN for dead channels
+    pairs: tf.Tensor  # [L, 2]     mean and standard deviation of abs(R_ij), i < j, live channels
 
 
-def statistics(rows: tf.Tensor, channels: tf.Tensor, covariances: tf.Tensor) -> Statistics:
-    """Eigenvalues and correlations of a batch of covariances.
+def statistics(
+    rows: tf.Tensor, channels: tf.Tensor, covariances: tf.Tensor, spectrum: tf.Tensor
+) -> tuple[Statistics, tf.Tensor]:
+    """What the metrics of a batch of layers are made of, and their correlations.
 
     Args:
         rows: [L] int64, rows behind each covariance.
         channels: [L] int32, C of each layer.
         covariances: [L, W, W] float64, zero beyond C. A matrix with a non-finite entry gives NaN
             throughout.
+        spectrum: [L, W] float64, their eigenvalues, descending; rounding may have left those of a
+            rank-deficient matrix a hair below zero.
+
+    Returns:
+        The statistics, and the correlation matrices [L, W, W], NaN for dead channels.
     """
-    finite = tf.reduce_all(tf.math.is_finite(covariances), axis=[-2, -1], keepdims=True)
+    finite = _are_finite(covariances)
     covariances = tf.where(finite, covariances, _undefined(covariances))
     variances = tf.linalg.diag_part(covariances)
-    spectrum = eigenvalues(covariances)
-    # rounding leaves eigenvalues of a rank-deficient matrix a hair below zero; not tf.maximum,
-    # which may drop a NaN
+    # not tf.maximum, which may drop a NaN
     spectrum = tf.where(spectrum < 0, tf.zeros_like(spectrum), spectrum)
-    return Statistics(rows, channels, variances, spectrum, _correlations(covariances, variances))
+    spectrum = tf.where(finite[:, 0], spectrum, _undefined(spectrum))
+    correlations = _correlations(covariances, variances)
+    pairs = _moments_of_pairs(correlations, _live(variances))
+    return Statistics(rows, channels, variances, spectrum, pairs), correlations
+
+
+def side_by_side(batches: Sequence[Statistics]) -> Statistics:
+    """Several batches as one, padded with zeros to the widest of them."""
+    width = max(batch.spectrum.shape[1] for batch in batches)
+
+    def padded(values: tf.Tensor) -> tf.Tensor:
+        return tf.pad(values, [[0, 0], [0, width - values.shape[1]]])
+
+    wide = (b._replace(variances=padded(b.variances), spectrum=padded(b.spectrum)) for b in batches)
+    return Statistics(*(tf.concat(parts, 0) for parts in zip(*wide, strict=True)))
+
+
+def solvable(covariances: tf.Tensor) -> tf.Tensor:
+    """The covariances, [L, W, W], with zeros for those that have a non-finite entry.
+
+    LAPACK refuses a whole batch for a single one; ``statistics`` gives NaN for it all the same.
+    """
+    return tf.where(_are_finite(covariances), covariances, tf.zeros_like(covariances))
 
 
 def evaluate(statistics: Statistics) -> tf.Tensor:
@@ -56,15 +82,12 @@ def redundancy_score(statistics: Statistics) -> tf.Tensor:
 
 def correlation_mean(statistics: Statistics) -> tf.Tensor:
     """Mean of abs(R_ij), i < j, over live channels; NaN with fewer than two of them."""
-    absolute, chosen = _live_pairs(statistics)
-    return _mean_of_chosen(absolute, chosen)
+    return statistics.pairs[:, 0]
 
 
 def correlation_std(statistics: Statistics) -> tf.Tensor:
     """Standard deviation of abs(R_ij), i < j, over live channels; NaN with fewer than two."""
-    absolute, chosen = _live_pairs(statistics)
-    mean = _mean_of_chosen(absolute, chosen)
-    return tf.sqrt(_mean_of_chosen((absolute - mean[:, None, None]) ** 2, chosen))
+    return statistics.pairs[:, 1]
 
 
 def trace(statistics: Statistics) -> tf.Tensor:
@@ -117,6 +140,10 @@ FUNCTIONS: dict[str, Callable[[Statistics], tf.Tensor]] = {
 }
 
 
+def _are_finite(covariances: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_all(tf.math.is_finite(covariances), axis=[-2, -1], keepdims=True)
+
+
 def _shares(statistics: Statistics) -> tf.Tensor:
     """l / trace, [L, W]; NaN for no variance."""
     return statistics.spectrum / tf.reduce_sum(statistics.spectrum, axis=-1, keepdims=True)
@@ -137,12 +164,13 @@ def _correlations(covariances: tf.Tensor, variances: tf.Tensor) -> tf.Tensor:
     return tf.where(tf.abs(correlations) > 1, tf.sign(correlations), correlations)
 
 
-def _live_pairs(statistics: Statistics) -> tuple[tf.Tensor, tf.Tensor]:
-    """abs(R), and which entries are pairs i < j of live channels; both [L, W, W]."""
-    live = _live(statistics.variances)
+def _moments_of_pairs(correlations: tf.Tensor, live: tf.Tensor) -> tf.Tensor:
     channels = tf.range(tf.shape(live)[-1])
     chosen = live[:, :, None] & live[:, None, :] & (channels[:, None] < channels[None, :])
-    return tf.abs(statistics.correlations), chosen
+    absolute = tf.abs(correlations)
+    mean = _mean_of_chosen(absolute, chosen)
+    variance = _mean_of_chosen((absolute - mean[:, None, None]) ** 2, chosen)
+    return tf.stack([mean, tf.sqrt(variance)], axis=-1)
 
 
 def _mean_of_chosen(values: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:

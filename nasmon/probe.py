@@ -159,7 +159,9 @@ class Probe:
         rows = self._forward(self._set.chunks[0])
         channels = [int(matrices[0].shape[1]) for matrices in rows]
         self._rows_of_chunk = [sum(int(m.shape[0]) for m in matrices) for matrices in rows]
-        self._kernels = CompiledKernels(channels)
+        exact = [matrices[0].dtype == tf.float64 for matrices in rows]
+        known = [None if is_exact else n for n, is_exact in zip(self.rows, exact, strict=True)]
+        self._kernels = CompiledKernels(channels, known)
         self._kernels.measure(self._kernels.absorb(self._kernels.empty(), rows))
         self.widths = self._read_widths()
         self.layers = tuple(

@@ -47,13 +47,14 @@ def metrics_of(rows: npt.ArrayLike) -> dict[str, float]:
 def tolerance(name: str, rows: npt.ArrayLike) -> float:
     """How far a metric from float32 products may lie from the reference, as a share of it.
 
-    An eigenvalue is off by a few float32 roundings of the largest one (measured: 1.6e-8 of it);
-    ``rank_99``, ``saturation`` and counts are exact away from a tie.
+    An eigenvalue is off by a few float32 roundings of the largest one (measured on thousands of
+    rows: up to 1e-7 of it, and 1.2e-6 with one or two channels); ``rank_99``, ``saturation`` and
+    counts are exact away from a tie.
     """
     eps = float(np.finfo(np.float32).eps)
     channels = np.asarray(rows).shape[1]
     if name == "condition_number":
-        return min(0.5, eps * metrics_of(rows)["condition_number"])
+        return min(0.5, 16 * eps * metrics_of(rows)["condition_number"])
     return 4 * channels * eps
 
 

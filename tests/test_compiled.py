@@ -36,6 +36,30 @@ def test_layers_of_several_widths_over_two_chunks() -> None:
             )
 
 
+WIDE = ((40, 200), (700, 150), (700, 8), (40, 180), (700, 150))
+
+
+def test_wide_layers_and_layers_of_few_rows() -> None:
+    kernels = CompiledKernels([s[-1] for s in WIDE], [2 * s[0] for s in WIDE])
+    chunks = [[RNG.normal(size=s).astype(np.float32) + 3 for s in WIDE] for _ in range(2)]
+    chunks[1][4][5, 7] = np.nan
+    for count in (2, 1):
+        # a reading of fewer chunks than a whole one has fewer rows
+        states = kernels.empty()
+        for chunk in chunks[:count]:
+            states = kernels.absorb(states, tuple((tf.constant(a),) for a in chunk))
+        found = kernels.measure(states)
+        for index, shape in enumerate(WIDE[:4]):
+            rows = np.concatenate([chunk[index] for chunk in chunks[:count]])
+            measured = dict(zip(METRIC_NAMES, found[index].metrics.tolist(), strict=True))
+            assert_metrics(measured, rows)
+            assert found[index].eigenvalues.shape == (shape[1],)
+            assert found[index].correlations.shape == (shape[1], shape[1])
+        # one layer's NaN stays its own, though LAPACK would refuse the batch
+        assert np.isnan(found[4].metrics[:-1]).all() == (count == 2)
+    assert kernels.trace_count() == 4
+
+
 def test_a_layer_called_twice_has_the_rows_of_both_calls() -> None:
     first, second = matrices()[0], matrices()[0]
     kernels = CompiledKernels([8])
@@ -60,7 +84,7 @@ def test_the_second_reading_traces_and_compiles_nothing() -> None:
     first = read()
     traced = kernels.trace_count()
     later = [read() for _ in range(5)]
-    assert kernels.trace_count() == traced == 2
+    assert kernels.trace_count() == traced
     # a hidden compilation costs a third of a second and more, a reading of this size milliseconds
     assert min(later) < first / 10
     assert max(later) < 0.3

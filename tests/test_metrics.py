@@ -9,6 +9,7 @@ import tensorflow as tf
 from kernels import metrics
 from kernels.covariance import CovarianceState, covariance, from_rows, merge
 from kernels.metric_table import AGGREGATED, METRIC_NAMES, METRICS
+from kernels.spectrum import eigenvalues
 from tests.oracle import Floats, assert_metrics
 
 RNG = np.random.default_rng(7)
@@ -42,7 +43,9 @@ def statistics_of(states: list[CovarianceState]) -> metrics.Statistics:
     """Of layers of equal width."""
     channels = tf.constant([state.mean.shape[0] for state in states])
     counts = tf.stack([state.count for state in states])
-    return metrics.statistics(counts, channels, tf.stack([covariance(s) for s in states]))
+    covariances = tf.stack([covariance(s) for s in states])
+    spectrum = eigenvalues(metrics.solvable(covariances))
+    return metrics.statistics(counts, channels, covariances, spectrum)[0]
 
 
 def measure(state: CovarianceState) -> dict[str, float]:

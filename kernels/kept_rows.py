@@ -1,0 +1,61 @@
+"""Layers with fewer rows than channels: their rows are kept, and the smaller Gram matrix is solved.
+
+With X the N centred rows of C channels, X'X and XX' have the same eigenvalues but for zeros. Late
+layers of a classifier have N well below C in a whole reading.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from kernels.covariance import gram
+
+
+class KeptRows(NamedTuple):
+    """The rows of a layer so far."""
+
+    count: tf.Tensor  # []      rows seen, int64; those beyond it are zeros
+    rows: tf.Tensor  # [N, C]  float32
+
+
+class Grams(NamedTuple):
+    """Both products of centred rows with themselves, over the degrees of freedom."""
+
+    covariance: tf.Tensor  # [C, C] float64
+    rows: tf.Tensor  # [N, N] float64, with the same eigenvalues but for zeros
+
+
+def no_rows(most: int, channels: int) -> KeptRows:
+    """The state of no rows, with room for ``most``."""
+    return KeptRows(tf.zeros([], tf.int64), tf.zeros([most, channels]))
+
+
+def keep(state: KeptRows, rows: tf.Tensor) -> KeptRows:
+    """The state after more rows.
+
+    Args:
+        state: with room for them.
+        rows: [n, C] float16, bfloat16 or float32.
+    """
+    start = tf.cast(state.count, tf.int32)
+    filled = start + tf.range(rows.shape[0])
+    updated = tf.tensor_scatter_nd_update(state.rows, filled[:, None], tf.cast(rows, tf.float32))
+    return KeptRows(state.count + rows.shape[0], updated)
+
+
+def grams(state: KeptRows) -> Grams:
+    """The unbiased covariance of the rows, and its counterpart among rows.
+
+    All NaN with fewer than two rows, where no variance is defined.
+    """
+    there = (tf.range(state.rows.shape[0], dtype=tf.int64) < state.count)[:, None]
+    centred = state.rows
+    # twice: the first mean is rounded to float32, which an offset makes coarse
+    for _ in range(2):
+        total = tf.reduce_sum(tf.cast(centred, tf.float64), axis=0)
+        mean = tf.math.divide_no_nan(total, tf.cast(state.count, tf.float64))
+        centred = tf.where(there, centred - tf.cast(mean, tf.float32), 0)
+    freedom = tf.cast(state.count, tf.float64) - 1
+    freedom = tf.where(freedom > 0, freedom, tf.constant(float("nan"), tf.float64))
+    products = (gram(centred, axis) for axis in (0, 1))
+    return Grams(*(tf.cast(product, tf.float64) / freedom for product in products))
