@@ -20,11 +20,12 @@ PYTHON    ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.
                $(shell $(python) -c '$(SUPPORTED)' >/dev/null 2>&1 && echo $(python))))
 
 VENV   := .venv
+PEERS  := .venv-peers
 BIN    := $(VENV)/bin
 SOURCE := setup.cfg pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help train recommend plots report compare pipeline test check format bench tensorboard clean
+.PHONY: help train recommend plots report compare pipeline test check format bench bench-plots bench-peers tensorboard clean
 
 # where a run goes if LOGS says so, and which run is read: CSV, else the newest one
 PLACES := $(if $(filter-out logs,$(LOGS)),--output-dir "$(LOGS)" --nas-log-dir "$(LOGS)/nas")
@@ -85,12 +86,23 @@ format: $(VENV)/.installed-dev  ## format the code and mend what lint can
 bench: $(VENV)/.installed-bench  ## run the benchmarks, among them the overhead budget
 	@$(BIN)/python -m pytest bench --benchmark-enable $(ARGS)
 
+bench-plots: $(VENV)/.installed-bench bench/growth.csv  ## draw how cost grows into bench/growth.png
+	@$(BIN)/python -m bench.plots
+
+bench/growth.csv: | $(VENV)/.installed-bench
+	@$(BIN)/python -m pytest bench/test_growth.py --benchmark-enable
+
+# Delve needs PyTorch, which has an environment of its own
+bench-peers:  ## compare the monitor's cost with that of Delve and of plain NumPy
+	@$(MAKE) --no-print-directory VENV=$(PEERS) $(PEERS)/.installed-peers
+	@$(PEERS)/bin/python -m bench.peers $(ARGS)
+
 tensorboard: $(VENV)/.installed  ## open the pages of the runs under LOGS (default logs)
 	@$(BIN)/tensorboard --logdir "$(LOGS)" $(ARGS)
 
-clean:  ## leave a bare clone: removes the environment, all runs under logs/ and plots/
+clean:  ## leave a bare clone: removes the environments, all runs under logs/ and plots/
 	@if [ -d logs ]; then echo "removing logs/, with $$(find logs -name '*.csv' | wc -l) CSV files"; fi
-	rm -rf $(VENV) logs plots build *.egg-info .benchmarks .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) logs plots build *.egg-info .benchmarks .hypothesis .mypy_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -105,6 +117,9 @@ $(VENV)/.installed-dev: $(SOURCE) | $(BIN)/python
 
 $(VENV)/.installed-bench: $(SOURCE) | $(BIN)/python
 	$(call install,.[bench])
+
+$(VENV)/.installed-peers: $(SOURCE) | $(BIN)/python
+	$(call install,.[peers])
 
 define install
 @echo "installing nasmon and what it needs into $(VENV) (once; it takes a minute or two)"

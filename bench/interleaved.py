@@ -1,5 +1,6 @@
 """A and B in turn, in one process: the only timing that means anything on a shared machine."""
 
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -19,6 +20,16 @@ class Ratios(NamedTuple):
         return statistics.median(self.ratios)
 
     @property
+    def mean(self) -> float:
+        """The mean of the pairwise ratios: of what happens in some of the pairs only, the share."""
+        return statistics.fmean(self.ratios)
+
+    @property
+    def standard_error(self) -> float:
+        """How far the mean may be off, from the spread of the pairs."""
+        return statistics.stdev(self.ratios) / math.sqrt(len(self.ratios))
+
+    @property
     def undisturbed(self) -> float:
         """The fastest quarter of A over the fastest quarter of B.
 
@@ -29,14 +40,21 @@ class Ratios(NamedTuple):
         fastest = (sum(sorted(s)[:quarter]) for s in (self.seconds_a, self.seconds_b))
         return next(fastest) / next(fastest)
 
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """The first and the third quartile of the pairwise ratios."""
+        low, _, high = statistics.quantiles(self.ratios, n=4)
+        return low, high
+
     def info(self) -> dict[str, object]:
         """What a benchmark stores beside its figure."""
-        low, _, high = statistics.quantiles(self.ratios, n=4)
         return {
             "pairs": len(self.ratios),
             "undisturbed_ratio": round(self.undisturbed, 4),
             "median_ratio": round(self.median, 4),
-            "quartiles": [round(low, 4), round(high, 4)],
+            "mean_ratio": round(self.mean, 4),
+            "standard_error": round(self.standard_error, 4),
+            "quartiles": [round(quartile, 4) for quartile in self.quartiles],
             "median_seconds": [
                 round(statistics.median(self.seconds_a), 6),
                 round(statistics.median(self.seconds_b), 6),
@@ -44,19 +62,38 @@ class Ratios(NamedTuple):
         }
 
 
-def interleave(a: Callable[[], object], b: Callable[[], object], pairs: int) -> Ratios:
+SETTLING = 0.05
+"""Seconds until another library's threads have gone to sleep: OpenBLAS has its own spin for 25 ms
+after a product, and whoever runs next is left with one core less. (Not by sleeping: then the
+cores themselves have to wake.)"""
+
+
+def interleave(
+    a: Callable[[], object], b: Callable[[], object], pairs: int, calls: int | None = None
+) -> Ratios:
     """Times A and B ``pairs`` times, now A first, now B; warm up before.
 
     Args:
         a: must wait for its own result, on whatever device.
         b: likewise.
         pairs: at least 2.
+        calls: for what takes milliseconds: as many calls in a row for each time, of which the
+            median counts, after some that do not; None for one plain call.
     """
     times: tuple[list[float], list[float]] = ([], [])
     for pair in range(pairs):
         for which in (0, 1) if pair % 2 == 0 else (1, 0):
-            begun = time.perf_counter()
-            (a, b)[which]()
-            times[which].append(time.perf_counter() - begun)
+            run = (a, b)[which]
+            if calls is not None:
+                settled = time.perf_counter() + SETTLING
+                while time.perf_counter() < settled:
+                    run()
+            times[which].append(statistics.median(_seconds(run) for _ in range(calls or 1)))
     ratios = [one / other for one, other in zip(*times, strict=True)]
     return Ratios(ratios, *times)
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    run()
+    return time.perf_counter() - begun

@@ -5,7 +5,8 @@ The American Statistician 37, 1983) joins chunks, devices and machines alike; ``
 with the statistics of the new rows, so the algebra exists once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -16,9 +17,16 @@ SHIFT_ROWS = 64
 """Rows averaged for the provisional mean: its error, an eighth of a standard deviation, adds about
 1/64 to the float32 rounding of the product; more rows would only cost time."""
 
-SLAB = 2**18
-"""Numbers in a slab of shifted rows: measured, 1 MB stays in a core's cache, and the loop costs
-less than writing the shifted rows to memory from two slabs on."""
+LEAST_PART, MOST_PARTS = 170, 3
+"""Columns are multiplied in up to three parts of at least so many, and each pair of parts once:
+a third of the operations is spared by symmetry. More or smaller parts are slower products."""
+
+SLAB, SLAB_IN_PARTS = 2**18, 2**20
+"""Numbers in a slab of shifted rows: measured, 1 MB stays in a core's cache; in parts, fewer rows
+make the products slow."""
+
+FEWEST_IN_SLABS = 2**21
+"""Numbers from which slabs pay: the loop doubles the time that a layer takes to compile."""
 
 
 class CovarianceState(NamedTuple):
@@ -98,10 +106,16 @@ def products(rows: tf.Tensor, shift: tf.Tensor | None = None) -> Products:
         size = tf.cast(tf.shape(rows_of_sample)[0], working)
         shift = tf.math.divide_no_nan(tf.reduce_sum(rows_of_sample, axis=0), size)
 
+    cuts = _cuts(rows.shape[1])
+
     def of_slab(slab: tf.Tensor) -> tf.Tensor:
-        centred = tf.cast(tf.cast(slab, working) - shift, tf.float32)
-        augmented = tf.concat([tf.ones_like(centred[:, :1]), centred], axis=1)
-        return gram(augmented)
+        # each part is shifted straight out of the slab
+        parts = [
+            tf.cast(tf.cast(slab[:, begin:end], working) - shift[begin:end], tf.float32)
+            for begin, end in pairwise(cuts)
+        ]
+        parts[0] = tf.concat([tf.ones_like(parts[0][:, :1]), parts[0]], axis=1)
+        return _symmetric([[dot(a, b) for b in parts[i:]] for i, a in enumerate(parts)])
 
     count = tf.shape(rows, out_type=tf.int64)[0]
     return Products(count, tf.cast(shift, tf.float64), _over_slabs(rows, of_slab))
@@ -165,14 +179,15 @@ def covariance(state: CovarianceState) -> tf.Tensor:
     return state.scatter / tf.where(freedom > 0, freedom, undefined)[..., None, None]
 
 
-def gram(rows: tf.Tensor, axis: int = 0) -> tf.Tensor:
-    """A matrix's product with itself in float32, never in a GPU's coarser TF32.
+def dot(a: tf.Tensor, b: tf.Tensor, axis: int = 0) -> tf.Tensor:
+    """A product of two matrices in float32, never in a GPU's coarser TF32.
 
     The precision is asked for in the product itself: TensorFlow's own switch is global and would
     change the user's training.
 
     Args:
-        rows: [N, C] float32.
+        a: [N, C] float32.
+        b: the same, or of another width or height than ``a`` along the axis that is kept.
         axis: what is summed over: 0 gives [C, C], 1 gives [N, N].
     """
     dimensions = xla_data_pb2.DotDimensionNumbers(
@@ -181,8 +196,8 @@ def gram(rows: tf.Tensor, axis: int = 0) -> tf.Tensor:
     highest = xla_data_pb2.PrecisionConfig.HIGHEST
     precision = xla_data_pb2.PrecisionConfig(operand_precision=[highest, highest])
     return gen_xla_ops.xla_dot_v2(
-        lhs=rows,
-        rhs=rows,
+        lhs=a,
+        rhs=b,
         dimension_numbers=dimensions.SerializeToString(),
         precision_config=precision.SerializeToString(),
         preferred_element_type=tf.float32,
@@ -203,19 +218,39 @@ def _over_slabs(rows: tf.Tensor, of_slab: Callable[[tf.Tensor], tf.Tensor]) -> t
     Of a single slab it is what ``of_slab`` gives.
     """
     count, channels = rows.shape
-    slabs = (count or 0) * channels // SLAB
-    if slabs < 2:
+    numbers = (count or 0) * channels
+    if numbers < FEWEST_IN_SLABS:
         return of_slab(rows)
+    slabs = numbers // (SLAB if len(_cuts(channels)) == 2 else SLAB_IN_PARTS)
     height = count // slabs
 
     def add(i: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        slab = tf.slice(rows, [i * height, 0], [height, channels])
+        # or XLA casts half-precision rows as a whole, before the loop
+        own, _ = gen_xla_ops.xla_optimization_barrier([rows, i])
+        slab = tf.slice(own, [i * height, 0], [height, channels])
         return i + 1, total + tf.cast(of_slab(slab), tf.float64)
 
     nothing = tf.zeros([channels + 1, channels + 1], tf.float64)
     _, total = tf.while_loop(lambda i, _: i < slabs, add, (tf.constant(0), nothing))
     rest = rows[slabs * height :]
     return total + tf.cast(of_slab(rest), tf.float64) if rest.shape[0] else total
+
+
+def _cuts(channels: int) -> list[int]:
+    """Where the columns are parted, both ends included."""
+    parts = min(MOST_PARTS, max(1, channels // LEAST_PART))
+    return [channels * i // parts for i in range(parts + 1)]
+
+
+def _symmetric(upper: Sequence[Sequence[tf.Tensor]]) -> tf.Tensor:
+    """A symmetric matrix from its blocks on and above the diagonal."""
+    if len(upper) == 1:
+        return upper[0][0]
+    rows = [
+        tf.concat([*(tf.transpose(upper[j][i - j]) for j in range(i)), *blocks], axis=1)
+        for i, blocks in enumerate(upper)
+    ]
+    return tf.concat(rows, axis=0)
 
 
 def _outer(vector: tf.Tensor) -> tf.Tensor:

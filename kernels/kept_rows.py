@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from kernels.covariance import gram
+from kernels.covariance import dot
 
 
 class KeptRows(NamedTuple):
@@ -57,5 +57,5 @@ def grams(state: KeptRows) -> Grams:
         centred = tf.where(there, centred - tf.cast(mean, tf.float32), 0)
     freedom = tf.cast(state.count, tf.float64) - 1
     freedom = tf.where(freedom > 0, freedom, tf.constant(float("nan"), tf.float64))
-    products = (gram(centred, axis) for axis in (0, 1))
+    products = (dot(centred, centred, axis) for axis in (0, 1))
     return Grams(*(tf.cast(product, tf.float64) / freedom for product in products))

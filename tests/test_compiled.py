@@ -88,11 +88,3 @@ def test_the_second_reading_traces_and_compiles_nothing() -> None:
     # a hidden compilation costs a third of a second and more, a reading of this size milliseconds
     assert min(later) < first / 10
     assert max(later) < 0.3
-
-
-def test_absorbing_is_one_program_without_a_copy_to_the_host() -> None:
-    kernels = CompiledKernels([8, 8])
-    tensors = tuple((tf.zeros([20, 8]),) for _ in range(2))
-    text = kernels._absorb.experimental_get_compiler_ir(kernels.empty(), tensors)(stage="hlo")
-    assert text.count(" dot(") == 2
-    assert not any(word in text for word in ("outfeed", "infeed", "send(", "host"))

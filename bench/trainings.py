@@ -1,0 +1,85 @@
+"""The trainings that the monitor's cost is measured on."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from train.fitting import compile_model
+from train.models import build_model
+from train.pipeline import build_pipelines
+from train.terrain import load_terrain
+
+VALIDATION = 256
+"""Validation samples, enough for the largest probe set."""
+
+
+class Training(NamedTuple):
+    """A model, ready to train, and what it is trained on."""
+
+    model: keras.Model
+    train: tf.data.Dataset  # batches of one epoch
+    validation: np.ndarray  # inputs to probe with
+
+
+def segmentation(name: str) -> Training:
+    """``nano_u`` or ``bu_net`` as ``python -m train`` trains them by default."""
+    data = build_pipelines(load_terrain(512, VALIDATION), 8, seed=0)
+    model = build_model(name)
+    compile_model(model, 1e-3, 0.004, 100 * len(data.train))
+    validation = np.concatenate([batch for batch, _ in data.val])
+    return Training(model, data.train, validation)
+
+
+def mobilenet() -> Training:
+    """``keras.applications.MobileNetV2`` for ten classes of 96 x 96 images, random weights."""
+    model = keras.applications.MobileNetV2((96, 96, 3), weights=None, classes=10)
+    return _classification(model, (96, 96, 3), 10, batch=32, batches=10)
+
+
+class Blocks(keras.Model):
+    """A subclassed classifier: convolutions in lists, and a shared head."""
+
+    def __init__(self, widths: tuple[int, ...] = (32, 64, 64, 128)) -> None:
+        super().__init__(name="subclassed")
+        layers = keras.layers
+        self.convolutions = [
+            layers.Conv2D(width, 3, 2 if index else 1, "same", use_bias=False)
+            for index, width in enumerate(widths)
+        ]
+        self.norms = [layers.BatchNormalization() for _ in widths]
+        self.head = layers.Dense(10, name="head")
+
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        """Images [B, H, W, 3] to logits [B, 10]."""
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            x = keras.ops.relu(norm(convolution(x), training=training))
+        return self.head(keras.ops.mean(x, axis=(1, 2)))
+
+
+def subclassed() -> Training:
+    """``Blocks`` for ten classes of 32 x 32 images."""
+    return _classification(Blocks(), (32, 32, 3), 10, batch=32, batches=64)
+
+
+TRAININGS: dict[str, Callable[[], Training]] = {
+    "nano_u": lambda: segmentation("nano_u"),
+    "bu_net": lambda: segmentation("bu_net"),
+    "MobileNetV2": mobilenet,
+    "subclassed": subclassed,
+}
+
+
+def _classification(
+    model: keras.Model, shape: tuple[int, int, int], classes: int, batch: int, batches: int
+) -> Training:
+    rng = np.random.default_rng(0)
+    x = rng.random((batch * batches, *shape), np.float32)
+    y = rng.integers(0, classes, len(x))
+    logits = not isinstance(model.layers[-1], keras.layers.Dense) or model.name == "subclassed"
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
+    model.compile("adam", loss, metrics=["accuracy"], jit_compile=False)
+    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(batch, drop_remainder=True).cache()
+    return Training(model, data, rng.random((VALIDATION, *shape), np.float32))
