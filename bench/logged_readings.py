@@ -84,5 +84,5 @@ def _spectra(rng: np.random.Generator, layers: tuple[LayerInfo, ...]) -> Spectra
         )
         covariance = np.cov(mixed, rowvar=False)
         eigenvalues.append(np.clip(np.linalg.eigvalsh(covariance)[::-1], 0, None))
-        correlations.append(np.corrcoef(mixed, rowvar=False))
+        correlations.append(np.asarray(np.corrcoef(mixed, rowvar=False)))
     return Spectra(tuple(eigenvalues), tuple(correlations))

@@ -108,11 +108,15 @@ def products(rows: tf.Tensor, shift: tf.Tensor | None = None) -> Products:
 
     cuts = _cuts(rows.shape[1])
 
-    def of_slab(slab: tf.Tensor) -> tf.Tensor:
-        # each part is shifted straight out of the slab
+    def of_slab(first: int | tf.Tensor, height: int | tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        # each part is shifted straight out of the rows, or a slab of them is copied before
+        slabs = (
+            tf.slice(rows, [first, begin], [height, end - begin]) for begin, end in pairwise(cuts)
+        )
+        shifts = (shift[begin:end] for begin, end in pairwise(cuts))
         parts = [
-            tf.cast(tf.cast(slab[:, begin:end], working) - shift[begin:end], tf.float32)
-            for begin, end in pairwise(cuts)
+            tf.cast(tf.cast(slab, working) - own, tf.float32)
+            for slab, own in zip(slabs, shifts, strict=True)
         ]
         parts[0] = tf.concat([tf.ones_like(parts[0][:, :1]), parts[0]], axis=1)
         return _symmetric([[dot(a, b) for b in parts[i:]] for i, a in enumerate(parts)])
@@ -212,28 +216,27 @@ def _check_rows(rows: tf.Tensor) -> None:
         )
 
 
-def _over_slabs(rows: tf.Tensor, of_slab: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+def _over_slabs(rows: tf.Tensor, of_slab: Callable[..., tf.Tensor]) -> tf.Tensor:
     """The sum of ``of_slab`` over slabs of equal height and what is left over, in float64.
 
-    Of a single slab it is what ``of_slab`` gives.
+    Of a single slab it is what ``of_slab(first, height, rows)`` gives.
     """
     count, channels = rows.shape
     numbers = (count or 0) * channels
     if numbers < FEWEST_IN_SLABS:
-        return of_slab(rows)
+        return of_slab(0, tf.shape(rows)[0] if count is None else count, rows)
     slabs = numbers // (SLAB if len(_cuts(channels)) == 2 else SLAB_IN_PARTS)
     height = count // slabs
 
     def add(i: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         # or XLA casts half-precision rows as a whole, before the loop
         own, _ = gen_xla_ops.xla_optimization_barrier([rows, i])
-        slab = tf.slice(own, [i * height, 0], [height, channels])
-        return i + 1, total + tf.cast(of_slab(slab), tf.float64)
+        return i + 1, total + tf.cast(of_slab(i * height, height, own), tf.float64)
 
     nothing = tf.zeros([channels + 1, channels + 1], tf.float64)
     _, total = tf.while_loop(lambda i, _: i < slabs, add, (tf.constant(0), nothing))
-    rest = rows[slabs * height :]
-    return total + tf.cast(of_slab(rest), tf.float64) if rest.shape[0] else total
+    rest = count - slabs * height
+    return total + tf.cast(of_slab(count - rest, rest, rows), tf.float64) if rest else total
 
 
 def _cuts(channels: int) -> list[int]:
