@@ -49,7 +49,7 @@ class LayerMeasurements(NamedTuple):
 
     metrics: np.ndarray  # [len(METRICS)] float64, in the table's order
     eigenvalues: np.ndarray  # [C] float64, descending, in squared units of the activations
-    correlations: np.ndarray  # [C, C] float64, NaN in rows and columns of dead channels
+    correlations: np.ndarray  # [C, C] float32, NaN in rows and columns of dead channels
 
 
 class CompiledKernels:
@@ -104,19 +104,20 @@ class CompiledKernels:
     def unpack(self, packed: np.ndarray) -> list[LayerMeasurements]:
         """The layers' numbers, in the order of ``channels``, out of ``launch_measure``'s vector."""
         layers: dict[int, LayerMeasurements] = {}
-        size = len(self._channels) * len(METRICS)
-        rows_of_metrics = iter(packed[:size].reshape(-1, len(METRICS)))
-        start = size
+        of_metrics = len(self._channels) * len(METRICS)
+        of_spectra = sum(len(group.members) * group.width for group in self._groups)
+        values, spectra, correlations = np.split(packed, np.cumsum([of_metrics, of_spectra]))
+        rows_of_metrics = iter(values.reshape(-1, len(METRICS)))
+        squares = correlations.view(np.float32)
         for width, members, _ in self._groups:
-            parts = []
-            for shape in ((width,), (width, width)):
-                size = len(members) * int(np.prod(shape))
-                parts.append(packed[start : start + size].reshape(len(members), *shape))
-                start += size
-            for member, spectrum, correlations in zip(members, *parts, strict=True):
+            count = len(members)
+            own_spectra, spectra = np.split(spectra, [count * width])
+            own_squares, squares = np.split(squares, [count * width**2])
+            parts = own_spectra.reshape(count, width), own_squares.reshape(count, width, width)
+            for member, spectrum, square in zip(members, *parts, strict=True):
                 own = self._channels[member]
                 layers[member] = LayerMeasurements(
-                    next(rows_of_metrics), spectrum[:own], correlations[:own, :own]
+                    next(rows_of_metrics), spectrum[:own], square[:own, :own]
                 )
         return [layers[index] for index in range(len(self._channels))]
 
@@ -168,7 +169,7 @@ class CompiledKernels:
     def _metrics_of_all(
         self, states: States, covariances: Sequence[tf.Tensor], spectra: Sequence[tf.Tensor]
     ) -> tf.Tensor:
-        batches, arrays = [], []
+        batches, of_pairs = [], []
         for state, group, matrices, spectrum in zip(
             states, self._groups, covariances, spectra, strict=True
         ):
@@ -177,9 +178,21 @@ class CompiledKernels:
             spectrum = tf.pad(spectrum, [[0, 0], [0, group.width - spectrum.shape[1]]])
             batch, correlations = metrics.statistics(state.count, channels, matrices, spectrum)
             batches.append(batch)
-            arrays += [batch.spectrum, correlations]
+            of_pairs.append(tf.cast(correlations, tf.float32))
         values = metrics.evaluate(metrics.side_by_side(batches))
-        return tf.concat([tf.reshape(part, [-1]) for part in (values, *arrays)], axis=0)
+        spectra = [batch.spectrum for batch in batches]
+        packed = [values, *spectra, _two_in_one(_flat(of_pairs))]
+        return _flat(packed)
+
+
+def _flat(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+    return tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
+
+
+def _two_in_one(numbers: tf.Tensor) -> tf.Tensor:
+    """float32 [n] in the memory of float64 [n / 2], so that one copy brings both kinds."""
+    even = tf.pad(numbers, [[0, numbers.shape[0] % 2]])
+    return tf.bitcast(tf.reshape(even, [-1, 2]), tf.float64)
 
 
 def _absorbed(state: State, rows: Sequence[Sequence[tf.Tensor]], width: int) -> State:

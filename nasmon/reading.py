@@ -27,7 +27,7 @@ class Spectra(NamedTuple):
     """The spectra behind a reading, one array a layer in the reading's order."""
 
     eigenvalues: tuple[np.ndarray, ...]  # [C] float64, descending
-    correlations: tuple[np.ndarray, ...]  # [C, C] float64, NaN for dead channels
+    correlations: tuple[np.ndarray, ...]  # [C, C] float32, NaN for dead channels
 
 
 @dataclass(frozen=True, eq=False)

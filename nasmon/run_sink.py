@@ -185,7 +185,7 @@ def _arrays(which: str, reading: Reading) -> dict[str, np.ndarray]:
     for index, eigenvalues in enumerate(reading.spectra.eigenvalues):
         arrays[f"{which}/eigenvalues/{index}"] = eigenvalues
     for index, correlations in enumerate(reading.spectra.correlations):
-        arrays[f"{which}/correlations/{index}"] = correlations.astype(np.float32)
+        arrays[f"{which}/correlations/{index}"] = correlations.astype(np.float32, copy=False)
     return arrays
 
 

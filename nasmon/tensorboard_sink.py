@@ -54,8 +54,10 @@ class TensorBoardSink:
                 value.tensor.tensor_content = _buckets(numbers).tobytes()
             # protos one after another are one proto
             summary += self._histograms.SerializeToString()
+        # not as a Python number: TensorFlow keeps a tensor of each for ever
+        step = tf.convert_to_tensor(np.array(reading.step, np.int64))
         with self._writer.as_default(), tf.summary.record_if(True):
-            tf.summary.experimental.write_raw_pb(summary, step=reading.step)
+            tf.summary.experimental.write_raw_pb(summary, step=step)
         self._writer.flush()
 
     def _make_protos(self, layers: tuple[LayerInfo, ...]) -> None:
