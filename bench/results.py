@@ -10,6 +10,12 @@ from pathlib import Path
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
+OPENBLAS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS")
+"""Variables that change which kernels NumPy's own library runs, and so what we compare with."""
+
+_SET = {name: os.environ[name] for name in OPENBLAS if name in os.environ}
+BLAS_SETTINGS = f"NumPy's BLAS ran with {_SET}." if _SET else "NumPy's BLAS ran at its defaults."
+
 _PACKAGES = ("tensorflow", "keras", "numpy")
 
 
