@@ -15,6 +15,7 @@ import tensorflow as tf
 from bench.interleaved import Ratios, interleave
 from bench.results import BLAS_SETTINGS, write_section
 from kernels.compiled import CompiledKernels
+from kernels.covariance import CovarianceState
 
 SHAPES = (
     *((307200, 4), (76800, 8), (19200, 16), (49152, 64)),
@@ -62,6 +63,7 @@ def test_covariance_of_a_chunk(benchmark: Any, shape: tuple[int, int], layers: i
 
     def ours() -> np.ndarray:
         (state,) = kernels.absorb(kernels.empty(), rows)
+        assert isinstance(state, CovarianceState)
         return state.scatter.numpy()
 
     check(ours(), matrices)

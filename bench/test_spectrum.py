@@ -25,7 +25,7 @@ class Case(NamedTuple):
     """What is solved, how often, and what the ratio is to be at most."""
 
     size: int
-    count: int
+    matrices: int
     rival: str
     most: float
     pairs: int
@@ -84,7 +84,7 @@ def ours(size: int, count: int, ordinary: bool = False) -> tuple[Solver, float]:
 
 
 def rival(case: Case) -> Solver:
-    given = matrices(case.size, case.count)
+    given = matrices(case.size, case.matrices)
     if case.rival == LAPACK:
         return lambda: np.stack([np.linalg.eigvalsh(one) for one in given])
     run, tensor = tf.function(tf.linalg.eigvalsh, jit_compile=True), tf.constant(given)
@@ -93,7 +93,7 @@ def rival(case: Case) -> Solver:
 
 def compare(benchmark: BenchmarkFixture, solver: str, case: Case) -> Ratios:
     """Our time over the rival's; benchmark's own table shows ours."""
-    mine, first = ours(case.size, case.count, solver == ORDINARY)
+    mine, first = ours(case.size, case.matrices, solver == ORDINARY)
     other = rival(case)
     other()
     found = interleave(mine, other, case.pairs, case.calls)
@@ -137,7 +137,7 @@ def write_table() -> None:
         most = f"1 / {1 / case.most:.0f}" if case.rival == JACOBI else f"{case.most}"
         rows.append(
             (
-                *(solver, f"{case.count} of {case.size}", case.rival),
+                *(solver, f"{case.matrices} of {case.size}", case.rival),
                 f"{1000 * np.median(found.seconds_a):.2f}",
                 f"{1000 * np.median(found.seconds_b):.2f}",
                 *(ratio, f"{most}: {'met' if found.median <= case.most else 'missed'}"),

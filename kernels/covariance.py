@@ -25,8 +25,8 @@ SLAB, SLAB_IN_PARTS = 2**18, 2**20
 """Numbers in a slab of shifted rows: measured, 1 MB stays in a core's cache; in parts, fewer rows
 make the products slow."""
 
-FEWEST_IN_SLABS = 2**21
-"""Numbers from which slabs pay: the loop doubles the time that a layer takes to compile."""
+MOST_AT_ONCE = 2**20
+"""Of more numbers slabs pay: their loop doubles the time that a layer takes to compile."""
 
 
 class CovarianceState(NamedTuple):
@@ -223,7 +223,7 @@ def _over_slabs(rows: tf.Tensor, of_slab: Callable[..., tf.Tensor]) -> tf.Tensor
     """
     count, channels = rows.shape
     numbers = (count or 0) * channels
-    if numbers < FEWEST_IN_SLABS:
+    if numbers <= MOST_AT_ONCE:
         return of_slab(0, tf.shape(rows)[0] if count is None else count, rows)
     slabs = numbers // (SLAB if len(_cuts(channels)) == 2 else SLAB_IN_PARTS)
     height = count // slabs
