@@ -11,6 +11,7 @@ ARGS     ?=
 LOGS     ?= logs
 CSV      ?=
 JOBS     ?= 2
+BENCH    ?= bench
 A        ?=
 B        ?=
 
@@ -38,6 +39,7 @@ help:  ## list the targets
 	@echo "  make train takes MODEL=nano_u|bu_net NAS=1 EPOCHS= BATCH= LR= DATA=folder LOGS=folder"
 	@echo "  NAS_FREQ=epoch|batch ARGS='more options' (see make train ARGS=--help); so does pipeline"
 	@echo "  make recommend, plots and report read the newest run under logs/, or CSV=file"
+	@echo "  make bench runs them all (an hour and more), or BENCH=bench/test_setup.py"
 
 train: $(VENV)/.installed  ## train MODEL, with NAS=1 under the monitor
 	@$(BIN)/python -m train --model $(MODEL) $(if $(filter-out 0,$(NAS)),--enable-nas) $(OPTIONS)
@@ -84,7 +86,7 @@ format: $(VENV)/.installed-dev  ## format the code and mend what lint can
 	@$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.installed-bench  ## run the benchmarks, among them the overhead budget
-	@$(BIN)/python -m pytest bench --benchmark-enable $(ARGS)
+	@$(BIN)/python -m pytest $(BENCH) --benchmark-enable $(ARGS)
 
 bench-plots: $(VENV)/.installed-bench bench/growth.csv  ## draw how cost grows into bench/growth.png
 	@$(BIN)/python -m bench.plots

@@ -33,7 +33,7 @@ def main() -> None:
     if missing:
         sys.exit(
             f"{CURVES_FILE.name} lacks {', '.join(missing)}; measure first: "
-            "make bench ARGS=bench/test_growth.py"
+            "make bench BENCH=bench/test_growth.py"
         )
     with publication("growth"):
         draw(points).savefig(PICTURE, metadata={"Software": None})

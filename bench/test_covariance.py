@@ -107,7 +107,7 @@ def write_table() -> None:
         )
     write_section(
         "Covariance of a chunk",
-        "make bench ARGS=bench/test_covariance.py",
+        "make bench BENCH=bench/test_covariance.py",
         [
             "One call of the compiled `absorb` (shift, product, merge in float64) against a bare "
             "float32 `X.T @ X` in NumPy and against `numpy.cov`: the median of "

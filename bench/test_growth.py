@@ -24,7 +24,7 @@ MARGIN = 3
 """Standard errors of the fit: with four points, two of which the line takes, Student's t is above
 2.9 in one case of twenty."""
 
-COMMAND = "make bench ARGS=bench/test_growth.py"
+COMMAND = "make bench BENCH=bench/test_growth.py"
 
 BY_VARIABLE = {curve.variable: curve for curve in CURVES}
 

@@ -222,7 +222,7 @@ def write_table(found: Found) -> None:
     ]
     write_section(
         "Logging",
-        "make bench ARGS=bench/test_logging.py",
+        "make bench BENCH=bench/test_logging.py",
         [
             f"One reading of {LAYERS} layers of 16 to 256 channels, {len(METRIC_NAMES)} metrics "
             f"and 2 histograms each, to TensorBoard, both CSV files and the file of spectra, "

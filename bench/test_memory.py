@@ -115,7 +115,7 @@ def write_table() -> None:
     rows = [(what, *(span(row(MEASURED[name])) for name in NAMES)) for what, row in ROWS.items()]
     write_section(
         "Memory",
-        "make bench ARGS=bench/test_memory.py",
+        "make bench BENCH=bench/test_memory.py",
         [
             "Resident memory in MB (Linux's `VmHWM`, set back before each phase), of "
             f"{PAIRS} processes with the monitor and {PAIRS} without, in turn: the median, and in "

@@ -177,7 +177,7 @@ def write_table() -> None:
         )
     write_section(
         "What a training pays",
-        "make bench ARGS=bench/test_overhead.py",
+        "make bench BENCH=bench/test_overhead.py",
         [
             f"Runs with and without the monitor in turn, {PAIRS} pairs a row, budget "
             f"{100 * BUDGET:.0f} %. Extra time in percent of the run without: the median of the "

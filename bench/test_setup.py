@@ -110,7 +110,7 @@ def write_table(runs: dict[str, list[dict[str, Any]]]) -> None:
     ]
     write_section(
         "Set-up",
-        "make bench ARGS=bench/test_setup.py",
+        "make bench BENCH=bench/test_setup.py",
         [
             f"Seconds from the callback's construction to the first reading, which is written to "
             f"TensorBoard, CSV and the run's record; medians over {len(next(iter(runs.values())))} "

@@ -146,7 +146,7 @@ def write_table() -> None:
         )
     write_section(
         "Eigenvalues",
-        "make bench ARGS=bench/test_spectrum.py",
+        "make bench BENCH=bench/test_spectrum.py",
         [
             "All eigenvalues of symmetric float64 matrices, from the call to the result on the "
             "host: the median of the ratios, taken in turn, and their quartiles. Layers of up to "

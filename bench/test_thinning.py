@@ -48,7 +48,8 @@ class Source(NamedTuple):
     """Images to train on and to probe with."""
 
     title: str  # of the section
-    name: str  # what they are, in words
+    words: str  # what they are
+    setting: str  # before the command that measures it again
     load: Callable[[], Images]
 
 
@@ -61,9 +62,12 @@ def _folder() -> Images:
 
 
 SOURCES = {
-    "terrain": Source("Thinning, terrain", "scenes of the embedded terrain", _terrain),
+    "terrain": Source("Thinning, terrain", "scenes of the embedded terrain", "", _terrain),
     "images": Source(
-        "Thinning, real images", f"images of `{Path(os.environ.get(FOLDER, '')).name}`", _folder
+        "Thinning, real images",
+        f"images of the folder `{Path(os.environ.get(FOLDER, '')).name}`",
+        f"{FOLDER}=folder ",
+        _folder,
     ),
 }
 
@@ -99,7 +103,7 @@ def test_thinned_against_all_rows(benchmark: BenchmarkFixture, name: str) -> Non
         {f"{n} rows": facts(one) for n, one in found.items()}, in_batch_mode=facts(frequent)
     )
     print(f"\n{benchmark.extra_info}")
-    write_tables(SOURCES[name], images, found, frequent)
+    write_table(SOURCES[name], images, found, frequent)
     benchmark.pedantic(lambda: whole.read(0), rounds=PAIRS)
     for one in (found[DEFAULT_MAX_ROWS], frequent):
         assert one.thinned, f"no layer has more rows than {one.limit}"
@@ -187,12 +191,74 @@ def ratios(one: Thinned) -> dict[str, float]:
     """By metric, the median error of thinning over the median of what other samples change."""
     found = {}
     for name, error in one.error.items():
-        # nothing lost is nothing, also where other samples change nothing either
         other = one.other[name].median
-        found[name] = error.median / other if other else float("inf") * (error.median > 0 or 0)
+        # an error of 0 is none, also where other samples change nothing either
+        unbounded = float("inf") if error.median else 0.0
+        found[name] = error.median / other if other else unbounded
     return found
 
 
 def above(one: Thinned) -> dict[str, float]:
     """The metrics in which thinning changes as much as other samples do, or more."""
     return {name: round(ratio, 3) for name, ratio in ratios(one).items() if not ratio < 1}
+
+
+def facts(one: Thinned) -> dict[str, Any]:
+    """All that was found out about a limit, with the layers of the largest errors."""
+    return {
+        "samples": one.samples,
+        "sets": one.sets,
+        "layers_thinned": f"{len(one.thinned)} of {one.layers}",
+        "most_rows": one.most,
+        "errors": {name: f"{spread} in {spread.layer}" for name, spread in one.error.items()},
+        "other_samples": {name: str(spread) for name, spread in one.other.items()},
+        "time": one.time.info(),
+    }
+
+
+def write_table(
+    source: Source, images: Images, found: dict[int, Thinned], frequent: Thinned
+) -> None:
+    """That source's section in ``bench/RESULTS.md``."""
+    default = found[DEFAULT_MAX_ROWS]
+    columns = [*found.values(), frequent]
+    rows: list[tuple[object, ...]] = [
+        (metric, SCALES[metric].name, *(_cell(one, metric) for one in columns))
+        for metric in (metric.name for metric in COMPARED)
+    ]
+    rows.append(("layers thinned", "", *(f"{len(one.thinned)} of {one.layers}" for one in columns)))
+    rows.append(
+        ("time of a reading", "of all rows", *(f"{one.time.median:.2f}" for one in columns))
+    )
+    lost = [verdict(one) for one in (default, frequent)]
+    write_section(
+        source.title,
+        f"{source.setting}make bench BENCH=bench/test_thinning.py",
+        [
+            f"{MODEL}, trained for {EPOCHS} epochs on {source.words}, {images.x_train.shape[1]} x "
+            f"{images.x_train.shape[2]} pixels; readings of {default.samples} samples, "
+            f"{default.sets} sets that share none. A cell is what at most so many rows change in "
+            "a metric of the layers that have more, against all their rows: the median over "
+            "layers and sets, in brackets the largest; after the stroke what another choice of "
+            "samples changes in the same layers, all rows taken.",
+            f"The default, {DEFAULT_MAX_ROWS} rows: {lost[0]}. In batch mode, {frequent.limit} "
+            f"rows of {frequent.samples} samples: {lost[1]}.",
+        ],
+        ("metric", "error", *map(str, found), f"batch mode: {frequent.limit}"),
+        rows,
+    )
+
+
+def _cell(one: Thinned, metric: str) -> str:
+    if metric not in one.error:
+        return "-"
+    error, other = one.error[metric], one.other[metric]
+    return f"{error.median:.2g} ({error.largest:.2g}) / {other.median:.2g}"
+
+
+def verdict(one: Thinned) -> str:
+    """Whether thinning changes less than other samples do, in words."""
+    found = ratios(one)
+    worst = max(found, key=lambda name: found[name])
+    share = f"{100 * found[worst]:.0f} % of what other samples change, in `{worst}`"
+    return f"at the most {share}: {'missed' if above(one) else 'met'} (below 100 %)"
