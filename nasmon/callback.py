@@ -26,8 +26,9 @@ from nasmon.sinks import IfExists, Sink, check_if_exists
 from nasmon.summary import merged_thresholds
 from nasmon.taps import choose_taps, is_built
 
-FREQUENT_MAX_ROWS = 2_048
-"""With ``log_freq="batch"``: a reading a second has to be cheap, and is one of many."""
+FREQUENT_MAX_ROWS = 4_096
+"""With ``log_freq="batch"``: a reading a second has to be cheap, and is one of many; what it misses
+is less than what other samples would change (bench/test_thinning.py)."""
 
 LOG_FREQUENCIES = ("epoch", "batch")
 ERROR_POLICIES = ("warn", "raise")
@@ -62,7 +63,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         chunk: the most samples a forward pass; 16 if None.
         max_rows: the most rows (samples times positions) that a layer contributes to a reading, as
             far as they are ten a channel; of more, evenly spaced ones are taken. 16,384 if None,
-            2,048 with ``log_freq="batch"``.
+            4,096 with ``log_freq="batch"``.
         overhead_budget: the share of the training time that readings may take; None for no limit.
             Validation is not training time, nor is what other callbacks do at the end of an epoch.
         thresholds: any of ``kernels.metric_table.DEFAULT_THRESHOLDS``, for the remarks in

@@ -9,7 +9,7 @@ ROWS_PER_CHANNEL = 10
 
 
 def rows_of(activations: tf.Tensor, axis: int, most: int) -> tf.Tensor:
-    """[B, ..., C] -> [N, C]: all rows, or about ``most`` of them, evenly spaced.
+    """[B, ..., C] -> [N, C]: all rows, or at most ``most`` of them, evenly spaced.
 
     Neighbouring positions are so alike that of many rows a part says the same; taken inside the
     forward pass, only that part has to be kept.
@@ -24,17 +24,29 @@ def rows_of(activations: tf.Tensor, axis: int, most: int) -> tf.Tensor:
     if axis != rank - 1:
         order = [i for i in range(rank) if i != axis] + [axis]
         activations = tf.transpose(activations, order)
-    samples, channels = activations.shape[0], activations.shape[-1]
+    channels = activations.shape[-1]
+    width = activations.shape[-2] if rank > 2 else 1
     rows = tf.reshape(activations, [-1, channels])
-    return rows[:: _stride(rows.shape[0], samples, max(most, ROWS_PER_CHANNEL * channels))]
+    stride = _stride(rows.shape[0], width, most, ROWS_PER_CHANNEL * channels)
+    if stride == 1:
+        return rows
+    # on a CPU a slice with a stride takes thrice as long
+    taken = rows.shape[0] // stride
+    return tf.reshape(rows[: taken * stride], [taken, stride * channels])[:, :channels]
 
 
-def _stride(rows: int | None, samples: int | None, most: int) -> int:
-    """How far apart the rows to take are; 1 if their number is not known."""
-    if rows is None or not samples:
+def _stride(rows: int | None, width: int | None, most: int, least: int) -> int:
+    """How far apart the rows to take are; 1 if their number is not known.
+
+    Without a common divisor with the width of an image, so that each of its columns has its turn:
+    the next such stride that takes no more than ``most`` rows, or, where that takes fewer than
+    ``least``, the one before.
+    """
+    if rows is None or width is None:
         return 1
-    stride = max(1, rows // most)
-    # without a common divisor with an image's size, so that each of its columns has its turn
-    while math.gcd(stride, rows // samples) > 1:
+    stride = max(1, -(-rows // most))
+    while math.gcd(stride, width) > 1:
+        stride += 1
+    while stride > 1 and (rows // stride < least or math.gcd(stride, width) > 1):
         stride -= 1
     return stride

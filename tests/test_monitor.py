@@ -139,7 +139,7 @@ def test_no_more_rows_than_asked_for_and_metrics_that_hardly_change() -> None:
     some = Monitor(model, x, samples=64, max_rows=2000).read(0)
     for info in whole.layers:
         assert whole[info.name]["rows"] == 64 * 12 * 16
-        assert 2000 <= some[info.name]["rows"] < 4000
+        assert 1000 < some[info.name]["rows"] <= 2000
     assert some.aggregates["redundancy_score"] == pytest.approx(
         whole.aggregates["redundancy_score"], rel=0.05
     )

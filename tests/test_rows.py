@@ -27,13 +27,24 @@ def test_of_many_rows_some_are_taken_from_every_sample_and_column() -> None:
     height, width = 60, 80
     x = np.stack(np.meshgrid(range(8), range(height), range(width), indexing="ij"), -1)
     rows = rows_of(tf.constant(x, tf.float32), -1, 2000).numpy()
-    assert 2000 <= len(rows) < 2 * 2000
+    assert 1000 < len(rows) <= 2000
     sample, line, column = rows.T.astype(int)
     assert set(sample) == set(range(8))
     assert set(line) == set(range(height))
     assert set(column) == set(range(width))
     counts = np.bincount(sample)
     assert counts.max() - counts.min() <= 1
+
+
+@pytest.mark.parametrize("most", [1000, 2048, 16_384])
+@pytest.mark.parametrize("width", [1, 7, 48, 80, 105, 128])
+@pytest.mark.parametrize("channels", [3, 16, 64])
+def test_no_more_rows_than_allowed(most: int, width: int, channels: int) -> None:
+    x = np.zeros((16, 60, width, channels), np.float32)
+    x[..., 0] = np.arange(width)
+    rows = rows_of(tf.constant(x), -1, most).numpy()
+    assert min(16 * 60 * width, ROWS_PER_CHANNEL * channels) <= len(rows) <= most
+    assert set(rows[:, 0]) == set(range(width))
 
 
 def test_ten_rows_a_channel_are_left() -> None:
