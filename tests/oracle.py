@@ -55,6 +55,9 @@ def tolerance(name: str, rows: npt.ArrayLike) -> float:
     channels = np.asarray(rows).shape[1]
     if name == "condition_number":
         return min(0.5, 16 * eps * metrics_of(rows)["condition_number"])
+    if name == "effective_rank":
+        # a share of zero that is off by eps adds eps log(1 / eps) to the entropy
+        return float(4 * channels * eps * np.log(1 / eps))
     return 4 * channels * eps
 
 
