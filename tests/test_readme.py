@@ -49,6 +49,29 @@ def test_the_table_of_metrics_is_the_codes() -> None:
     assert found[1] == metrics_table()
 
 
+def overhead_table() -> str:
+    """The table of overheads, as the benchmark's own results have it."""
+    results = (ROOT / "bench" / "RESULTS.md").read_text("utf-8")
+    found = re.search(r"<!-- What a training pays -->(.*?)<!-- end", results, re.DOTALL)
+    assert found is not None
+    lines = [line.strip("| ").split(" | ") for line in found[1].splitlines() if line[:1] == "|"]
+    heading, _, *cells = lines
+    measured = pd.DataFrame(cells, columns=heading)
+    table = measured.pivot_table("mean %", ["training", "reading"], "samples", "first", sort=False)
+    rows = [
+        ["training", "a reading", *(f"{samples} samples" for samples in table.columns)],
+        ["---"] * (2 + len(table.columns)),
+        *([*names, *values] for names, values in zip(table.index, table.to_numpy(), strict=True)),
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def test_the_table_of_overheads_is_the_benchmarks() -> None:
+    found = re.search(r"<!-- overheads:.*?-->\n(.*?)\n<!-- end", README, re.DOTALL)
+    assert found is not None
+    assert found[1] == overhead_table()
+
+
 def test_links_lead_somewhere() -> None:
     targets = re.findall(r"\]\(([^)]+)\)", README)
     headings = {
