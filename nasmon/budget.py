@@ -19,7 +19,6 @@ RECENT = 3
 """Readings that the next one's cost is judged by: the dearest of them, as a machine has jitter;
 no more, so that one slow moment is soon forgotten."""
 
-
 AFTERMATH = 0.15
 """What a reading costs the batches after it, which find caches and memory cold, as a share of its
 own time: 6 to 13 % were measured on a CPU. Room is kept for it, but no account shows it."""

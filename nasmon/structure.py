@@ -68,15 +68,22 @@ class Widths(NamedTuple):
     macs: int | None  # of all operations, for one input; None if an operation's is not known
 
 
-def read_widths(calls: Sequence[Call], outputs: Sequence[tf.Tensor], samples: int) -> Widths:
+def read_widths(
+    calls: Sequence[Call],
+    outputs: Sequence[tf.Tensor],
+    operations: Sequence[tf.Operation],
+    samples: int,
+) -> Widths:
     """Follows the widths through a traced forward pass.
 
     Args:
         calls: the calls of all layers, as ``taps.capture`` records them; of one graph.
         outputs: the model's.
+        operations: the model's, in the order in which they were made: what is done with the
+            captured activations later is not among them.
         samples: how many inputs the pass was traced with.
     """
-    pass_ = _Pass(calls)
+    pass_ = _Pass(calls, operations)
     pass_.follow()
     for tensor in outputs:
         pass_.bind(pass_.width(tensor), OUTPUT)
@@ -121,8 +128,8 @@ def layer_record(info: LayerInfo, rows: int, widths: Widths | None) -> LayerReco
 class _Pass:
     """The state of following: what each tensor's width is made of, and who owns widths."""
 
-    def __init__(self, calls: Sequence[Call]) -> None:
-        self._all_calls = calls
+    def __init__(self, calls: Sequence[Call], operations: Sequence[tf.Operation]) -> None:
+        self._all_calls, self._all_operations = calls, operations
         self._graph: tf.Graph = calls[0].outputs[0].graph
         # a layer that returns its input, such as a dropout, does nothing here
         self._calls = [call for call in calls if call.leaf and _by_layer(call)]
@@ -139,7 +146,7 @@ class _Pass:
         skipped = set().union(*self._inside.values()) if self._inside else set()
         captured = {tensor.name for tensor in getattr(self._graph, "internal_captures", ())}
         done: set[int] = set()
-        for operation in self._graph.get_operations():
+        for operation in self._all_operations:
             for tensor in operation.outputs:
                 call = self._of_output.get(tensor.name)
                 if call is not None and id(call) not in done:
@@ -169,7 +176,7 @@ class _Pass:
             # a layer that is called again costs again
             earlier = by_layer.get(call.name, {})
             by_layer[call.name] = {k: n + earlier.get(k, 0) for k, n in one.items()}
-        everything = macs_of(self._graph.get_operations())
+        everything = macs_of(self._all_operations)
         return Widths(
             structure=Structure(self._owners(), tuple(self._costs(by_layer))),
             layers={c.name: self.width(c.outputs[0]) or () for c in self._all_calls},

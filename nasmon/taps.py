@@ -31,6 +31,7 @@ class Captured(NamedTuple):
 
     calls: list[Call]  # of the recorded layers, in the order in which they ended
     outputs: list[tf.Tensor]  # of the model
+    operations: Sequence[tf.Operation] = ()  # of a traced pass, as they were made
 
 
 class Tap(NamedTuple):
@@ -126,7 +127,9 @@ def capture(model: keras.Model, taps: Sequence[Tap], x: Any, everything: bool = 
         layers = list(_named_layers(model))
     with untouched(), _functions_inlined(), _wrapped(layers, calls):
         outputs = model(x, training=False)
-    return Captured(calls, tf.nest.flatten(outputs))
+    traced = not tf.executing_eagerly()
+    operations = tf.compat.v1.get_default_graph().get_operations() if traced else ()
+    return Captured(calls, tf.nest.flatten(outputs), operations)
 
 
 def measurable_taps(taps: Sequence[Tap], captured: Captured) -> list[Tap]:

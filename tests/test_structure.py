@@ -17,7 +17,7 @@ from nasmon.macs import macs_of
 from nasmon.record import read_record
 from nasmon.run_files import record_path
 from nasmon.structure import Widths, read_widths
-from nasmon.taps import capture
+from nasmon.taps import Captured, capture
 from tests.networks import Subclassed, functional, nested
 from tests.recorded import chain
 from train.models import BLOCK_NAMES, build_model
@@ -28,7 +28,7 @@ SAMPLES = 2
 def widths_of(model: keras.Model, *shapes: tuple[int, ...]) -> Widths:
     """What a traced forward pass of a model tells."""
     shapes = shapes or tuple(tensor.shape[1:] for tensor in model.inputs)
-    found: list[Any] = []
+    found: list[Captured] = []
 
     def run(*inputs: tf.Tensor) -> Any:
         captured = capture(model, [], inputs[0] if len(inputs) == 1 else list(inputs), True)
@@ -37,7 +37,7 @@ def widths_of(model: keras.Model, *shapes: tuple[int, ...]) -> Widths:
 
     specs = [tf.TensorSpec((SAMPLES, *shape), tf.float32) for shape in shapes]
     tf.function(run, autograph=False).get_concrete_function(*specs)
-    return read_widths(found[0].calls, found[0].outputs, SAMPLES)
+    return read_widths(*found[0], samples=SAMPLES)
 
 
 def owners(widths: Widths) -> dict[str, tuple[int, str, str]]:
@@ -354,13 +354,19 @@ def test_no_measured_rank_is_above_the_limit(limited: Any) -> None:
 
 
 @pytest.mark.parametrize("eager", [False, True])
-def test_the_record_of_a_monitor_holds_the_structure(tmp_path: Path, eager: bool) -> None:
+@pytest.mark.parametrize(("max_rows", "rows"), [(2000, 8 * 12 * 16), (300, 219)])
+def test_the_record_of_a_monitor_holds_the_structure(
+    tmp_path: Path, eager: bool, max_rows: int, rows: int
+) -> None:
     model = functional()
     model.compile("sgd", "mse", run_eagerly=eager)
-    Monitor(model, np.ones((8, 12, 16, 3), np.float32), csv_path=tmp_path / "run.csv").read(1)
+    x = np.ones((8, 12, 16, 3), np.float32)
+    # what thins the rows of a layer is no part of the model
+    Monitor(model, x, max_rows=max_rows, csv_path=tmp_path / "run.csv").read(1)
     record = read_record(record_path(tmp_path / "run.csv"))
     assert record.structure == widths_of(model).structure
     found = {layer.name: layer for layer in record.layers}
+    assert found["pointwise0"].rows == rows
     assert found["depthwise0"].tied_to == "input"
     assert found["depthwise1"].tied_to == "pointwise0"
     assert found["pointwise1"].tied_to == ""
