@@ -12,6 +12,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from analysis.figures.labels import whole
 from analysis.figures.style import BLUE, DARK, GREY, PURPLE, heading, publication
 from bench.curves import CURVES, CURVES_FILE, Curve, Part, Point, read_points, slope_of, upper_half
+from bench.results import command_of
 
 PICTURE = CURVES_FILE.with_suffix(".png")
 
@@ -33,7 +34,7 @@ def main() -> None:
     if missing:
         sys.exit(
             f"{CURVES_FILE.name} lacks {', '.join(missing)}; measure first: "
-            "make bench BENCH=bench/test_growth.py"
+            f"{command_of('test_growth.py')}"
         )
     with publication("growth"):
         draw(points).savefig(PICTURE, metadata={"Software": None})

@@ -19,6 +19,15 @@ BLAS_SETTINGS = f"NumPy's BLAS ran with {_SET}." if _SET else "NumPy's BLAS ran 
 _PACKAGES = ("tensorflow", "keras", "numpy")
 
 
+def command_of(benchmark: str) -> str:
+    """What to type to run a benchmark again.
+
+    Args:
+        benchmark: its file, as in ``command_of(__file__)``.
+    """
+    return f"make bench BENCH=bench/{Path(benchmark).name}"
+
+
 def write_section(
     title: str,
     command: str,

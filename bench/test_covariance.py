@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from bench.interleaved import Ratios, interleave
-from bench.results import BLAS_SETTINGS, write_section
+from bench.results import BLAS_SETTINGS, command_of, write_section
 from kernels.compiled import CompiledKernels
 from kernels.covariance import CovarianceState
 
@@ -107,7 +107,7 @@ def write_table() -> None:
         )
     write_section(
         "Covariance of a chunk",
-        "make bench BENCH=bench/test_covariance.py",
+        command_of(__file__),
         [
             "One call of the compiled `absorb` (shift, product, merge in float64) against a bare "
             "float32 `X.T @ X` in NumPy and against `numpy.cov`: the median of "

@@ -18,13 +18,11 @@ import pytest
 from bench import growth
 from bench.curves import CURVES, Curve, Part, Point, read_points, slope_of, write_points
 from bench.resident import AVAILABLE
-from bench.results import write_section
+from bench.results import command_of, write_section
 
 MARGIN = 3
 """Standard errors of the fit: with four points, two of which the line takes, Student's t is above
 2.9 in one case of twenty."""
-
-COMMAND = "make bench BENCH=bench/test_growth.py"
 
 BY_VARIABLE = {curve.variable: curve for curve in CURVES}
 
@@ -151,7 +149,7 @@ def write_memory(run: dict[str, Any], known: dict[str, int]) -> None:
         ("of which readings keep", f"{mega(known['kept'])} MB"),
         ("spread", f"{mega(known['spread'])} MB"),
     ]
-    write_section("Ten thousand readings", COMMAND, [text], ("what", "measured"), rows)
+    write_section("Ten thousand readings", command_of(__file__), [text], ("what", "measured"), rows)
 
 
 def write_table(points: list[Point]) -> None:
@@ -173,7 +171,7 @@ def write_table(points: list[Point]) -> None:
             )
     write_section(
         "How cost grows",
-        COMMAND,
+        command_of(__file__),
         [
             "All points of a curve timed in turn, the median over rounds, in milliseconds. The "
             "exponent is the slope between logarithms over the upper half of the values, with the "

@@ -24,7 +24,7 @@ from tensorboard.util.tensor_util import make_ndarray
 from bench.interleaved import Ratios, interleave
 from bench.logged_once import WARM
 from bench.logged_readings import LAYERS, Files, network, readings
-from bench.results import write_section
+from bench.results import command_of, write_section
 from kernels.metric_table import AGGREGATED, METRIC_NAMES, RESOLUTION
 from nasmon.reading import Reading
 from nasmon.run_files import COST_COLUMNS, layers_path
@@ -222,7 +222,7 @@ def write_table(found: Found) -> None:
     ]
     write_section(
         "Logging",
-        "make bench BENCH=bench/test_logging.py",
+        command_of(__file__),
         [
             f"One reading of {LAYERS} layers of 16 to 256 channels, {len(METRIC_NAMES)} metrics "
             f"and 2 histograms each, to TensorBoard, both CSV files and the file of spectra, "

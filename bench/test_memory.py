@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from bench.resident import AVAILABLE
-from bench.results import write_section
+from bench.results import command_of, write_section
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="reads resident memory as Linux keeps it")
 
@@ -115,7 +115,7 @@ def write_table() -> None:
     rows = [(what, *(span(row(MEASURED[name])) for name in NAMES)) for what, row in ROWS.items()]
     write_section(
         "Memory",
-        "make bench BENCH=bench/test_memory.py",
+        command_of(__file__),
         [
             "Resident memory in MB (Linux's `VmHWM`, set back before each phase), of "
             f"{PAIRS} processes with the monitor and {PAIRS} without, in turn: the median, and in "

@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 
 from bench.interleaved import Ratios, interleave
-from bench.results import write_section
+from bench.results import command_of, write_section
 from bench.trainings import TRAININGS, Training
 from nasmon import NASMonitorCallback
 from nasmon.rows import rows_of
@@ -126,7 +126,10 @@ def worst_reading(callback: Piece) -> float:
 def check_reading(made: Training, callback: Piece) -> None:
     """A whole reading is what NumPy makes of the activations, before any time is taken."""
     monitor = callback.monitor
+    spent = monitor.budget.probe_seconds
     reading = monitor.read(0)
+    # no part of the training, whose readings it would leave less room for
+    monitor.budget.probe_seconds = spent
     taps = choose_taps(made.model, "auto")
     captured = capture(made.model, taps, made.validation[: reading.samples])
     tap = min(taps, key=lambda t: abs(t.info.channels - 32))
@@ -177,7 +180,7 @@ def write_table() -> None:
         )
     write_section(
         "What a training pays",
-        "make bench BENCH=bench/test_overhead.py",
+        command_of(__file__),
         [
             f"Runs with and without the monitor in turn, {PAIRS} pairs a row, budget "
             f"{100 * BUDGET:.0f} %. Extra time in percent of the run without: the median of the "

@@ -16,7 +16,7 @@ from typing import Any
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.results import write_section
+from bench.results import command_of, write_section
 
 TARGETS = {"nano_u": 3.0, "bu_net": 6.0, "MobileNetV2": 15.0}
 """Seconds, on two cores."""
@@ -110,7 +110,7 @@ def write_table(runs: dict[str, list[dict[str, Any]]]) -> None:
     ]
     write_section(
         "Set-up",
-        "make bench BENCH=bench/test_setup.py",
+        command_of(__file__),
         [
             f"Seconds from the callback's construction to the first reading, which is written to "
             f"TensorBoard, CSV and the run's record; medians over {len(next(iter(runs.values())))} "

@@ -14,7 +14,7 @@ import tensorflow as tf
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.interleaved import Ratios, interleave
-from bench.results import BLAS_SETTINGS, write_section
+from bench.results import BLAS_SETTINGS, command_of, write_section
 from kernels.groups import WIDEST
 from kernels.spectrum import eigenvalues
 
@@ -146,7 +146,7 @@ def write_table() -> None:
         )
     write_section(
         "Eigenvalues",
-        "make bench BENCH=bench/test_spectrum.py",
+        command_of(__file__),
         [
             "All eigenvalues of symmetric float64 matrices, from the call to the result on the "
             "host: the median of the ratios, taken in turn, and their quartiles. Layers of up to "

@@ -19,7 +19,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.interleaved import Ratios, interleave
-from bench.results import write_section
+from bench.results import command_of, write_section
 from bench.thinning import COMPARED, SCALES, Spread, errors, spreads
 from kernels.metric_table import METRIC_NAMES
 from nasmon import Monitor
@@ -233,7 +233,7 @@ def write_table(
     lost = [verdict(one) for one in (default, frequent)]
     write_section(
         source.title,
-        f"{source.setting}make bench BENCH=bench/test_thinning.py",
+        source.setting + command_of(__file__),
         [
             f"{MODEL}, trained for {EPOCHS} epochs on {source.words}, {images.x_train.shape[1]} x "
             f"{images.x_train.shape[2]} pixels; readings of {default.samples} samples, "
