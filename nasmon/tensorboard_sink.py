@@ -1,7 +1,7 @@
 """Readings as TensorBoard's scalars and histograms, in one proto each.
 
 Hundreds of ``tf.summary`` calls would take longer than the reading itself. TensorBoard's own
-functions make the proto once; later readings only put their numbers into it.
+functions make the protos once; a reading only puts its numbers into them.
 """
 
 import os
@@ -50,10 +50,13 @@ class TensorBoardSink:
             value.tensor.float_val[0] = number
         summary = self._scalars.SerializeToString()
         if reading.spectra is not None:
-            for value, numbers in zip(self._histograms.value, _samples_of(reading), strict=True):
+            # a copy: a proto keeps the bytes that it was given before until it goes itself
+            histograms = Summary()
+            histograms.CopyFrom(self._histograms)
+            for value, numbers in zip(histograms.value, _samples_of(reading), strict=True):
                 value.tensor.tensor_content = _buckets(numbers).tobytes()
             # protos one after another are one proto
-            summary += self._histograms.SerializeToString()
+            summary += histograms.SerializeToString()
         # not as a Python number: TensorFlow keeps a tensor of each for ever
         step = tf.convert_to_tensor(np.array(reading.step, np.int64))
         with self._writer.as_default(), tf.summary.record_if(True):
