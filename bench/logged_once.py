@@ -1,11 +1,10 @@
-"""A process with files of its own: ``python -m bench.logged_once FOLDER COUNT``.
+"""A process with files of its own: ``python -m bench.logged_once FOLDER``.
 
-It writes so many readings down and prints the seconds of each as JSON; then, for each line on
-standard input, one more and its seconds.
+It writes a hundred readings down and prints ``ready``; then, for each line on standard input, it
+writes one more and prints its seconds.
 """
 
 import itertools
-import json
 import sys
 from pathlib import Path
 
@@ -16,10 +15,12 @@ WARM = 100
 
 def main() -> None:
     """Writes, prints, and goes on as long as it is asked to."""
-    files, count = Files(Path(sys.argv[1])), int(sys.argv[2])
-    print(json.dumps([files.timed(reading) for reading in readings(count)]), flush=True)
+    files = Files(Path(sys.argv[1]))
+    for reading in readings(WARM):
+        files.write(reading)
     # made before: that takes longer than writing them
     more = itertools.cycle(list(readings(WARM)))
+    print("ready", flush=True)
     for _ in sys.stdin:
         print(files.timed(next(more)), flush=True)
 
