@@ -3,7 +3,7 @@
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 
@@ -26,8 +26,13 @@ class Ratios(NamedTuple):
 
     @property
     def standard_error(self) -> float:
-        """How far the mean may be off, from the spread of the pairs."""
+        """Of the mean, from the spread of the pairs."""
         return statistics.stdev(self.ratios) / math.sqrt(len(self.ratios))
+
+    @property
+    def error(self) -> float:
+        """The standard error of the median, from the quartiles of the pairs."""
+        return error_of_the_median(self.ratios)
 
     @property
     def undisturbed(self) -> float:
@@ -62,6 +67,12 @@ class Ratios(NamedTuple):
         }
 
 
+def error_of_the_median(values: Sequence[float]) -> float:
+    """The standard error of a median, from the quartiles: as a normal distribution has it."""
+    low, _, high = statistics.quantiles(values, n=4)
+    return math.sqrt(math.pi / 2) * (high - low) / 1.349 / math.sqrt(len(values))
+
+
 SETTLING = 0.05
 """Seconds until another library's threads have gone to sleep: OpenBLAS has its own spin for 25 ms
 after a product, and whoever runs next is left with one core less. (Not by sleeping: then the
@@ -88,12 +99,13 @@ def interleave(
                 settled = time.perf_counter() + SETTLING
                 while time.perf_counter() < settled:
                     run()
-            times[which].append(statistics.median(_seconds(run) for _ in range(calls or 1)))
+            times[which].append(statistics.median(seconds_of(run) for _ in range(calls or 1)))
     ratios = [one / other for one, other in zip(*times, strict=True)]
     return Ratios(ratios, *times)
 
 
-def _seconds(run: Callable[[], object]) -> float:
+def seconds_of(run: Callable[[], object]) -> float:
+    """By the clock, of one call."""
     begun = time.perf_counter()
     run()
     return time.perf_counter() - begun

@@ -13,14 +13,13 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from bench.hooks import time_hooks
 from bench.self_time import SelfTime
 from bench.trainings import TRAININGS, Training
 from kernels import compiled
@@ -28,8 +27,6 @@ from kernels.metric_table import METRIC_NAMES
 from nasmon import NASMonitorCallback, callback, monitor, probe
 
 STEPS = 4
-
-HOOKS = ("set_model", "on_train_begin", "on_epoch_begin", "on_epoch_end", "on_train_end")
 
 PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "caching the probe set": ((probe, "probe_set"),),
@@ -78,7 +75,7 @@ def measure(made: Training) -> dict[str, Any]:
                 made.validation, log_dir=folder, overhead_budget=None, on_error="raise"
             )
             constructed = time.perf_counter() - begun
-            hooks = _time_hooks(watching)
+            hooks = time_hooks(watching)
             during = constructed + fit(made, [watching])
         check_files(Path(folder), watching)
     after = fit(made, [])
@@ -113,26 +110,6 @@ def check_files(folder: Path, watching: NASMonitorCallback) -> None:
     assert watching.csv_path is not None
     assert len(watching.csv_path.read_text().splitlines()) == 2
     assert list(folder.glob("events.out.tfevents.*"))
-
-
-def _time_hooks(watching: NASMonitorCallback) -> list[float]:
-    """Has the callback note the seconds of each of its hooks."""
-    seconds: list[float] = []
-
-    def timed(hook: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(hook)
-        def run(*args: Any, **kwargs: Any) -> Any:
-            begun = time.perf_counter()
-            try:
-                return hook(*args, **kwargs)
-            finally:
-                seconds.append(time.perf_counter() - begun)
-
-        return run
-
-    for name in HOOKS:
-        setattr(watching, name, timed(getattr(watching, name)))
-    return seconds
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def segmentation(name: str) -> Training:
 def mobilenet() -> Training:
     """``keras.applications.MobileNetV2`` for ten classes of 96 x 96 images, random weights."""
     model = keras.applications.MobileNetV2((96, 96, 3), weights=None, classes=10)
-    return _classification(model, (96, 96, 3), 10, batch=32, batches=10)
+    return _classification(model, (96, 96, 3), 10, batch=32, batches=32)
 
 
 class Blocks(keras.Model):
@@ -81,5 +81,10 @@ def _classification(
     logits = not isinstance(model.layers[-1], keras.layers.Dense) or model.name == "subclassed"
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
     model.compile("adam", loss, metrics=["accuracy"], jit_compile=False)
+    # without autotuning, as in train/pipeline.py: its thread would hold up the end of an epoch, now
+    # by nothing, now by as long as the epoch took
+    options = tf.data.Options()
+    options.autotune.enabled = False
     data = tf.data.Dataset.from_tensor_slices((x, y)).batch(batch, drop_remainder=True).cache()
+    data = data.with_options(options)
     return Training(model, data, rng.random((VALIDATION, *shape), np.float32))

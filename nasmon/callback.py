@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, SupportsInt
 
 import keras
 import pandas as pd
@@ -166,7 +166,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Notes where the optimizer stands; preparing waits for the first epoch's number."""
-        self._first_iteration = _iterations(self.model)
+        self._first_iteration = int(_iterations(self.model))
         self._first_epoch, self._waiting = None, False
         if self._monitor is not None and not self._monitor.watches(self.model):
             self._monitor = self._source = None
@@ -299,7 +299,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
             self._watch(iter(self._source.batches) if passing else self._source)
         ended = batches is None and self._epoch + 1 == self.params.get("epochs")
         begun = self.monitor.launch(
-            self._step(self._epoch, batches),
+            lambda: self._step(self._epoch, batches),
             epoch=self._epoch,
             last=last or ended,
             retry=retry,
@@ -349,13 +349,11 @@ class NASMonitorCallback(keras.callbacks.Callback):
         with suppress(Exception):
             self.close("failed", f"the monitor was switched off; {type(error).__name__}: {error}")
 
-    def _step(self, epoch: int, batches: int | None) -> int:
+    def _step(self, epoch: int, batches: int | None) -> SupportsInt:
         """Training steps so far: the optimizer's count, or where it has none, our own."""
-        iterations = _iterations(self.model)
-        if iterations > self._first_iteration:
-            return iterations
         steps = self._steps() or 1
-        return epoch * steps + (batches or steps)
+        own = epoch * steps + (batches or steps)
+        return _Step(_iterations(self.model), self._first_iteration, own)
 
     def _steps(self) -> int | None:
         return self.params.get("steps")
@@ -368,11 +366,23 @@ class NASMonitorCallback(keras.callbacks.Callback):
         return metrics_path(Path(self._log_dir), self.model.name)
 
 
-def _iterations(model: keras.Model) -> int:
-    """Steps that the model's optimizer counted; 0 for a model without one."""
+class _Step(NamedTuple):
+    """The optimizer's count if it moved since training began, else our own."""
+
+    counted: SupportsInt  # may still be on the device, and is left there until it is asked for
+    before: int
+    own: int
+
+    def __int__(self) -> int:
+        counted = int(self.counted)
+        return counted if counted > self.before else self.own
+
+
+def _iterations(model: keras.Model) -> SupportsInt:
+    """Steps that the model's optimizer counted, a tensor; 0 for a model without one."""
     iterations = getattr(getattr(model, "optimizer", None), "iterations", None)
     # read through TensorFlow: the variable may be mirrored over several devices
-    return int(tf.convert_to_tensor(iterations.value)) if iterations is not None else 0
+    return tf.convert_to_tensor(iterations.value) if iterations is not None else 0
 
 
 def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:

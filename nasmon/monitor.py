@@ -2,8 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, SupportsInt
 
 import keras
 import numpy as np
@@ -30,7 +30,7 @@ class InFlight(NamedTuple):
 
     launched: Launched
     epoch: int
-    step: int
+    step: SupportsInt  # what a device counts is still there
     chunks: int
     postponed: int
     seconds: float  # the host's, so far
@@ -162,7 +162,7 @@ class Monitor:
 
     def launch(
         self,
-        step: int,
+        step: SupportsInt | Callable[[], SupportsInt],
         *,
         epoch: int = -1,
         last: bool = False,
@@ -174,7 +174,8 @@ class Monitor:
         It is of the weights as they are now. A reading that is still in flight is collected first.
 
         Args:
-            step: training steps so far; TensorBoard's axis.
+            step: training steps so far; TensorBoard's axis. A function is called only if a reading
+                is begun. Either may give a tensor, which ``collect`` copies to the host.
             epoch: the epoch it belongs to, counted from 0.
             last: whether it is the run's last one, which is never dropped.
             retry: whether it stands for one that was refused before, and so counted.
@@ -189,7 +190,7 @@ class Monitor:
         if not chunks and not last:
             self.postponed += not retry
             return False
-        self._launch(step, epoch, chunks or fewest)
+        self._launch(step() if callable(step) else step, epoch, chunks or fewest)
         return True
 
     def collect(self) -> Reading | None:
@@ -209,7 +210,7 @@ class Monitor:
                 self.budget.add(max(0.0, hidden))
             reading = Reading(
                 epoch=flight.epoch,
-                step=flight.step,
+                step=int(flight.step),
                 layers=self.layers,
                 metrics=np.stack([layer.metrics for layer in measured]),
                 samples=flight.chunks * self._probe.chunk_size,
@@ -271,7 +272,7 @@ class Monitor:
         """How often anything was traced so far; it stays as it is after setting up."""
         return self._probe.trace_count()
 
-    def _launch(self, step: int, epoch: int, chunks: int) -> None:
+    def _launch(self, step: SupportsInt, epoch: int, chunks: int) -> None:
         with self.budget.reading() as elapsed:
             launched = self._probe.launch(chunks)
             postponed = self.postponed - self._postponed_before

@@ -19,8 +19,9 @@ from nasmon.reading import Reading
 from nasmon.record import LayerRecord, Rebuild, Record, Structure, read_record, write_record
 from nasmon.run_files import record_path, spectra_path, whole_file
 
-SHARE = 0.01
-"""Of the time from one reading to the next, at most this much goes into writing spectra."""
+SHARE = 0.002
+"""Of the time from one writing of spectra to the next, the most that goes into it: little of what
+readings may take."""
 
 
 class Origin(NamedTuple):
@@ -51,7 +52,7 @@ class RunSink:
     """Writes ``<stem>_run.json`` when a run begins and when it ends, and ``<stem>_spectra.npz``.
 
     Both are replaced as wholes, so that a reader never meets half a file. Spectra are written with
-    each reading as long as that takes a hundredth of the time, and at the end.
+    each reading as long as that takes a five-hundredth of the time, and at the end.
 
     Args:
         csv_path: the run's CSV; its folder exists.

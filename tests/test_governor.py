@@ -175,14 +175,21 @@ def test_launching_copies_nothing_to_the_host(monkeypatch: pytest.MonkeyPatch) -
             return original(self, *args, **kwargs)
 
         monkeypatch.setattr(kind, name, noting)
-    assert monitor.launch(1)
+    assert monitor.launch(lambda: tf.constant(7))
     assert monitor.in_flight
     assert not copies
     reading = monitor.collect()
-    assert len(copies) == 1
+    # the step, and what was measured
+    assert len(copies) == 2
     assert reading is not None
+    assert reading.step == 7
     assert not monitor.in_flight
     assert monitor.collect() is None
+
+
+def never() -> int:
+    """A step that nobody may ask for."""
+    raise AssertionError
 
 
 def test_a_loop_of_ones_own_keeps_the_budget() -> None:
@@ -196,7 +203,7 @@ def test_a_loop_of_ones_own_keeps_the_budget() -> None:
     now[0] += 1
     # room for 43 ms; 4 inputs and 8 samples a chunk need 5 chunks of 8 for 40 rows
     assert not monitor.launch(2)
-    assert not monitor.launch(2, retry=True)
+    assert not monitor.launch(never, retry=True)
     now[0] += 0.65
     assert monitor.launch(3)
     reading = monitor.collect()

@@ -306,6 +306,7 @@ def test_spectra_are_not_written_more_often_than_they_may_cost(
             return int(file["latest"][1])
 
     sink.write(spectral(1))
+    now[0] += 0.4
     sink.write(spectral(2))
     assert step_in_file() == 1
     now[0] += 0.2
