@@ -186,7 +186,8 @@ class Monitor:
         """
         self.collect()
         fewest = self._probe.fewest_chunks
-        chunks = self.budget.chunks(self._probe.chunks, fewest, remaining)
+        with self.budget.reading():
+            chunks = self.budget.chunks(self._probe.chunks, fewest, remaining)
         if not chunks and not last:
             self.postponed += not retry
             return False

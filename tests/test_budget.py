@@ -74,7 +74,7 @@ def test_a_slow_device_ends_within_the_budget_and_still_reads() -> None:
 
 def test_fewer_chunks_come_before_waiting() -> None:
     # 5 ms a step is room for one chunk of four and the rest, and for what comes after
-    ran = Training(price=lambda _: Price(0.0023, 0.002)).run(20)
+    ran = Training(price=lambda _: Price(0.0021, 0.0018)).run(20)
     assert ran.taken == [1] * 20
     assert 0.048 < ran.budget.overhead * (1 + AFTERMATH) <= 0.05
 
@@ -114,7 +114,8 @@ def test_room_is_left_for_the_batches_that_a_reading_slows_down() -> None:
     ran.step = lambda _: 0.1 + (after if ran.taken and ran.taken[-1] else 0)
     ran.run(2000)
     lost = np.count_nonzero(ran.taken) * (0.06 + after)
-    assert 0.048 < lost / (2000 * 0.1) <= 0.0501
+    # the batches that were slower are training time too
+    assert 0.048 < lost / (2000 * 0.1 + np.count_nonzero(ran.taken) * after) <= 0.05
 
 
 def test_pauses_of_the_training_are_not_training_time() -> None:

@@ -57,7 +57,7 @@ def overhead_table() -> str:
     lines = [line.strip("| ").split(" | ") for line in found[1].splitlines() if line[:1] == "|"]
     heading, _, *cells = lines
     measured = pd.DataFrame(cells, columns=heading)
-    table = measured.pivot_table("mean %", ["training", "reading"], "samples", "first", sort=False)
+    table = measured.pivot_table("extra %", ["training", "reading"], "samples", "first", sort=False)
     rows = [
         ["training", "a reading", *(f"{samples} samples" for samples in table.columns)],
         ["---"] * (2 + len(table.columns)),
