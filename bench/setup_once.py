@@ -38,14 +38,13 @@ PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
         (compiled.CompiledKernels, "_absorb_all"),
         (compiled.CompiledKernels, "_measure_all"),
     ),
-    "compiling absorb": ((compiled.CompiledKernels, "absorb"),),
-    "compiling measure": ((compiled.CompiledKernels, "launch_measure"),),
+    "compiling the kernels": ((compiled.CompiledKernels, "compile"),),
     "rehearsing a chunk": ((probe.Probe, "_rehearse"),),
     "opening the files": ((callback, "open_sinks"), (monitor.Monitor, "_begin_record")),
     "the first reading": ((monitor.Monitor, "_launch"), (monitor.Monitor, "collect")),
 }
 """What the time is told apart by, and the functions that spend it; each without what the others
-below it spend. The kernels compile in their first call."""
+below it spend."""
 
 
 def main() -> None:

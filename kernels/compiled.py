@@ -10,6 +10,7 @@ programs: see ``WIDEST``.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -79,6 +80,19 @@ class CompiledKernels:
     def empty(self) -> States:
         """The states of all layers before the first chunk."""
         return self._empty
+
+    def compile(self, rows: Rows) -> None:
+        """Compiles both programs, side by side: most of that is work of one core, in C++.
+
+        Args:
+            rows: of the shapes that ``absorb`` will be given.
+        """
+        # traced one after the other, as that is Python; the first call compiles
+        self._measure_program = self._measure.get_concrete_function(self._empty)
+        with ThreadPoolExecutor(1) as beside:
+            measured = beside.submit(self._measure_program, self._empty)
+            self.absorb(self._empty, rows)
+            measured.result()
 
     def absorb(self, states: States, rows: Rows) -> States:
         """The states of all layers after one more chunk.

@@ -162,7 +162,7 @@ class Probe:
         exact = [matrices[0].dtype == tf.float64 for matrices in rows]
         known = [None if is_exact else n for n, is_exact in zip(self.rows, exact, strict=True)]
         self._kernels = CompiledKernels(channels, known)
-        self._kernels.measure(self._kernels.absorb(self._kernels.empty(), rows))
+        self._kernels.compile(rows)
         self.widths = self._read_widths()
         self.layers = tuple(
             describe(tap.info._replace(channels=c), self.widths)

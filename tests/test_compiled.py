@@ -88,3 +88,18 @@ def test_the_second_reading_traces_and_compiles_nothing() -> None:
     # a hidden compilation costs a third of a second and more, a reading of this size milliseconds
     assert min(later) < first / 10
     assert max(later) < 0.3
+
+
+def test_compiling_beforehand_leaves_nothing_for_the_first_reading() -> None:
+    rows = tuple((tf.constant(a),) for a in matrices())
+    early, late = (CompiledKernels([s[-1] for s in SHAPES]) for _ in range(2))
+    begun = time.perf_counter()
+    early.compile(rows)
+    compiled, traced = time.perf_counter() - begun, early.trace_count()
+    begun = time.perf_counter()
+    found = early.measure(early.absorb(early.empty(), rows))
+    assert time.perf_counter() - begun < compiled / 10
+    assert early.trace_count() == traced
+    for one, other in zip(found, late.measure(late.absorb(late.empty(), rows)), strict=True):
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a, b)
