@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
+import keras
+
 
 class SelfTime:
     """Seconds by part.
@@ -59,3 +61,17 @@ class SelfTime:
             name = self._running[-1]
             self.seconds[name] = self.seconds.get(name, 0.0) + now - self._since
         self._since = now
+
+
+def hooks_of(callback: keras.callbacks.Callback) -> list[tuple[Any, str]]:
+    """The hooks that a callback has of its own, for ``SelfTime.watching``.
+
+    Those that it does not have stay unknown to Keras.
+    """
+    plain = keras.callbacks.Callback
+    names = ["set_model", *(name for name in dir(plain) if name.startswith("on_"))]
+    return [
+        (callback, name)
+        for name in names
+        if getattr(getattr(callback, name), "__func__", None) is not getattr(plain, name)
+    ]

@@ -19,8 +19,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from bench.hooks import time_hooks
-from bench.self_time import SelfTime
+from bench.self_time import SelfTime, hooks_of
 from bench.trainings import TRAININGS, Training
 from kernels import compiled
 from kernels.metric_table import METRIC_NAMES
@@ -66,7 +65,7 @@ def measure(made: Training) -> dict[str, Any]:
     fit(made, [])
     before = fit(made, [])
     with tempfile.TemporaryDirectory() as folder:
-        spent = SelfTime()
+        spent, hooks = SelfTime(), SelfTime()
         with spent.watching(PARTS):
             begun = time.perf_counter()
             # without a budget, or so short a training would get a part of a reading
@@ -74,11 +73,11 @@ def measure(made: Training) -> dict[str, Any]:
                 made.validation, log_dir=folder, overhead_budget=None, on_error="raise"
             )
             constructed = time.perf_counter() - begun
-            hooks = time_hooks(watching)
-            during = constructed + fit(made, [watching])
+            with hooks.watching({"all": hooks_of(watching)}):
+                during = constructed + fit(made, [watching])
         check_files(Path(folder), watching)
     after = fit(made, [])
-    counted = constructed + sum(hooks)
+    counted = constructed + hooks.seconds["all"]
     parts = {name: spent.seconds.get(name, 0.0) for name in PARTS}
     reading = watching.readings[0]
     return {

@@ -21,9 +21,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench.hooks import time_hooks
 from bench.interleaved import Ratios, interleave, seconds_of
 from bench.results import command_of, write_section
+from bench.self_time import SelfTime, hooks_of
 from bench.trainings import TRAININGS, Training
 from nasmon import NASMonitorCallback, Reading
 from nasmon.rows import rows_of
@@ -134,15 +134,16 @@ def test_watched_over_unwatched(
         made.validation, log_dir=tmp_path, samples=samples, on_error="raise", **mode.settings
     )
 
-    seconds, hooks = time_hooks(callback), []
+    hooks: list[float] = []
 
     def run(callbacks: list[Any]) -> None:
         made.model.fit(data, epochs=1, callbacks=callbacks, shuffle=False, verbose=0)
 
     def run_watched() -> None:
-        before = len(seconds)
-        run([callback])
-        hooks.append(sum(seconds[before:]))
+        spent = SelfTime()
+        with spent.watching({"hooks": hooks_of(callback)}):
+            run([callback])
+        hooks.append(spent.seconds["hooks"])
 
     run_watched()
     first = list(callback.readings)
