@@ -116,7 +116,8 @@ has to move its activations, so the overhead below is rather too high than too l
 
 {overheads}
 
-The default budget of {budget} % has room for a reading every {apart} steps; what is asked for more
+The default budget of {budget} %, which keeps {aftermath} % of a reading's time free for the steps
+after it, has room for a reading every {apart} steps; what is asked for more
 often is postponed. Ten rows a channel need {fewest} of the {chunks} chunks, so a reading is thinned
 to no fewer.
 """

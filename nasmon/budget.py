@@ -84,6 +84,10 @@ class OverheadBudget:
         training = self.training_seconds
         return self.probe_seconds / training if training > 0 else float("nan")
 
+    def now(self) -> float:
+        """Seconds on the budget's clock."""
+        return self._clock()
+
     def resume(self) -> None:
         """The training goes on."""
         if self._resumed is None:
@@ -94,6 +98,10 @@ class OverheadBudget:
         if self._resumed is not None:
             self._trained += self._clock() - self._resumed
             self._resumed = None
+
+    def abandon(self) -> None:
+        """A training was broken off: the time since it last went on counts for nothing."""
+        self._resumed = None
 
     @contextmanager
     def setting_up(self) -> Iterator[None]:
@@ -122,9 +130,16 @@ class OverheadBudget:
             finally:
                 so_far()
 
-    def add(self, seconds: float) -> None:
-        """Counts time that a reading took where no clock of the host saw it."""
+    def add(self, seconds: float, trained: float = 0.0) -> None:
+        """Counts time that a reading took where no clock of the host saw it.
+
+        Args:
+            seconds: of the reading.
+            trained: seconds that passed as the training's meanwhile; those of both are the
+                reading's alone.
+        """
         self.probe_seconds += seconds
+        self._trained -= min(seconds, trained)
 
     def learn(self, price: Price) -> None:
         """Takes note of what a reading cost."""

@@ -43,9 +43,11 @@ class NASMonitorCallback(keras.callbacks.Callback):
     for bit what it would be without it.
 
     Readings keep within ``overhead_budget``. One that there is no room for takes fewer samples, as
-    long as they are enough for the estimate; else it is postponed, with NaN in ``logs``: to the
-    next epoch, or with ``log_freq="batch"`` to the first batch with room. The run's last one is
-    always taken. A reading is of the weights that the validation of its epoch begins with.
+    long as they are enough for the estimate; else it is postponed, to the next epoch, or with
+    ``log_freq="batch"`` to the first batch with room. The run's last one is always taken. An epoch
+    without a reading has NaN in ``logs``; before the first one it has none, as EarlyStopping would
+    compare with a NaN ever after. A reading is of the weights that the validation of its epoch
+    begins with.
 
     Args:
         validation_data: what to probe with, in any form that ``fit`` takes; what ``fit`` was given
@@ -65,7 +67,8 @@ class NASMonitorCallback(keras.callbacks.Callback):
             far as they are ten a channel; of more, evenly spaced ones are taken. 16,384 if None,
             4,096 with ``log_freq="batch"``.
         overhead_budget: the share of the training time that readings may take; None for no limit.
-            Validation is not training time, nor is what other callbacks do at the end of an epoch.
+            Validation is not training time, nor is what callbacks after this one do at the end of
+            an epoch.
         thresholds: any of ``kernels.metric_table.DEFAULT_THRESHOLDS``, for the remarks in
             ``summary()``.
         on_error: what a failure inside the monitor does: "warn" once and go on without it, or
@@ -131,6 +134,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         self._due_at = 0  # the epoch's batch at which a reading was due last
         self._asked = False  # whether the epoch's own reading was
         self._waiting = False  # whether the reading that was due last still is
+        self._logged = False  # whether this fit's logs have had values
         if self._frequent:
             # on the instance only: in epoch mode Keras finds no batch hook to call
             self.on_train_batch_begin = self._begin_batch
@@ -166,8 +170,10 @@ class NASMonitorCallback(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Notes where the optimizer stands; preparing waits for the first epoch's number."""
-        self._first_iteration = int(_iterations(self.model))
-        self._first_epoch, self._waiting = None, False
+        self._off = self._training = self._waiting = self._logged = False
+        self._budget.abandon()
+        self._first_epoch, self._first_iteration = None, 0
+        self._guarded(self._note_first_iteration)
         if self._monitor is not None and not self._monitor.watches(self.model):
             self._monitor = self._source = None
             self._budget = OverheadBudget(self._overhead_budget)
@@ -203,6 +209,9 @@ class NASMonitorCallback(keras.callbacks.Callback):
         self._training = False
         if logs is None or self._off or self._monitor is None:
             return
+        self._logged |= reading is not None
+        if not self._logged:
+            return
         missing = dict.fromkeys((metric.name for metric in AGGREGATED), float("nan"))
         found = missing if reading is None else reading.aggregates
         logs.update({f"nas_{name}": value for name, value in found.items()})
@@ -226,11 +235,15 @@ class NASMonitorCallback(keras.callbacks.Callback):
         if self._monitor is not None and self._monitor.in_flight:
             self._guarded(self._monitor.collect)
         # the epoch's last batch is read when the epoch ends
-        if not (due or self._waiting) or done == self._steps():
+        steps = self._steps()
+        if not (due or self._waiting) or (steps is not None and done >= steps):
             return
         if due:
             self._due_at = done
         self._guarded(lambda: self._ask(done, retry=not due))
+
+    def _note_first_iteration(self) -> None:
+        self._first_iteration = int(_iterations(self.model))
 
     def _prepare(self) -> None:
         """Finds the data, opens the files, and sets up if the model is ready for it.

@@ -76,7 +76,7 @@ class PassingBatches:
             for batch in source():
                 if self._left > 0:
                     self.batches.append(batch)
-                    self._left -= len(tf.nest.flatten(batch)[0])
+                    self._left -= tf.nest.flatten(batch)[0].shape[0]  # a sparse one has no len
                 yield batch
 
         return copying

@@ -34,6 +34,8 @@ class InFlight(NamedTuple):
     chunks: int
     postponed: int
     seconds: float  # the host's, so far
+    since: float  # on the budget's clock
+    trained: float  # seconds of training until then
 
 
 class Monitor:
@@ -43,8 +45,8 @@ class Monitor:
     that a reading traces and compiles nothing. The model's weights, optimizer, metrics and random
     state are never changed.
 
-    ``read`` takes a reading at once, whatever it costs. ``launch`` and ``collect`` take one within
-    the budget and without waiting for the device.
+    ``read`` takes a reading at once, whatever it costs. ``launch`` hands one to the device if the
+    budget has room for it; ``collect``, a step later, waits for what is not done by then.
 
     Args:
         model: a built Keras model, functional, nested or subclassed.
@@ -105,8 +107,9 @@ class Monitor:
         self.postponed = 0
         self._postponed_before = 0
         self._in_flight: InFlight | None = None
+        self._stopped = False  # the training's clock, by close
         self._warned_of_nonfinite = False
-        self.budget, keeps_clock = _budget(overhead_budget)
+        self.budget, self._keeps_clock = _budget(overhead_budget)
         with self.budget.setting_up():
             if not model.built:
                 raise UsageError(
@@ -120,7 +123,7 @@ class Monitor:
             self.layers: tuple[LayerInfo, ...] = self._probe.layers
             self.budget.learn(self._probe.price)
             self._begin_record()
-        if keeps_clock:
+        if self._keeps_clock:
             self.budget.resume()
 
     @property
@@ -187,7 +190,9 @@ class Monitor:
         self.collect()
         fewest = self._probe.fewest_chunks
         with self.budget.reading():
-            chunks = self.budget.chunks(self._probe.chunks, fewest, remaining)
+            # a last reading keeps no room for another one
+            left = None if last else remaining
+            chunks = self.budget.chunks(self._probe.chunks, fewest, left)
         if not chunks and not last:
             self.postponed += not retry
             return False
@@ -203,19 +208,23 @@ class Monitor:
         if self._in_flight is None:
             return None
         flight, self._in_flight = self._in_flight, None
+        between = self.budget.now() - flight.since
+        trained = self.budget.training_seconds - flight.trained
         with self.budget.reading() as elapsed:
             measured = self._probe.collect(flight.launched)
+            hidden = 0.0
             if self._probe.asynchronous:
                 # the training waited for the device without the host's knowing
-                hidden = self._probe.price.of(flight.chunks) - flight.seconds - elapsed()
-                self.budget.add(max(0.0, hidden))
+                unseen = self._probe.price.of(flight.chunks) - flight.seconds - elapsed()
+                hidden = min(max(0.0, unseen), between)
+                self.budget.add(hidden, trained)
             reading = Reading(
                 epoch=flight.epoch,
                 step=int(flight.step),
                 layers=self.layers,
                 metrics=np.stack([layer.metrics for layer in measured]),
                 samples=flight.chunks * self._probe.chunk_size,
-                probe_seconds=flight.seconds + elapsed(),
+                probe_seconds=flight.seconds + hidden + elapsed(),
                 overhead=self.budget.overhead,
                 thinned=flight.chunks < self._probe.chunks,
                 postponed=flight.postponed,
@@ -228,7 +237,7 @@ class Monitor:
             self._keep(reading)
             for sink in self._sinks:
                 sink.write(reading)
-            self._learn(flight, elapsed())
+            self._learn(flight, flight.seconds + hidden + elapsed())
         return reading
 
     def close(self, status: str = "ended", error: str | None = None) -> None:
@@ -242,6 +251,10 @@ class Monitor:
         """
         if status != "failed":
             self.collect()
+        self._in_flight = None
+        if self._keeps_clock:
+            self.budget.pause()
+            self._stopped = True
         for sink in self._sinks:
             if isinstance(sink, RunSink):
                 sink.close(status, error)
@@ -278,16 +291,20 @@ class Monitor:
             launched = self._probe.launch(chunks)
             postponed = self.postponed - self._postponed_before
             self._postponed_before = self.postponed
-            self._in_flight = InFlight(launched, epoch, step, chunks, postponed, elapsed())
+            seconds = elapsed()
+        if self._stopped:
+            self._stopped = False
+            self.budget.resume()
+        now, trained = self.budget.now(), self.budget.training_seconds
+        self._in_flight = InFlight(
+            launched, epoch, step, chunks, postponed, seconds, since=now, trained=trained
+        )
 
-    def _learn(self, flight: InFlight, collecting: float) -> None:
+    def _learn(self, flight: InFlight, seconds: float) -> None:
         """What the next reading will cost."""
-        if self._probe.asynchronous:
-            chunk, rest = self._probe.price
-        else:
-            chunk = flight.launched.chunk_seconds
-            rest = flight.seconds - chunk * flight.chunks
-        self.budget.learn(Price(chunk, rest + collecting))
+        hidden = self._probe.asynchronous
+        chunk = self._probe.price.chunk if hidden else flight.launched.chunk_seconds
+        self.budget.learn(Price(chunk, max(0.0, seconds - chunk * flight.chunks)))
 
     def _begin_record(self) -> None:
         recorded = [sink for sink in self._sinks if isinstance(sink, RunSink)]

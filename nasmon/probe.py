@@ -177,9 +177,14 @@ class Probe:
         # the smallest of its tensors will do to wait for the program
         tf.nest.flatten(states)[0].numpy()
         absorbed = time.perf_counter()
-        self._kernels.measure(states)
+        packed = self._kernels.launch_measure(states)
+        launched = time.perf_counter()
+        numbers = packed.numpy()
+        copied = time.perf_counter()
+        self._kernels.unpack(numbers)
         price = Price(absorbed - begun, time.perf_counter() - absorbed)
-        return price, handed_over - begun < price.chunk / 2
+        waited = absorbed - handed_over + copied - launched
+        return price, waited > (copied - begun) / 4
 
     def _read_widths(self) -> Widths | None:
         """What the traced forward pass tells about the model's widths and costs."""

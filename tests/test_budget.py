@@ -137,6 +137,18 @@ def test_room_is_kept_for_the_last_reading() -> None:
     assert ran.budget.overhead <= 0.05
 
 
+def test_a_last_reading_keeps_no_room_for_another() -> None:
+    ran = Training(price=lambda _: Price(0.004, 0.002)).run(9, remaining=True)
+    ran.budget.resume()
+    ran.clock.now += 10
+    ran.budget.pause()
+    room = DEFAULT_BUDGET / (1 + AFTERMATH) * ran.budget.training_seconds
+    ran.budget.add(room - ran.budget.probe_seconds - 0.019)
+    # 19 ms are room for a whole reading of 18
+    assert ran.budget.chunks(4, 1, None) == 4
+    assert ran.budget.chunks(4, 1, 0.0) == 2
+
+
 def test_the_last_reading_is_never_dropped() -> None:
     ran = Training(price=lambda _: Price(1.0, 1.0), fewest=2).run(10, remaining=True)
     assert ran.taken == [0] * 9 + [2]
@@ -165,6 +177,23 @@ def test_setting_up_is_neither_training_nor_reading() -> None:
     budget.add(1.0)
     assert (budget.setup_seconds, budget.probe_seconds, budget.training_seconds) == (5, 2, 20)
     assert budget.overhead == 0.1
+    # what the device did meanwhile was not training, but no more than the clock took for it
+    budget.add(2.0, trained=1.5)
+    assert (budget.probe_seconds, budget.training_seconds) == (4, 18.5)
+
+
+def test_a_training_that_was_broken_off_counts_no_further() -> None:
+    clock = Clock()
+    budget = OverheadBudget(clock=clock)
+    budget.resume()
+    clock.now += 10
+    budget.pause()
+    budget.resume()
+    clock.now += 3600
+    budget.abandon()
+    budget.resume()
+    clock.now += 1
+    assert budget.training_seconds == 11
 
 
 def test_time_of_a_reading_that_fails_is_counted() -> None:

@@ -14,6 +14,8 @@ import tensorflow as tf
 
 from kernels.metric_table import AGGREGATED
 from nasmon import Monitor, NASMonitorCallback
+from nasmon.record import read_record
+from nasmon.run_files import record_path
 from tests.networks import compiled, functional, images, unlimited
 
 X, Y = images(40)
@@ -296,6 +298,33 @@ def test_a_failure_warns_once_and_the_training_goes_on(tmp_path: Path) -> None:
     assert len(history["loss"]) == 4
     assert callback.csv_path is not None
     assert len(pd.read_csv(callback.csv_path)) == 1
+
+
+def test_the_next_training_is_monitored_again(tmp_path: Path) -> None:
+    callback = unlimited(log_dir=tmp_path)
+    model, options = small(), {"validation_data": VALIDATION, "verbose": 0}
+
+    class Breaking(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            monitor = callback.monitor
+            vars(monitor)["launch"] = lambda *_, **__: 1 / 0
+
+    with pytest.warns(RuntimeWarning, match="ZeroDivisionError"):
+        model.fit(X, Y, callbacks=[callback, Breaking()], **options)
+    vars(callback.monitor).pop("launch")
+    history = model.fit(X, Y, callbacks=[callback], **options).history
+    assert len(callback.readings) == len(history["nas_trace"]) == 1
+    assert callback.csv_path is not None
+    assert read_record(record_path(callback.csv_path)).status == "ended"
+
+
+def test_steps_in_one_execution_may_outnumber_what_is_left(tmp_path: Path) -> None:
+    model = small()
+    model.compile(loss="mse", steps_per_execution=3)
+    callback = unlimited(log_dir=tmp_path, log_freq="batch", batch_freq=1, on_error="raise")
+    model.fit(X, Y, batch_size=4, validation_data=VALIDATION, callbacks=[callback], verbose=0)
+    steps = [reading.step for reading in callback.readings]
+    assert len(set(steps)) == len(steps)
 
 
 def test_on_error_raise_raises(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from kernels.metric_table import AGGREGATED
 from nasmon import Monitor, NASMonitorCallback
-from nasmon.budget import OverheadBudget, Price
+from nasmon.budget import AFTERMATH, OverheadBudget, Price
 from nasmon.probe import Launched
 from tests.networks import compiled, images, tiny
 
@@ -80,16 +80,78 @@ def test_it_says_what_it_gave_up(governed: tuple[NASMonitorCallback, Path]) -> N
     assert "% of training time (budget 5 %), set-up" in callback.summary()
 
 
-def test_the_last_reading_is_taken_and_postponed_epochs_are_nan(tmp_path: Path) -> None:
+def test_the_last_reading_is_taken_and_logs_begin_with_the_first(tmp_path: Path) -> None:
     callback = NASMonitorCallback(log_dir=tmp_path, overhead_budget=1e-6, on_error="raise")
     history = fit([callback], epochs=3)
     assert [reading.epoch for reading in callback.readings] == [2]
     assert callback.readings[0].postponed == 2
     for metric in AGGREGATED:
-        first, second, last = history[f"nas_{metric.name}"]
-        assert math.isnan(first)
-        assert math.isnan(second)
+        (last,) = history[f"nas_{metric.name}"]
         assert last == pytest.approx(callback.readings[0].aggregates[metric.name], nan_ok=True)
+
+
+def refusing(callback: NASMonitorCallback, refused: set[int]) -> keras.callbacks.Callback:
+    """Has the budget refuse the readings of some epochs."""
+
+    class Refusing(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            callback.monitor.budget.share = 1e-9 if epoch in refused else None
+
+    return Refusing()
+
+
+def test_a_postponed_epoch_is_nan_in_the_logs(tmp_path: Path) -> None:
+    callback = NASMonitorCallback(log_dir=tmp_path, on_error="raise")
+    history = fit([callback, refusing(callback, {1})], epochs=3)
+    assert [reading.epoch for reading in callback.readings] == [0, 2]
+    for metric in AGGREGATED:
+        first, second, last = history[f"nas_{metric.name}"]
+        assert math.isnan(second)
+        if metric.name == "trace":
+            assert first > 0
+            assert last > 0
+
+
+def test_a_postponed_first_reading_does_not_stop_the_training(tmp_path: Path) -> None:
+    callback = NASMonitorCallback(log_dir=tmp_path, layers="output", on_error="raise")
+    stop = keras.callbacks.EarlyStopping("nas_trace", patience=3, mode="min")
+    with pytest.warns(UserWarning, match="nas_trace"):
+        history = fit([callback, refusing(callback, {0, 1}), stop], epochs=5)
+    # a NaN to compare with would have stopped it after four
+    assert len(history["loss"]) == 5
+    assert len(history["nas_trace"]) == 3
+
+
+def test_a_last_reading_is_whole_if_there_is_room() -> None:
+    model, x = tiny()
+    now = [0.0]
+    budget = OverheadBudget(0.05, lambda: now[0])
+    monitor = Monitor(model, x, samples=64, chunk=8, overhead_budget=budget)
+    budget.learn(Price(0.01, 0.02))
+    budget.resume()
+    now[0] += (1 + AFTERMATH) * 0.11 / 0.05
+    assert monitor.launch(1, last=True, remaining=0.0)
+    reading = monitor.collect()
+    assert reading is not None
+    assert not reading.thinned
+
+
+def test_a_callback_takes_no_pause_between_two_fits_for_training(tmp_path: Path) -> None:
+    class Interrupting(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if batch == 3:
+                raise KeyboardInterrupt
+
+    now = [0.0]
+    callback = NASMonitorCallback(log_dir=tmp_path, on_error="raise")
+    callback._budget = OverheadBudget(0.05, lambda: now[0])
+    with pytest.raises(KeyboardInterrupt):
+        fit([callback, Interrupting()], epochs=1)
+    now[0] += 3600
+    model = callback.model
+    data = np.zeros((8, 12, 16, 3), np.float32)
+    model.fit(data, model.predict(data, verbose=0), callbacks=[callback], verbose=0)
+    assert callback.monitor.budget.training_seconds == 0
 
 
 @pytest.mark.parametrize("log_freq", ["epoch", "batch"])
@@ -222,13 +284,39 @@ def test_a_loop_of_ones_own_keeps_the_budget() -> None:
 
 def test_what_the_device_did_behind_the_hosts_back_counts() -> None:
     model, x = tiny()
-    monitor = Monitor(model, x)
+    now = [0.0]
+    budget = OverheadBudget(0.05, lambda: now[0])
+    monitor = Monitor(model, x, overhead_budget=budget)
+    budget.resume()
     monitor._probe.asynchronous = True
-    monitor._probe.price = Price(10.0, 20.0)
-    monitor.read(1)
-    assert monitor.budget.probe_seconds >= 20 + 10 * monitor._probe.chunks
-    assert monitor.budget.expected(1) >= 30
+    price = monitor._probe.price = Price(10.0, 20.0)
+    chunks = monitor._probe.chunks
+    before = budget.expected(chunks)
+    assert monitor.launch(1, last=True)
+    now[0] += 100
+    reading = monitor.collect()
+    assert reading is not None
+    # the host saw nothing of it: it is the reading's time, and no longer the training's
+    assert reading.probe_seconds == budget.probe_seconds == price.of(chunks)
+    assert budget.training_seconds == 100 - price.of(chunks)
+    assert before < budget.expected(chunks) == price.of(chunks)
+    assert monitor.launch(2, last=True)
+    now[0] += 1
+    monitor.collect()
+    # it cannot have taken longer than it was on its way
+    assert budget.probe_seconds == price.of(chunks) + 1
     monitor.close()
+
+
+def test_time_after_closing_is_not_training() -> None:
+    model, x = tiny()
+    monitor = Monitor(model, x)
+    monitor.read(1)
+    monitor.close()
+    trained = monitor.budget.training_seconds
+    assert monitor.budget.training_seconds == trained
+    monitor.read(2)
+    assert monitor.budget.training_seconds > trained
 
 
 def test_a_monitor_knows_what_a_reading_costs_before_the_first_one() -> None:

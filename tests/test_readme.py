@@ -153,7 +153,7 @@ def test_the_snippet_for_a_loop_within_the_budget_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     model, x = tiny()
-    names = {"train_one_step": lambda model: time.sleep(0.005), "validate": lambda model: None}
+    names = {"train_one_step": lambda model: time.sleep(0.02), "validate": lambda model: None}
     run = {"Monitor": Monitor, "model": model, "x_val": x, **names}
     exec(SNIPPETS[2], run)
     readings = run["monitor"].readings
