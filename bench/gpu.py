@@ -227,7 +227,7 @@ def page() -> str:
     samples = inspect.signature(Monitor).parameters["samples"].default
     chunks = samples // DEFAULT_CHUNK
     readings = {shape: reading([shape]) for shape in SHAPES}
-    network = resnet50(DEFAULT_CHUNK, DEFAULT_MAX_ROWS // chunks)
+    network = resnet50(DEFAULT_CHUNK, DEFAULT_MAX_ROWS, chunks)
     parts = of_network(network, chunks)
     spent = reading_seconds(parts, chunks)
     solving = next(p.estimate.longest[0] for p in parts if "cuSOLVER" in p.name)

@@ -118,6 +118,6 @@ has to move its activations, so the overhead below is rather too high than too l
 
 The default budget of {budget} %, which keeps {aftermath} % of a reading's time free for the steps
 after it, has room for a reading every {apart} steps; what is asked for more
-often is postponed. Ten rows a channel need {fewest} of the {chunks} chunks, so a reading is thinned
-to no fewer.
+often is postponed. Ten rows a channel, or as near as all rows come, need {fewest} of the {chunks}
+chunks, so a reading is thinned to no fewer.
 """

@@ -25,12 +25,13 @@ class Network(NamedTuple):
     kernels: int  # operations of the traced graph, each taken as a kernel
 
 
-def resnet50(chunk: int, most: int) -> Network:
+def resnet50(chunk: int, most: int, chunks: int) -> Network:
     """``keras.applications.ResNet50`` with random weights, traced for a chunk and not run.
 
     Args:
         chunk: images in it.
-        most: rows of a layer to take of it, as in ``rows_of``.
+        most: rows of a layer that a reading takes, as in ``rows_of``.
+        chunks: of a reading.
     """
     model = keras.applications.ResNet50(weights=None, input_shape=IMAGE)
     taps = choose_taps(model, "auto")
@@ -39,7 +40,7 @@ def resnet50(chunk: int, most: int) -> Network:
     def forward(x: tf.Tensor) -> list[tf.Tensor]:
         captured = capture(model, taps, x)
         found["outputs"] = [tensor for tap in taps for tensor in tap.tensors(captured)]
-        return [rows_of(tensor, -1, most) for tensor in found["outputs"]]
+        return [rows_of(tensor, -1, most, chunks) for tensor in found["outputs"]]
 
     traced = tf.function(forward, autograph=False)
     program = traced.get_concrete_function(tf.TensorSpec((chunk, *IMAGE)))

@@ -129,7 +129,7 @@ def write_memory(run: dict[str, Any], known: dict[str, int]) -> None:
     ends = [statistics.median(blocks[at]) for at in (0, -1)]
     total = sum(len(block) for block in blocks)
     words = (
-        "within the spread: it is flat."
+        "no more than the spread: it is flat."
         if left <= known["spread"]
         else f"{left / known['counted']:,.0f} bytes a reading: **it is not flat**."
     )

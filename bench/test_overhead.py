@@ -135,19 +135,24 @@ def test_watched_over_unwatched(
     )
 
     hooks: list[float] = []
+    taken: list[int] = []
 
     def run(callbacks: list[Any]) -> None:
         made.model.fit(data, epochs=1, callbacks=callbacks, shuffle=False, verbose=0)
 
     def run_watched() -> None:
-        spent = SelfTime()
+        spent, before = SelfTime(), len(callback.readings)
         with spent.watching({"hooks": hooks_of(callback)}):
             run([callback])
         hooks.append(spent.seconds["hooks"])
+        taken.append(len(callback.readings) - before)
 
     run_watched()
     first = list(callback.readings)
     check_reading(made, callback)
+    # as at the begin of a training: no room is left from before
+    account = callback.monitor.budget
+    account.probe_seconds = account._trained = 0.0
     before = len(callback.readings)
     fitting = math.ceil(SECONDS / (2 * seconds_of(lambda: run([]))))
     pairs = min(max(fitting, PAIRS[0]), PAIRS[1])
@@ -160,27 +165,28 @@ def test_watched_over_unwatched(
     benchmark.pedantic(run_watched, rounds=1)
     # by its own account, which every reading may overdraw by what it was dearer than the last
     dearest = max((reading.probe_seconds for reading in (*first, *readings)), default=0.0)
-    budget = callback.monitor.budget
-    assert budget.overhead <= BUDGET * 1.01 + dearest / budget.training_seconds
+    assert account.overhead <= BUDGET * 1.01 + dearest / account.training_seconds
     # and by the clock, above the budget by no more than the pairs' own spread explains
     assert extra.together - 2 * extra.error <= BUDGET
-    assert extra.whole.median - 2 * extra.whole.error <= 1 + BUDGET
+    whole = extra.whole
+    if len(set(taken[1 : 1 + pairs])) == 1:
+        assert whole.median - 2 * whole.error <= 1 + BUDGET
+    else:
+        # of readings in some of the runs only, a median sees none, or counts them as if in all
+        assert whole.mean - 2 * whole.standard_error <= 1 + BUDGET
 
 
 def check_reading(made: Training, callback: Piece) -> None:
     """A whole reading is what NumPy makes of the activations, before any time is taken."""
     monitor = callback.monitor
-    spent = monitor.budget.probe_seconds
     reading = monitor.read(0)
-    # no part of the training, whose readings it would leave less room for
-    monitor.budget.probe_seconds = spent
     taps = choose_taps(made.model, "auto")
     captured = capture(made.model, taps, made.validation[: reading.samples])
     tap = min(taps, key=lambda t: abs(t.info.channels - 32))
     (tensor,) = tap.tensors(captured)
-    chunks = tf.split(tensor, monitor._probe.chunks)
-    most = monitor._probe._max_rows // monitor._probe.chunks
-    rows = np.concatenate([rows_of(chunk, tap.axis, most) for chunk in chunks])
+    chunks, most = monitor._probe.chunks, monitor._probe._max_rows
+    parts = (rows_of(part, tap.axis, most, chunks) for part in tf.split(tensor, chunks))
+    rows = np.concatenate(list(parts))
     assert_metrics(reading[tap.name], rows, "redundancy_score trace effective_rank rows")
 
 
@@ -212,6 +218,8 @@ def write_table() -> None:
         verdict = "met" if over <= row.mode.target else "missed"
         if abs(over - row.mode.target) <= 2 * row.extra.error:
             verdict = f"{verdict}, within the spread"
+        if not row.readings:
+            verdict = "no reading"
         rows.append(
             (
                 *(known[key] for key in ("training", "mode", "samples", "taken")),

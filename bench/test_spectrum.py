@@ -4,8 +4,12 @@ Each rival runs in turn with ours on the same float64 matrices.
 """
 
 import functools
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +17,10 @@ import pytest
 import tensorflow as tf
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from bench import resident
 from bench.interleaved import Ratios, interleave
 from bench.results import BLAS_SETTINGS, command_of, write_section
+from kernels.compiled import CompiledKernels
 from kernels.groups import WIDEST
 from kernels.spectrum import eigenvalues
 
@@ -49,14 +55,18 @@ OUTSIDE = (
     Case(2048, 1, LAPACK, 3, 3, 1),
     Case(256, 8, LAPACK, 3, 7, 1),
 )
+# a late layer of MobileNetV2: 9 positions of 16 images of 96 x 96
+FEW_ROWS, OF_CHANNELS = 144, 1280
+MEMORY_OF, TIMES_THE_MATRIX = 2048, 4
 MEASURED: list[tuple[str, Case, Ratios, float]] = []
+BESIDES: dict[str, str] = {}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def table() -> Iterator[None]:
     """Writes the table when all of it was measured."""
     yield
-    if len(MEASURED) == len(CASES) + len(OUTSIDE):
+    if len(MEASURED) == len(CASES) + len(OUTSIDE) and len(BESIDES) == 2:
         write_table()
 
 
@@ -103,15 +113,60 @@ def compare(benchmark: BenchmarkFixture, solver: str, case: Case) -> Ratios:
     return found
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.count}x{c.size}-{c.rival[:3]}")
+@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.matrices}x{c.size}-{c.rival[:3]}")
 def test_the_kernel(benchmark: BenchmarkFixture, case: Case) -> None:
     assert compare(benchmark, KERNEL, case).median <= case.most
 
 
-@pytest.mark.parametrize("case", OUTSIDE, ids=lambda c: f"{c.count}x{c.size}")
+@pytest.mark.parametrize("case", OUTSIDE, ids=lambda c: f"{c.matrices}x{c.size}")
 def test_what_wide_layers_use(benchmark: BenchmarkFixture, case: Case) -> None:
     assert case.size > WIDEST
     assert compare(benchmark, ORDINARY, case).median <= case.most
+
+
+def test_a_layer_of_few_rows_is_solved_by_them(benchmark: BenchmarkFixture) -> None:
+    """By the smaller Gram matrix, over by the larger: the whole ``measure``, correlations too."""
+    rows = np.random.default_rng(0).standard_normal((FEW_ROWS, OF_CHANNELS), np.float32)
+
+    def measuring(most: int | None) -> Callable[[], np.ndarray]:
+        kernels = CompiledKernels([OF_CHANNELS], [most])
+        states = kernels.absorb(kernels.empty(), ((tf.constant(rows),),))
+        return lambda: kernels.measure(states)[0].eigenvalues
+
+    mine, other = measuring(FEW_ROWS), measuring(None)
+    largest = mine()[0]
+    np.testing.assert_allclose(mine(), other(), rtol=0, atol=1e-6 * largest)
+    found = interleave(mine, other, 9)
+    low, high = found.quartiles
+    BESIDES["rows"] = (
+        f"A layer of {OF_CHANNELS} channels and {FEW_ROWS} rows, solved by its rows, takes "
+        f"{found.median:.2f} ({low:.2f} to {high:.2f}) of the time by its channels, all of "
+        f"`measure` counted: {1000 * np.median(found.seconds_a):.0f} ms instead of "
+        f"{1000 * np.median(found.seconds_b):.0f}."
+    )
+    benchmark.extra_info.update(found.info())
+    benchmark.pedantic(mine, rounds=5, warmup_rounds=1)
+    assert found.median <= 1
+
+
+@pytest.mark.skipif(not resident.AVAILABLE, reason="no peaks of memory on this system")
+def test_memory_of_the_widest(benchmark: BenchmarkFixture) -> None:
+    command = [sys.executable, "-m", "bench.widest_once", str(MEMORY_OF)]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
+
+    def run() -> float:
+        folder = Path(__file__).parents[1]
+        out = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=True
+        )
+        return int(out.stdout) / (8 * MEMORY_OF**2)
+
+    times = benchmark.pedantic(run, rounds=1)
+    BESIDES["memory"] = (
+        f"TensorFlow's kernel takes {times:.1f} times the matrix of {MEMORY_OF} channels on top of "
+        f"it at its peak; at most {TIMES_THE_MATRIX}."
+    )
+    assert 0 < times <= TIMES_THE_MATRIX
 
 
 @pytest.mark.parametrize("size", [8, 16, 32, 48, 63])
@@ -151,7 +206,8 @@ def write_table() -> None:
             "All eigenvalues of symmetric float64 matrices, from the call to the result on the "
             "host: the median of the ratios, taken in turn, and their quartiles. Layers of up to "
             f"{WIDEST} channels are solved by the kernel, inside XLA; wider ones by TensorFlow's "
-            f"ordinary kernel, between two XLA programs. {BLAS_SETTINGS}"
+            f"ordinary kernel, between two XLA programs. {BLAS_SETTINGS}",
+            " ".join(BESIDES.values()),
         ],
         (
             *("solver", "matrices", "rival", "ms", "rival, ms", "ratio", "at most"),

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 WIDEST = 128
-"""Wider layers are solved by TensorFlow's ordinary kernel: on a CPU it was 3 to 5 times faster in
-batches of 8 from C = 128 on, and each width in XLA costs one to four seconds of compilation."""
+"""Wider layers are solved by TensorFlow's ordinary kernel: it takes less time on a CPU, and each
+width in XLA costs a second and more of compilation (bench/test_spectrum.py)."""
 
 RUNGS = (
     64,

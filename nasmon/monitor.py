@@ -172,9 +172,10 @@ class Monitor:
         retry: bool = False,
         remaining: float | None = None,
     ) -> bool:
-        """Begins a reading if the budget has room for it, without waiting for the device.
+        """Begins a reading if the budget has room for it.
 
-        It is of the weights as they are now. A reading that is still in flight is collected first.
+        It is of the weights as they are now. Nothing is copied to the host, but TensorFlow's kernel
+        for layers wider than 128 may wait for a GPU. A reading in flight is collected first.
 
         Args:
             step: training steps so far; TensorBoard's axis. A function is called only if a reading

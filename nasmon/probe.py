@@ -4,6 +4,7 @@
 copied to the host, so that a device that works asynchronously goes on with the training.
 """
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -99,7 +100,7 @@ class Probe:
         return min(self.chunks, max(needed))
 
     def launch(self, chunks: int) -> Launched:
-        """Begins a reading of the first ``chunks`` chunks; waits for no device."""
+        """Begins a reading of the first ``chunks`` chunks."""
         begun = time.perf_counter()
         states = self._kernels.empty()
         for chunk in self._set.chunks[:chunks]:
@@ -116,25 +117,33 @@ class Probe:
         return self._kernels.trace_count() + self._traced()
 
     def _tapped(self, x: Any) -> Rows:
-        """The forward pass, from a chunk of inputs to the rows of each tap."""
+        """The forward pass, from a chunk of inputs to the rows of each tap that a reading takes."""
+        return self._rows(x, self._max_rows, len(self._set.chunks))
+
+    def _every_row(self, x: Any) -> Rows:
+        """The forward pass, from inputs to all rows of each tap."""
+        return self._rows(x, sys.maxsize, 1)
+
+    def _rows(self, x: Any, most: int, chunks: int) -> Rows:
         tracing = not tf.executing_eagerly()
         captured = capture(self._model, self._taps, x, everything=tracing)
         if tracing:
             self._captured: Captured | None = captured
         self._taps = measurable_taps(self._taps, captured)
-        most = self._max_rows // len(self._set.chunks)
-        return tuple(
-            tuple(rows_of(tensor, tap.axis, most) for tensor in tap.tensors(captured))
-            for tap in self._taps
-        )
+        rows = []
+        for tap in self._taps:
+            tensors = tap.tensors(captured)
+            parts = chunks * len(tensors)
+            rows.append(tuple(rows_of(tensor, tap.axis, most, parts) for tensor in tensors))
+        return tuple(rows)
 
     def _enough(self) -> ProbeSet:
         """As many samples of the probe set as give every layer ten rows a channel."""
         one = tf.nest.map_structure(lambda tensor: tensor[:1], self._set.chunks[0])
         if self._eager:
-            rows = self._tapped(one)
+            rows = self._every_row(one)
         else:
-            traced = tf.function(self._tapped, autograph=False).get_concrete_function(one)
+            traced = tf.function(self._every_row, autograph=False).get_concrete_function(one)
             rows = traced.structured_outputs
         channels = [int(matrices[0].shape[1]) for matrices in rows]
         from_one = [sum(int(m.shape[0]) for m in matrices) for matrices in rows]

@@ -8,8 +8,8 @@ ROWS_PER_CHANNEL = 10
 """With fewer rows than this a channel the spectrum is a weak estimate."""
 
 
-def rows_of(activations: tf.Tensor, axis: int, most: int) -> tf.Tensor:
-    """[B, ..., C] -> [N, C]: all rows, or at most ``most`` of them, evenly spaced.
+def rows_of(activations: tf.Tensor, axis: int, most: int, parts: int = 1) -> tf.Tensor:
+    """[B, ..., C] -> [N, C]: all rows, or a part of at most ``most``, evenly spaced.
 
     Neighbouring positions are so alike that of many rows a part says the same; taken inside the
     forward pass, only that part has to be kept.
@@ -17,7 +17,9 @@ def rows_of(activations: tf.Tensor, axis: int, most: int) -> tf.Tensor:
     Args:
         activations: any floating-point dtype; C on ``axis``.
         axis: the axis of the channels; the others become rows.
-        most: rows to take; never fewer than ``ROWS_PER_CHANNEL`` a channel if there are so many.
+        most: rows of a reading to take; never fewer than ``ROWS_PER_CHANNEL`` a channel if there
+            are so many.
+        parts: how many such tensors of a layer a reading has, each with its part of the rows.
     """
     rank = activations.shape.rank
     axis %= rank
@@ -27,7 +29,8 @@ def rows_of(activations: tf.Tensor, axis: int, most: int) -> tf.Tensor:
     channels = activations.shape[-1]
     width = activations.shape[-2] if rank > 2 else 1
     rows = tf.reshape(activations, [-1, channels])
-    stride = _stride(rows.shape[0], width, most, ROWS_PER_CHANNEL * channels)
+    least = -(-ROWS_PER_CHANNEL * channels // parts)
+    stride = _stride(rows.shape[0], width, max(1, most // parts), least)
     if stride == 1:
         return rows
     # on a CPU a slice with a stride takes thrice as long

@@ -5,6 +5,7 @@ functions make the protos once; a reading only puts its numbers into them.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -36,8 +37,10 @@ class TensorBoardSink:
         self, log_dir: str | os.PathLike[str], run: str = "run", overwrite: bool = False
     ) -> None:
         suffix = f".{run}.nasmon"
-        for earlier in Path(log_dir).glob(f"events.out.tfevents.*{suffix}") if overwrite else ():
-            earlier.unlink()
+        for earlier in Path(log_dir).glob("events.out.tfevents.*") if overwrite else ():
+            # the process's number and its writer's stand before the suffix, or it is another run's
+            if re.search(rf"\.\d+\.\d+{re.escape(suffix)}$", earlier.name):
+                earlier.unlink()
         self._writer = tf.summary.create_file_writer(str(log_dir), filename_suffix=suffix)
         self._layers: tuple[LayerInfo, ...] = ()
         self._scalars, self._histograms = Summary(), Summary()

@@ -45,6 +45,15 @@ def test_state_of_rows_is_numpys(statistics: Callable[..., CovarianceState], sha
 
 
 @BOTH_WAYS
+@pytest.mark.parametrize("shape", [(70_001, 17), (900, 341), (4_001, 341), (2_501, 512)])
+def test_slabs_with_a_rest_and_columns_in_parts(
+    statistics: Callable[..., CovarianceState], shape: Any
+) -> None:
+    rows = graded(*shape)
+    assert_state(statistics(tf.constant(rows)), rows)
+
+
+@BOTH_WAYS
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32, np.float64])
 def test_every_floating_dtype(statistics: Callable[..., CovarianceState], dtype: Any) -> None:
     rows = graded(600, 8, offset=1.0).astype(dtype)

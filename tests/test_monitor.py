@@ -147,6 +147,18 @@ def test_no_more_rows_than_asked_for_and_metrics_that_hardly_change() -> None:
         Monitor(model, x, max_rows=0)
 
 
+def test_the_calls_and_chunks_of_a_reading_share_the_rows() -> None:
+    inputs = keras.Input((12, 16, 3))
+    shared = keras.layers.Conv2D(24, 1, name="shared")
+    twice = keras.layers.Add()([shared(inputs), shared(-inputs)])
+    model = keras.Model(inputs, twice)
+    x = images(64)[0]
+    for most in (2000, 1):
+        reading = Monitor(model, x, samples=64, chunk=4, max_rows=most).read(0)
+        # ten a channel are 240
+        assert 240 <= reading["shared"]["rows"] <= max(most, 2 * 240)
+
+
 def test_a_hand_written_loop_writes_files_and_keeps_two_spectra(tmp_path: Path) -> None:
     model, (x, y) = functional(), images(32)
     monitor = Monitor(model, (x, y), log_dir=tmp_path, csv_path=tmp_path / "run.csv")

@@ -47,6 +47,12 @@ def test_no_more_rows_than_allowed(most: int, width: int, channels: int) -> None
     assert set(rows[:, 0]) == set(range(width))
 
 
+def test_the_parts_of_a_reading_share_the_rows() -> None:
+    # wide: ten rows a channel are 640 of all, not of each part
+    assert 100 < len(rows_of(tf.zeros([16, 50, 64]), -1, 2048, 16)) <= 2048 // 16
+    assert 640 // 16 <= len(rows_of(tf.zeros([16, 50, 64]), -1, 1, 16)) < 50
+
+
 def test_ten_rows_a_channel_are_left() -> None:
     rows = rows_of(tf.zeros([16, 50, 64]), -1, 1)
     assert ROWS_PER_CHANNEL * 64 <= len(rows) <= 16 * 50

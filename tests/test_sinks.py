@@ -150,3 +150,8 @@ def test_overwriting_removes_this_runs_events_and_no_others(tmp_path: Path) -> N
     TensorBoardSink(tmp_path, "two").write(reading(2))
     TensorBoardSink(tmp_path, "one", overwrite=True).write(reading(3))
     assert sorted(written(tmp_path)["nas/trace"]) == [2, 3]
+    TensorBoardSink(tmp_path, "another.one").write(reading(4))
+    TensorBoardSink(tmp_path, "run[1]").write(reading(5))
+    TensorBoardSink(tmp_path, "one", overwrite=True).write(reading(6))
+    TensorBoardSink(tmp_path, "run[1]", overwrite=True).write(reading(7))
+    assert sorted(written(tmp_path)["nas/trace"]) == [2, 4, 6, 7]
