@@ -66,7 +66,7 @@ BESIDES: dict[str, str] = {}
 def table() -> Iterator[None]:
     """Writes the table when all of it was measured."""
     yield
-    if len(MEASURED) == len(CASES) + len(OUTSIDE) and len(BESIDES) == 2:
+    if len(MEASURED) == len(CASES) + len(OUTSIDE) and len(BESIDES) == 1 + resident.AVAILABLE:
         write_table()
 
 
