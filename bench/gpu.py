@@ -30,7 +30,7 @@ from bench.resnet import Network, resnet50
 from bench.traffic import Counts, counts
 from kernels.compiled import CompiledKernels
 from kernels.groups import WIDEST
-from nasmon.budget import AFTERMATH, DEFAULT_BUDGET
+from nasmon.budget import AFTERMATH, DEFAULT_BUDGET, room_of
 from nasmon.monitor import DEFAULT_MAX_ROWS, Monitor
 from nasmon.probe_set import DEFAULT_CHUNK
 from nasmon.rows import ROWS_PER_CHANNEL
@@ -191,10 +191,6 @@ def reading_seconds(parts: Sequence[Part], chunks: int) -> tuple[float, float]:
     return sums[0], sums[1]
 
 
-ROOM = DEFAULT_BUDGET / (1 + AFTERMATH)
-"""What the budget leaves for the readings themselves, as a share of the training."""
-
-
 def overhead_table(spent: tuple[float, float], step: float) -> str:
     """What a reading every so many steps costs, and what the budget leaves of it."""
     rows = []
@@ -204,7 +200,7 @@ def overhead_table(spent: tuple[float, float], step: float) -> str:
         *(("10 steps", 10), ("step", 1)),
     ):
         asked = [100 * each / (every * step) for each in spent]
-        kept = [min(1.0, ROOM / (share / 100)) for share in asked]
+        kept = [min(1.0, room_of(DEFAULT_BUDGET) / (share / 100)) for share in asked]
         verdict = (
             "all" if min(kept) == 1 else f"one in {count(1 / kept[0])} to {count(1 / kept[1])}"
         )
@@ -268,7 +264,7 @@ def page() -> str:
         overheads=overhead_table(spent, step),
         budget=f"{100 * DEFAULT_BUDGET:g}",
         aftermath=f"{100 * AFTERMATH:g}",
-        apart=" to ".join(count(each / (ROOM * step)) for each in spent),
+        apart=" to ".join(count(each / (room_of(DEFAULT_BUDGET) * step)) for each in spent),
     )
 
 

@@ -59,7 +59,7 @@ OUTSIDE = (
 FEW_ROWS, OF_CHANNELS = 144, 1280
 MEMORY_OF, TIMES_THE_MATRIX = 2048, 4
 MEASURED: list[tuple[str, Case, Ratios, float]] = []
-BESIDES: dict[str, str] = {}
+BESIDES: list[str] = []
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -138,7 +138,7 @@ def test_a_layer_of_few_rows_is_solved_by_them(benchmark: BenchmarkFixture) -> N
     np.testing.assert_allclose(mine(), other(), rtol=0, atol=1e-6 * largest)
     found = interleave(mine, other, 9)
     low, high = found.quartiles
-    BESIDES["rows"] = (
+    BESIDES.append(
         f"A layer of {OF_CHANNELS} channels and {FEW_ROWS} rows, solved by its rows, takes "
         f"{found.median:.2f} ({low:.2f} to {high:.2f}) of the time by its channels, all of "
         f"`measure` counted: {1000 * np.median(found.seconds_a):.0f} ms instead of "
@@ -162,7 +162,7 @@ def test_memory_of_the_widest(benchmark: BenchmarkFixture) -> None:
         return int(out.stdout) / (8 * MEMORY_OF**2)
 
     times = benchmark.pedantic(run, rounds=1)
-    BESIDES["memory"] = (
+    BESIDES.append(
         f"TensorFlow's kernel takes {times:.1f} times the matrix of {MEMORY_OF} channels on top of "
         f"it at its peak; at most {TIMES_THE_MATRIX}."
     )
@@ -207,7 +207,7 @@ def write_table() -> None:
             "host: the median of the ratios, taken in turn, and their quartiles. Layers of up to "
             f"{WIDEST} channels are solved by the kernel, inside XLA; wider ones by TensorFlow's "
             f"ordinary kernel, between two XLA programs. {BLAS_SETTINGS}",
-            " ".join(BESIDES.values()),
+            " ".join(BESIDES),
         ],
         (
             *("solver", "matrices", "rival", "ms", "rival, ms", "ratio", "at most"),

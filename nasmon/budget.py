@@ -26,6 +26,11 @@ own time. 5 to 15 % were measured on a CPU (bench/test_aftermath.py); by the clo
 account shows it."""
 
 
+def room_of(share: float) -> float:
+    """What a budget leaves for the readings themselves, both as shares of the training."""
+    return share / (1 + AFTERMATH)
+
+
 class Price(NamedTuple):
     """What a reading costs, in seconds."""
 
@@ -164,7 +169,7 @@ class OverheadBudget:
         """
         if self.share is None:
             return most
-        training, share = self.training_seconds, self.share / (1 + AFTERMATH)
+        training, share = self.training_seconds, room_of(self.share)
         room = share * training - self.probe_seconds
         if remaining is not None:
             in_the_end = share * (training + remaining) - self.probe_seconds

@@ -172,8 +172,8 @@ class NASMonitorCallback(keras.callbacks.Callback):
         """Notes where the optimizer stands; preparing waits for the first epoch's number."""
         self._off = self._training = self._waiting = self._logged = False
         self._budget.abandon()
-        self._first_epoch, self._first_iteration = None, 0
-        self._guarded(self._note_first_iteration)
+        self._first_epoch = None
+        self._first_iteration = self._guarded(lambda: int(_iterations(self.model))) or 0
         if self._monitor is not None and not self._monitor.watches(self.model):
             self._monitor = self._source = None
             self._budget = OverheadBudget(self._overhead_budget)
@@ -235,15 +235,11 @@ class NASMonitorCallback(keras.callbacks.Callback):
         if self._monitor is not None and self._monitor.in_flight:
             self._guarded(self._monitor.collect)
         # the epoch's last batch is read when the epoch ends
-        steps = self._steps()
-        if not (due or self._waiting) or (steps is not None and done >= steps):
+        if not (due or self._waiting) or done >= (self._steps() or math.inf):
             return
         if due:
             self._due_at = done
         self._guarded(lambda: self._ask(done, retry=not due))
-
-    def _note_first_iteration(self) -> None:
-        self._first_iteration = int(_iterations(self.model))
 
     def _prepare(self) -> None:
         """Finds the data, opens the files, and sets up if the model is ready for it.

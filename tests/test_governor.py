@@ -122,13 +122,19 @@ def test_a_postponed_first_reading_does_not_stop_the_training(tmp_path: Path) ->
     assert len(history["nas_trace"]) == 3
 
 
-def test_a_last_reading_is_whole_if_there_is_room() -> None:
+def by_a_wound_clock(**settings: Any) -> tuple[Monitor, OverheadBudget, list[float]]:
+    """A monitor of a training that has begun, its budget, and the seconds that the test sets."""
     model, x = tiny()
     now = [0.0]
     budget = OverheadBudget(0.05, lambda: now[0])
-    monitor = Monitor(model, x, samples=64, chunk=8, overhead_budget=budget)
-    budget.learn(Price(0.01, 0.02))
+    monitor = Monitor(model, x, overhead_budget=budget, **settings)
     budget.resume()
+    return monitor, budget, now
+
+
+def test_a_last_reading_is_whole_if_there_is_room() -> None:
+    monitor, budget, now = by_a_wound_clock(samples=64, chunk=8)
+    budget.learn(Price(0.01, 0.02))
     now[0] += (1 + AFTERMATH) * 0.11 / 0.05
     assert monitor.launch(1, last=True, remaining=0.0)
     reading = monitor.collect()
@@ -255,12 +261,8 @@ def never() -> int:
 
 
 def test_a_loop_of_ones_own_keeps_the_budget() -> None:
-    model, x = tiny()
-    now = [0.0]
-    budget = OverheadBudget(0.05, lambda: now[0])
-    monitor = Monitor(model, x, samples=64, chunk=8, overhead_budget=budget)
+    monitor, budget, now = by_a_wound_clock(samples=64, chunk=8)
     budget.learn(Price(0.01, 0.02))
-    budget.resume()
     assert not monitor.launch(1)
     now[0] += 1
     # room for 40 ms; 4 inputs and 8 samples a chunk need 5 chunks of 8 for 40 rows
@@ -283,11 +285,7 @@ def test_a_loop_of_ones_own_keeps_the_budget() -> None:
 
 
 def test_what_the_device_did_behind_the_hosts_back_counts() -> None:
-    model, x = tiny()
-    now = [0.0]
-    budget = OverheadBudget(0.05, lambda: now[0])
-    monitor = Monitor(model, x, overhead_budget=budget)
-    budget.resume()
+    monitor, budget, now = by_a_wound_clock()
     monitor._probe.asynchronous = True
     price = monitor._probe.price = Price(10.0, 20.0)
     chunks = monitor._probe.chunks
