@@ -26,7 +26,7 @@ BIN    := $(VENV)/bin
 SOURCE := setup.cfg pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help train recommend plots report compare pipeline test check format bench bench-plots bench-peers tensorboard clean
+.PHONY: help train recommend plots report compare pipeline test check types format bench bench-plots bench-peers tensorboard clean
 
 # where a run goes if LOGS says so, and which run is read: CSV, else the newest one
 PLACES := $(if $(filter-out logs,$(LOGS)),--output-dir "$(LOGS)" --nas-log-dir "$(LOGS)/nas")
@@ -78,8 +78,17 @@ test: $(VENV)/.installed-dev  ## run the tests
 check: $(VENV)/.installed-dev  ## what CI runs: format, lint, types and tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
+	@$(MAKE) --no-print-directory types
 	@$(PYTEST) $(ARGS)
+
+# the packages as they are installed, all of them below nasmon
+TYPED := build/types
+
+types: $(VENV)/.installed-dev  ## check the types
+	@rm -rf $(TYPED) && mkdir -p $(TYPED)/nasmon
+	@ln -s "$(CURDIR)"/tests "$(CURDIR)"/bench $(TYPED)
+	@ln -s "$(CURDIR)"/nasmon/*.py "$(CURDIR)"/kernels "$(CURDIR)"/train "$(CURDIR)"/analysis $(TYPED)/nasmon
+	@cd $(TYPED) && "$(CURDIR)"/$(BIN)/mypy --config-file "$(CURDIR)"/setup.cfg
 
 format: $(VENV)/.installed-dev  ## format the code and mend what lint can
 	@$(BIN)/ruff format .

@@ -8,18 +8,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analysis.advice import advise
-    from analysis.run import Run, load_run, newest_run
-    from analysis.thresholds import thresholds_of
+    from nasmon.analysis.advice import advise
+    from nasmon.analysis.run import Run, load_run, newest_run
+    from nasmon.analysis.thresholds import thresholds_of
 
 __all__ = ["Run", "advise", "load_run", "newest_run", "thresholds_of"]
 
 _HOMES = {
-    "Run": "analysis.run",
-    "advise": "analysis.advice",
-    "load_run": "analysis.run",
-    "newest_run": "analysis.run",
-    "thresholds_of": "analysis.thresholds",
+    "Run": "nasmon.analysis.run",
+    "advise": "nasmon.analysis.advice",
+    "load_run": "nasmon.analysis.run",
+    "newest_run": "nasmon.analysis.run",
+    "thresholds_of": "nasmon.analysis.thresholds",
 }
 
 

@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from analysis.advice_lines import Sight, lines_of
-from analysis.channel_evidence import NO_EVIDENCE, ChannelEvidence, channel_evidence
-from analysis.findings import Advice, LayerAdvice, Saving
-from analysis.retrain import retrain_command
-from analysis.run import LayerSpectrum, Run
-from analysis.settled import RecentLayer, recent_layers
-from analysis.width_decision import Decision, Witness, decide_width
-from analysis.width_map import WidthMap, width_map
-from analysis.widths import totals
+from nasmon.analysis.advice_lines import Sight, lines_of
+from nasmon.analysis.channel_evidence import NO_EVIDENCE, ChannelEvidence, channel_evidence
+from nasmon.analysis.findings import Advice, LayerAdvice, Saving
+from nasmon.analysis.retrain import retrain_command
+from nasmon.analysis.run import LayerSpectrum, Run
+from nasmon.analysis.settled import RecentLayer, recent_layers
+from nasmon.analysis.width_decision import Decision, Witness, decide_width
+from nasmon.analysis.width_map import WidthMap, width_map
+from nasmon.analysis.widths import totals
+
 from nasmon.record import Record
 from nasmon.run_files import layers_path, record_path, spectra_path
 

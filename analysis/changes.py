@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
-from analysis.task_metric import lower_is_better
-from kernels.metric_table import AGGREGATED
+from nasmon.analysis.task_metric import lower_is_better
+from nasmon.kernels.metric_table import AGGREGATED
 
 CONDITION_FACTOR = 10.0
 """The condition number hangs on one layer's smallest eigenvalue: only orders of magnitude count."""

@@ -3,8 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-
-from analysis.findings import Duplicate
+from nasmon.analysis.findings import Duplicate
 
 MOST = 100
 """Of more pairs than this only the strongest are kept."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nasmon.errors import UsageError
+from nasmon.interpreter import typed_module
 
 SIGNS = {"warning": "⚠️ ", "info": "ℹ️ ", "good": "✓", "unknown": "?"}  # noqa: RUF001
 """The user's own status signs, by ``findings.Status``."""
@@ -28,7 +29,8 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, command: str, description: str) -> None:
         called = Path(sys.argv[0]).name
-        script = called if called.startswith("nasmon-") else f"python -m analysis.{command}"
+        module = typed_module(f"nasmon.analysis.{command}")
+        script = called if called.startswith("nasmon-") else f"python -m {module}"
         super().__init__(prog=script, description=description, allow_abbrev=False)
         self.command = command
 

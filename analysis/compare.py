@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from analysis import compare_json, compare_text
-from analysis.command_line import Parser, printed, run_command, say_notes
-from analysis.comparison import TOLERANCE, compare
-from analysis.judgement import RULES
-from analysis.run import load_run
-from analysis.thresholds import thresholds_of
+from nasmon.analysis import compare_json, compare_text
+from nasmon.analysis.command_line import Parser, printed, run_command, say_notes
+from nasmon.analysis.comparison import TOLERANCE, compare
+from nasmon.analysis.judgement import RULES
+from nasmon.analysis.run import load_run
+from nasmon.analysis.thresholds import thresholds_of
+
 from nasmon.errors import UsageError
 
 LAYOUTS = {

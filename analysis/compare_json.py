@@ -26,9 +26,9 @@ import json
 import math
 from typing import Any
 
-from analysis.changes import Change
-from analysis.comparison import CAVEAT, Against, Compared, Comparison
-from analysis.judgement import RULES
+from nasmon.analysis.changes import Change
+from nasmon.analysis.comparison import CAVEAT, Against, Compared, Comparison
+from nasmon.analysis.judgement import RULES
 
 FORMAT, VERSION = "nasmon comparison", 1
 

@@ -4,13 +4,13 @@ import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from analysis.changes import Change, Kind
-from analysis.command_line import ARROW, PLAIN_ARROW, SIGNS, WORDS, encodable
-from analysis.compare_words import label, shown, shown_band, shown_change
-from analysis.comparison import CAVEAT, Against, Comparison
-from analysis.figures.labels import printable
-from analysis.judgement import RULES
-from analysis.recommend_markdown import escaped
+from nasmon.analysis.changes import Change, Kind
+from nasmon.analysis.command_line import ARROW, PLAIN_ARROW, SIGNS, WORDS, encodable
+from nasmon.analysis.compare_words import label, shown, shown_band, shown_change
+from nasmon.analysis.comparison import CAVEAT, Against, Comparison
+from nasmon.analysis.figures.labels import printable
+from nasmon.analysis.judgement import RULES
+from nasmon.analysis.recommend_markdown import escaped
 
 WIDTH = 100
 """A table that would be wider is cut into several, one below the other."""

@@ -2,8 +2,8 @@
 
 import math
 
-from analysis.changes import Change
-from analysis.verdict import shown_beside
+from nasmon.analysis.changes import Change
+from nasmon.analysis.verdict import shown_beside
 
 BEST = "_best"
 """What the name of a task metric ends in where its best epoch is meant."""

@@ -1,7 +1,7 @@
 """Several runs side by side, and each against the first of them.
 
-What got better and worse, the dead bands of ``analysis.changes`` beside it, and whether to accept,
-by the rules of ``analysis.judgement``.
+What got better and worse, the dead bands of ``changes`` beside it, and whether to accept, by the
+rules of ``judgement``.
 """
 
 import math
@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from analysis.changes import EXACT, Change, Measure, change, model_bands, task_band
-from analysis.compare_words import BEST
-from analysis.judgement import Judgement, judge
-from analysis.run import Run
-from analysis.task_metric import TaskResult, shared_metric, task_result
+from nasmon.analysis.changes import EXACT, Change, Measure, change, model_bands, task_band
+from nasmon.analysis.compare_words import BEST
+from nasmon.analysis.judgement import Judgement, judge
+from nasmon.analysis.run import Run
+from nasmon.analysis.task_metric import TaskResult, shared_metric, task_result
+
 from nasmon.errors import UsageError
 from nasmon.run_files import record_path
 

@@ -19,8 +19,8 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from analysis.changes import Change
-from analysis.compare_words import label, shown, shown_band
+from nasmon.analysis.changes import Change
+from nasmon.analysis.compare_words import label, shown, shown_band
 
 RULES = (
     "the task metric got better or worse by more than the tolerance",

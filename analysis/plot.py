@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from analysis.command_line import Parser, printed, run_command, say_notes
-from analysis.figures import FILE_TYPES, KINDS, Options
-from analysis.plot_files import (
+from nasmon.analysis.command_line import Parser, printed, run_command, say_notes
+from nasmon.analysis.figures import FILE_TYPES, KINDS, Options
+from nasmon.analysis.plot_files import (
     Picture,
     check_paths,
     drawable,
@@ -17,9 +17,10 @@ from analysis.plot_files import (
     pictures_in,
     write,
 )
-from analysis.run import Run, load_run, newest_run
-from analysis.thresholds import thresholds_of
-from kernels.metric_table import METRIC_NAMES
+from nasmon.analysis.run import Run, load_run, newest_run
+from nasmon.analysis.thresholds import thresholds_of
+from nasmon.kernels.metric_table import METRIC_NAMES
+
 from nasmon.errors import UsageError
 
 FOLDER = "plots"
@@ -186,7 +187,7 @@ def _pictures(
 
 def _recommend(runs: Sequence[Run], config: Path | None) -> None:
     # not needed to draw
-    from analysis.recommend import advice_text
+    from nasmon.analysis.recommend import advice_text
 
     for run in runs:
         printed(advice_text(run, config))

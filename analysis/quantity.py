@@ -1,6 +1,6 @@
 """Counts of parameters and multiply-adds, and what of them is saved, as a person reads them."""
 
-from analysis.findings import Saving
+from nasmon.analysis.findings import Saving
 
 
 def quantity(count: int) -> str:

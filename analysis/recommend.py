@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from analysis.advice import advise
-from analysis.command_line import (
+from nasmon.analysis.advice import advise
+from nasmon.analysis.command_line import (
     ARROW,
     SIGNS,
     Parser,
@@ -16,13 +16,14 @@ from analysis.command_line import (
     run_command,
     say_notes,
 )
-from analysis.findings import Advice, Verdict
-from analysis.recommend_json import recommendations_json
-from analysis.recommend_markdown import recommendations_markdown
-from analysis.recommend_text import recommendations_text
-from analysis.run import Run, load_run, newest_run
-from analysis.thresholds import thresholds_of
-from analysis.verdict import verdict
+from nasmon.analysis.findings import Advice, Verdict
+from nasmon.analysis.recommend_json import recommendations_json
+from nasmon.analysis.recommend_markdown import recommendations_markdown
+from nasmon.analysis.recommend_text import recommendations_text
+from nasmon.analysis.run import Run, load_run, newest_run
+from nasmon.analysis.thresholds import thresholds_of
+from nasmon.analysis.verdict import verdict
+
 from nasmon.errors import UsageError
 
 ROUND_TO = 4

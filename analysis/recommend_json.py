@@ -19,7 +19,7 @@ else:
   ``channels``; ``redundancy`` and ``correlation`` (shares), ``effective_rank``, ``rank_99`` and
   ``dead`` (channels), ``rows`` of the latest reading; ``settled`` (null with too few readings);
   ``rank_limit`` (channels; null without one); ``action`` ("narrow", "keep", "fixed", "limited",
-  "wait", "weak" or "undefined", see ``analysis.findings``); ``width`` (suggested channels);
+  "wait", "weak" or "undefined", see ``nasmon.analysis.findings``); ``width`` (suggested channels);
   ``saving`` of this change alone, as below; ``dead_indices``, channels from 0;
   ``duplicates``, the strongest pairs of near copies, each with ``first``, ``second`` (channels
   from 0) and ``correlation``; ``duplicate_pairs``, how many pairs there are; ``lines``.
@@ -36,9 +36,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from analysis.findings import Advice, LayerAdvice, Saving, Verdict
-from analysis.recommend_text import CAVEAT, together
-from analysis.run import Run
+from nasmon.analysis.findings import Advice, LayerAdvice, Saving, Verdict
+from nasmon.analysis.recommend_text import CAVEAT, together
+from nasmon.analysis.run import Run
 
 FORMAT, VERSION = "nasmon recommendations", 1
 

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from analysis.command_line import SIGNS, WORDS
-from analysis.findings import Advice, Finding, Verdict
-from analysis.recommend_text import (
+from nasmon.analysis.command_line import SIGNS, WORDS
+from nasmon.analysis.findings import Advice, Finding, Verdict
+from nasmon.analysis.recommend_text import (
     CAVEAT,
     HEADINGS,
     cells,

@@ -5,9 +5,9 @@ import textwrap
 from collections.abc import Sequence
 from math import isnan
 
-from analysis.command_line import ARROW, PLAIN_ARROW, SIGNS, WORDS
-from analysis.findings import Advice, Finding, LayerAdvice, Verdict
-from analysis.quantity import quantity
+from nasmon.analysis.command_line import ARROW, PLAIN_ARROW, SIGNS, WORDS
+from nasmon.analysis.findings import Advice, Finding, LayerAdvice, Verdict
+from nasmon.analysis.quantity import quantity
 
 RULE = "=" * 60
 COLUMNS = 100

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from analysis.command_line import (
+from nasmon.analysis.command_line import (
     Parser,
     counting_number,
     existing_parent,
@@ -14,9 +14,10 @@ from analysis.command_line import (
     run_command,
     say_notes,
 )
-from analysis.recommend import ROUND_TO, recommendations
-from analysis.report_page import MARKER, page
-from analysis.run import Run, load_run, newest_run
+from nasmon.analysis.recommend import ROUND_TO, recommendations
+from nasmon.analysis.report_page import MARKER, page
+from nasmon.analysis.run import Run, load_run, newest_run
+
 from nasmon.errors import UsageError
 from nasmon.run_files import whole_file
 

@@ -5,9 +5,10 @@ import shlex
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from analysis.figures.labels import printable
-from analysis.recommend import Recommendations
-from analysis.run import Run
+from nasmon.analysis.figures.labels import printable
+from nasmon.analysis.recommend import Recommendations
+from nasmon.analysis.run import Run
+
 from nasmon.record import Record
 
 _ENDINGS = {

@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from analysis.figures.labels import printable
-from analysis.findings import Advice, LayerAdvice
+from nasmon.analysis.figures.labels import printable
+from nasmon.analysis.findings import Advice, LayerAdvice
 
 
 class Column(NamedTuple):

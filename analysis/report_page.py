@@ -15,19 +15,18 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-
-from analysis import figures
-from analysis.command_line import SIGNS
-from analysis.compare_text import changes_of, reason_of, table, verdict_of
-from analysis.comparison import CAVEAT as COMPARISON_CAVEAT
-from analysis.comparison import Comparison, compare
-from analysis.figures.labels import printable
-from analysis.findings import Decision, Finding
-from analysis.recommend import Recommendations
-from analysis.recommend_text import CAVEAT, together
-from analysis.report_facts import banner, facts, subtitle
-from analysis.report_layers import HEADINGS, rows
-from analysis.run import Run
+from nasmon.analysis import figures
+from nasmon.analysis.command_line import SIGNS
+from nasmon.analysis.compare_text import changes_of, reason_of, table, verdict_of
+from nasmon.analysis.comparison import CAVEAT as COMPARISON_CAVEAT
+from nasmon.analysis.comparison import Comparison, compare
+from nasmon.analysis.figures.labels import printable
+from nasmon.analysis.findings import Decision, Finding
+from nasmon.analysis.recommend import Recommendations
+from nasmon.analysis.recommend_text import CAVEAT, together
+from nasmon.analysis.report_facts import banner, facts, subtitle
+from nasmon.analysis.report_layers import HEADINGS, rows
+from nasmon.analysis.run import Run
 
 MARKER = '<meta name="generator" content="nasmon">'
 """What a page of ours has near its beginning."""

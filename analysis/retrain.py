@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nasmon.interpreter import typed_python
+from nasmon.interpreter import typed_module, typed_python
 from nasmon.record import Record
 
 
@@ -30,11 +30,17 @@ def retrain_command(record: Record, widths: Mapping[str, int]) -> str | None:
         return None
     numbers = [str(widths.get(name, today[name])) for name in rebuild.layers]
     places = _other_places(rebuild.places, record.model_name)
-    python = typed_python() if rebuild.command[:1] == ("python",) else None
-    command = [python, *rebuild.command[1:]] if python else rebuild.command
-    parts = [*command, rebuild.flag, *numbers, *places]
+    parts = [*_typed(rebuild.command), rebuild.flag, *numbers, *places]
     # a line break in a name would make two commands of one
     return shlex.join(parts) if all(part.isprintable() for part in parts) else None
+
+
+def _typed(command: Sequence[str]) -> list[str]:
+    """A recorded command as it can be typed here: the interpreter, and a module of ours."""
+    if command[:1] != ("python",):
+        return list(command)
+    words = [typed_module(word) if word == "nasmon.train" else word for word in command[1:3]]
+    return [typed_python(), *words, *command[3:]]
 
 
 def _other_places(places: Sequence[tuple[str, str]], model_name: str) -> list[str]:

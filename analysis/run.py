@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from nasmon.analysis.csv_files import check_lengths, read_columns, read_header, read_tail
+from nasmon.kernels.metric_table import METRIC_NAMES
 
-from analysis.csv_files import check_lengths, read_columns, read_header, read_tail
-from kernels.metric_table import METRIC_NAMES
 from nasmon.errors import UsageError
 from nasmon.record import Record, read_record
 from nasmon.run_files import (

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from nasmon.analysis.run import Run
+from nasmon.kernels.metric_table import METRIC_NAMES
 
-from analysis.run import Run
-from kernels.metric_table import METRIC_NAMES
 from nasmon.errors import UsageError
 from nasmon.run_files import layers_path
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from kernels.metric_table import DEFAULT_THRESHOLDS
+from nasmon.kernels.metric_table import DEFAULT_THRESHOLDS
+
 from nasmon.errors import UsageError
 from nasmon.record import Record
 
@@ -24,8 +25,8 @@ def thresholds_of(record: Record | None, config: Path | None = None) -> dict[str
 
 def _configured(path: Path) -> dict[str, float]:
     # the training's own reader, so that a file means the same everywhere
-    from train.config import given_thresholds
-    from train.errors import InputError
+    from nasmon.train.config import given_thresholds
+    from nasmon.train.errors import InputError
 
     try:
         return given_thresholds(path)

@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-
-from analysis.findings import Decision, Finding, Status, Verdict
-from analysis.run import Run
-from kernels.metric_table import RESOLUTION
+from nasmon.analysis.findings import Decision, Finding, Status, Verdict
+from nasmon.analysis.run import Run
+from nasmon.kernels.metric_table import RESOLUTION
 
 ENDS = 5
 """How many readings at either end of the run have their means compared."""

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from math import ceil, isnan
 from typing import NamedTuple
 
-from analysis.findings import Action
-from analysis.settled import RecentLayer
-from analysis.widths import Group
+from nasmon.analysis.findings import Action
+from nasmon.analysis.settled import RecentLayer
+from nasmon.analysis.widths import Group
 
 
 class Witness(NamedTuple):

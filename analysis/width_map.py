@@ -7,8 +7,9 @@ layer it is tied to, and the last layer for the output.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from analysis.settled import RecentLayer
-from analysis.widths import Group, groups_of
+from nasmon.analysis.settled import RecentLayer
+from nasmon.analysis.widths import Group, groups_of
+
 from nasmon.record import Owner, Record, Segments
 
 

@@ -12,9 +12,9 @@ from functools import partial
 import keras
 import numpy as np
 import tensorflow as tf
+from nasmon.kernels.compiled import CompiledKernels, Rows, States
 
 from bench.curves import Point
-from kernels.compiled import CompiledKernels, Rows, States
 from nasmon import Monitor
 from nasmon.monitor import DEFAULT_MAX_ROWS
 

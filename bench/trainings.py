@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
-
-from train.fitting import compile_model
-from train.models import build_model
-from train.pipeline import build_pipelines
-from train.terrain import load_terrain
+from nasmon.train.fitting import compile_model
+from nasmon.train.models import build_model
+from nasmon.train.pipeline import build_pipelines
+from nasmon.train.terrain import load_terrain
 
 VALIDATION = 256
 """Validation samples, enough for the largest probe set."""

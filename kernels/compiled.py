@@ -16,9 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-
-from kernels import metrics
-from kernels.covariance import (
+from nasmon.kernels import metrics
+from nasmon.kernels.covariance import (
     SHIFT_ROWS,
     CovarianceState,
     Products,
@@ -31,10 +30,10 @@ from kernels.covariance import (
     sample,
     working_dtype,
 )
-from kernels.groups import Group, groups_of
-from kernels.kept_rows import KeptRows, grams, keep, no_rows
-from kernels.metric_table import METRICS
-from kernels.spectrum import eigenvalues
+from nasmon.kernels.groups import Group, groups_of
+from nasmon.kernels.kept_rows import KeptRows, grams, keep, no_rows
+from nasmon.kernels.metric_table import METRICS
+from nasmon.kernels.spectrum import eigenvalues
 
 State = CovarianceState | KeptRows
 

@@ -1,8 +1,8 @@
 """What nasmon measures: the one table of metrics, as plain data.
 
 The callback, the CSV columns, the README, the plots and the tests iterate ``METRICS``. The
-functions of the same names live in ``kernels.metrics``; this file imports no TensorFlow, so that
-programs that only read recorded files start at once.
+functions live in ``nasmon.kernels.metrics``; this file imports no TensorFlow, so that programs that
+only read recorded files start at once.
 """
 
 from typing import Literal, NamedTuple

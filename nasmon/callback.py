@@ -12,10 +12,10 @@ import keras
 import pandas as pd
 import tensorflow as tf
 
-from kernels.metric_table import AGGREGATED
 from nasmon.budget import DEFAULT_BUDGET, OverheadBudget
 from nasmon.errors import UsageError, at_least_one
 from nasmon.fit_data import PassingBatches, validation_data_of_fit
+from nasmon.kernels.metric_table import AGGREGATED
 from nasmon.monitor import DEFAULT_MAX_ROWS, Monitor
 from nasmon.open_sinks import open_sinks
 from nasmon.probe_set import is_one_shot
@@ -69,7 +69,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         overhead_budget: the share of the training time that readings may take; None for no limit.
             Validation is not training time, nor is what callbacks after this one do at the end of
             an epoch.
-        thresholds: any of ``kernels.metric_table.DEFAULT_THRESHOLDS``, for the remarks in
+        thresholds: any of ``nasmon.kernels.metric_table.DEFAULT_THRESHOLDS``, for the remarks in
             ``summary()``.
         on_error: what a failure inside the monitor does: "warn" once and go on without it, or
             "raise". A wrong argument is an error before training begins in either case.

@@ -1,8 +1,10 @@
-"""The running interpreter, in commands that a user is to paste."""
+"""The running interpreter and this project's modules, in commands that a user is to paste."""
 
 import os
 import shutil
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 
 def typed_python() -> str:
@@ -13,3 +15,19 @@ def typed_python() -> str:
         return "python"
     near = os.path.relpath(sys.executable)
     return sys.executable if near.startswith(os.pardir) else near
+
+
+def typed_module(module: str) -> str:
+    """A module of this project as the user can type it behind ``python -m``.
+
+    Args:
+        module: its whole name, such as "nasmon.analysis.recommend".
+
+    Returns:
+        Without "nasmon." in the repository's own folder, where the packages lie side by side.
+    """
+    package = ".".join(module.split(".")[:2])
+    spec, short = find_spec(package), module.removeprefix("nasmon.")
+    folders = (spec.submodule_search_locations if spec else None) or ()
+    here = Path.cwd() / package.removeprefix("nasmon.")
+    return short if any(here.is_dir() and here.samefile(folder) for folder in folders) else module

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import pandas as pd
 
-from kernels.metric_table import METRIC_NAMES
 from nasmon.budget import DEFAULT_BUDGET, OverheadBudget, Price
 from nasmon.errors import UsageError, at_least_one
+from nasmon.kernels.metric_table import METRIC_NAMES
 from nasmon.open_sinks import open_sinks
 from nasmon.probe import Launched, Probe
 from nasmon.reading import LayerInfo, Reading, Spectra, frame
@@ -68,7 +68,7 @@ class Monitor:
         csv_path: the run's CSV, or None for no CSV.
         if_exists: what to do with an earlier run's CSV: "error", "append" or "overwrite".
         sinks: other places for readings: objects with a method ``write(reading)``.
-        thresholds: any of ``kernels.metric_table.DEFAULT_THRESHOLDS``, for the remarks in
+        thresholds: any of ``nasmon.kernels.metric_table.DEFAULT_THRESHOLDS``, for the remarks in
             ``summary()``.
         origin: what the run's record tells of where it comes from: seed, command, history.
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from kernels.compiled import CompiledKernels, LayerMeasurements, Rows
 from nasmon.budget import Price
 from nasmon.isolation import check_unchanging, untouched
+from nasmon.kernels.compiled import CompiledKernels, LayerMeasurements, Rows
 from nasmon.probe_set import ProbeSet, probe_set
 from nasmon.rows import ROWS_PER_CHANNEL, rows_of
 from nasmon.structure import Widths, describe, read_widths

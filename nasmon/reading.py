@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from kernels.metric_table import AGGREGATED, METRIC_NAMES, METRICS, Metric
+from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES, METRICS, Metric
 from nasmon.run_files import COST_COLUMNS
 
 

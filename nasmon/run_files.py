@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kernels.metric_table import AGGREGATED, METRIC_NAMES
+from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES
 
 COST_COLUMNS = ("probe_seconds", "overhead", "thinned", "postponed")
 RUN_COLUMNS = ("epoch", "step", *(m.name for m in AGGREGATED), *COST_COLUMNS)

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from kernels.metric_table import DEFAULT_THRESHOLDS, METRIC_NAMES
 from nasmon.budget import OverheadBudget
 from nasmon.errors import UsageError
+from nasmon.kernels.metric_table import DEFAULT_THRESHOLDS, METRIC_NAMES
 from nasmon.reading import Reading
 
 _COLUMNS = (  # metric, heading, format

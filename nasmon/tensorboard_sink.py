@@ -16,7 +16,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.histogram.summary_v2 import histogram_pb
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
-from kernels.metric_table import AGGREGATED, METRIC_NAMES, RESOLUTION
+from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES, RESOLUTION
 from nasmon.reading import LayerInfo, Reading
 from nasmon.run_files import COST_COLUMNS
 

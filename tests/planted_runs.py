@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from nasmon.analysis.advice import advise
+from nasmon.analysis.findings import Advice, LayerAdvice
+from nasmon.analysis.run import Run, load_run
+from nasmon.kernels.metric_table import DEFAULT_THRESHOLDS, METRIC_NAMES
 
-from analysis.advice import advise
-from analysis.findings import Advice, LayerAdvice
-from analysis.run import Run, load_run
-from kernels.metric_table import DEFAULT_THRESHOLDS, METRIC_NAMES
 from nasmon.run_files import spectra_path
 from tests.recorded import chain, metrics, write_run
 

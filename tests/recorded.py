@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from nasmon.kernels.metric_table import AGGREGATED, DEFAULT_THRESHOLDS, METRIC_NAMES, METRICS
 
-from kernels.metric_table import AGGREGATED, DEFAULT_THRESHOLDS, METRIC_NAMES, METRICS
 from nasmon.reading import aggregate
 from nasmon.record import FORMAT, VERSION
 from nasmon.run_files import (

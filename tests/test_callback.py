@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from nasmon.kernels.metric_table import AGGREGATED
 
-from kernels.metric_table import AGGREGATED
 from nasmon import Monitor, NASMonitorCallback
 from nasmon.record import read_record
 from nasmon.run_files import record_path

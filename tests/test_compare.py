@@ -6,8 +6,8 @@ import sys
 
 import pandas as pd
 import pytest
+from nasmon.analysis import compare
 
-from analysis import compare
 from tests.recorded import chain, write_run
 
 
@@ -158,7 +158,7 @@ def test_many_runs_stand_in_parts_below_one_another(run_compare, tmp_path):
 
 
 def test_a_terminal_without_the_signs_gets_words(two, tmp_path):
-    command = [sys.executable, "-m", "analysis.compare", "--csv", *map(str, two)]
+    command = [sys.executable, "-m", "nasmon.analysis.compare", "--csv", *map(str, two)]
     environment = {"PYTHONIOENCODING": "ascii", "PYTHONPATH": ":".join(filter(None, sys.path))}
     done = subprocess.run(command, capture_output=True, cwd=tmp_path, env=environment, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")

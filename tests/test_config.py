@@ -4,12 +4,11 @@ import inspect
 
 import pytest
 import yaml
-
-from kernels.metric_table import DEFAULT_THRESHOLDS
-from train.config import given_thresholds, resolve_settings
-from train.errors import InputError
-from train.options import all_options, section_of
-from train.run import train
+from nasmon.kernels.metric_table import DEFAULT_THRESHOLDS
+from nasmon.train.config import given_thresholds, resolve_settings
+from nasmon.train.errors import InputError
+from nasmon.train.options import all_options, section_of
+from nasmon.train.run import train
 
 
 @pytest.fixture
@@ -151,7 +150,7 @@ def test_the_defaults_file_holds_every_option_and_nothing_else():
 def test_a_section_is_no_option():
     from dataclasses import fields
 
-    from train.options import Nas
+    from nasmon.train.options import Nas
 
     sections = {one.name for one in fields(Nas) if section_of(one)}
     assert sections == {"thresholds"}

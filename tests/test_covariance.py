@@ -9,8 +9,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from kernels.covariance import CovarianceState, covariance, empty, from_rows, merge, update
+from nasmon.kernels.covariance import CovarianceState, covariance, empty, from_rows, merge, update
 
 EPS = float(np.finfo(np.float32).eps)
 compiled_from_rows = tf.function(from_rows, jit_compile=True)

@@ -9,15 +9,15 @@ import pytest
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import LogNorm, to_hex
 from matplotlib.text import Text
+from nasmon.analysis import figures
+from nasmon.analysis.figures.bands import bands_of
+from nasmon.analysis.figures.kinds import MOST_RUNS, Options
+from nasmon.analysis.figures.picture import draw
+from nasmon.analysis.figures.spectrum import MOST_PANELS
+from nasmon.analysis.figures.style import MARKED, publication
+from nasmon.analysis.run import load_run
+from nasmon.kernels.metric_table import DEFAULT_THRESHOLDS, METRIC_NAMES
 
-from analysis import figures
-from analysis.figures.bands import bands_of
-from analysis.figures.kinds import MOST_RUNS, Options
-from analysis.figures.picture import draw
-from analysis.figures.spectrum import MOST_PANELS
-from analysis.figures.style import MARKED, publication
-from analysis.run import load_run
-from kernels.metric_table import DEFAULT_THRESHOLDS, METRIC_NAMES
 from nasmon.errors import UsageError
 from nasmon.run_files import layers_path, spectra_path
 from tests.recorded import chain, metrics, write_run

@@ -6,17 +6,23 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from nasmon.analysis.figures import alternative_text
+from nasmon.analysis.figures.bands import band_of, bands_of, spread
+from nasmon.analysis.figures.kinds import chosen_layers
+from nasmon.analysis.figures.labels import (
+    number,
+    power_of_ten,
+    printable,
+    shortened,
+    shortened_apart,
+)
+from nasmon.analysis.figures.reduction import BINS, alone, block_means, reduced_band, reduced_line
+from nasmon.analysis.figures.spectrum_shares import shares
+from nasmon.analysis.figures.timeline import timeline
+from nasmon.analysis.run import LayerSpectrum, load_run
+from nasmon.analysis.verdict import verdict
+from nasmon.kernels.metric_table import DEFAULT_THRESHOLDS, METRIC_NAMES
 
-from analysis.figures import alternative_text
-from analysis.figures.bands import band_of, bands_of, spread
-from analysis.figures.kinds import chosen_layers
-from analysis.figures.labels import number, power_of_ten, printable, shortened, shortened_apart
-from analysis.figures.reduction import BINS, alone, block_means, reduced_band, reduced_line
-from analysis.figures.spectrum_shares import shares
-from analysis.figures.timeline import timeline
-from analysis.run import LayerSpectrum, load_run
-from analysis.verdict import verdict
-from kernels.metric_table import DEFAULT_THRESHOLDS, METRIC_NAMES
 from nasmon.errors import UsageError
 from tests.recorded import chain, metrics, write_run
 
@@ -271,7 +277,7 @@ def test_alternative_texts_of_a_run_without_defined_readings(tmp_path):
 
 def test_matplotlib_is_loaded_for_drawing_only():
     code = (
-        "import sys, analysis.plot, analysis.figures\n"
+        "import sys, nasmon.analysis.plot, nasmon.analysis.figures\n"
         "assert not {'matplotlib', 'tensorflow', 'keras'} & set(sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from nasmon.kernels.metric_table import AGGREGATED
 
-from kernels.metric_table import AGGREGATED
 from nasmon import Monitor, NASMonitorCallback
 from nasmon.budget import AFTERMATH, OverheadBudget, Price
 from nasmon.probe import Launched

@@ -1,6 +1,6 @@
 """Which layers share a batch of eigenvalue problems."""
 
-from kernels.groups import WIDEST, Group, groups_of
+from nasmon.kernels.groups import WIDEST, Group, groups_of
 
 
 def test_narrow_layers_share_batches_as_wide_as_the_widest() -> None:

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
+from nasmon.train.errors import InputError
+from nasmon.train.image_folder import load_image_folder
 from PIL import Image
-
-from train.errors import InputError
-from train.image_folder import load_image_folder
 
 SPLITS = ("train", "val")
 

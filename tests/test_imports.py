@@ -1,8 +1,9 @@
-"""Imports point one way: kernels <- nasmon <- train; and what needs no TensorFlow loads none."""
+"""Imports point one way: kernels <- nasmon <- train, analysis; reading loads no TensorFlow."""
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -16,18 +17,24 @@ ALLOWED = {
     # the training's own reader of its config file
     "analysis": {"analysis", "kernels", "nasmon", "train"},
 }
-OURS = {*ALLOWED, "tests", "bench"}
+INSIDE = ("kernels", "train", "analysis")
+"""The folders that are installed as parts of nasmon."""
 
 
-def imported(path: Path) -> set[str]:
-    """The top-level packages that a file imports anywhere."""
-    found: set[str] = set()
+def imported(path: Path) -> Iterator[str]:
+    """The modules that a file imports anywhere."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module.partition(".")[0])
-    return found
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def package_of(module: str) -> str:
+    """Where a module lies: one of the folders at the top, or a library."""
+    first, _, rest = module.partition(".")
+    inner = rest.partition(".")[0]
+    return inner if first == "nasmon" and inner in INSIDE else first
 
 
 @pytest.mark.parametrize("package", ALLOWED)
@@ -35,22 +42,32 @@ def test_imports_point_one_way(package: str) -> None:
     files = sorted((ROOT / package).rglob("*.py"))
     assert files
     for path in files:
-        assert imported(path) & OURS <= ALLOWED[package], path
+        ours = {package_of(module) for module in imported(path)} & {*ALLOWED, "tests", "bench"}
+        assert ours <= ALLOWED[package], path
+
+
+def test_our_packages_are_imported_by_their_installed_names() -> None:
+    """``kernels``, ``train`` and ``analysis`` may be anything else in a user's environment."""
+    for folder in (*ALLOWED, "tests", "bench"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert not {module.partition(".")[0] for module in imported(path)} & {*INSIDE}, path
 
 
 def test_kernels_know_no_keras_and_no_files() -> None:
     for path in (ROOT / "kernels").glob("*.py"):
-        assert not imported(path) & {"keras", "pandas", "csv", "pathlib", "os"}, path
+        libraries = {module.partition(".")[0] for module in imported(path)}
+        assert not libraries & {"keras", "pandas", "csv", "pathlib", "os"}, path
 
 
 @pytest.mark.parametrize(
     "statement",
     [
-        "import nasmon, kernels, train",
-        "from kernels.metric_table import METRICS",
+        "import nasmon, nasmon.kernels, nasmon.train, nasmon.analysis",
+        "from nasmon.kernels.metric_table import METRICS",
+        "from nasmon.train import train",
         "from train import train",
-        "import train.cli",
-        "import analysis.recommend, analysis.compare, analysis.report, analysis.plot",
+        "import nasmon.train.cli",
+        "from nasmon.analysis import recommend, compare, report, plot",
         "import nasmon.record, nasmon.run_files, nasmon.sinks",
     ],
 )
@@ -65,13 +82,14 @@ def test_only_the_readers_modules_of_the_monitor_are_used_by_the_analysis() -> N
     for path in (ROOT / "analysis").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module:
-                package = node.module.partition(".")[0]
-                assert package != "nasmon" or node.module in light, path
-                assert package != "kernels" or node.module == "kernels.metric_table", path
-                assert package != "train" or node.module in {"train.config", "train.errors"}, path
+                package, module = package_of(node.module), node.module
+                assert package != "nasmon" or module in light, path
+                assert package != "kernels" or module == "nasmon.kernels.metric_table", path
+                readers = {"nasmon.train.config", "nasmon.train.errors"}
+                assert package != "train" or module in readers, path
 
 
-@pytest.mark.parametrize("package", ["analysis", "nasmon"])
+@pytest.mark.parametrize("package", ["nasmon.analysis", "nasmon"])
 def test_the_packages_public_names_are_there(package: str) -> None:
     module = import_module(package)
     for name in module.__all__:

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-
-from train.errors import InputError
-from train.models import BLOCK_NAMES, MODELS, build_model, expand_widths
+from nasmon.train.errors import InputError
+from nasmon.train.models import BLOCK_NAMES, MODELS, build_model, expand_widths
 
 
 @pytest.mark.parametrize(("widths", "parameters"), [((4, 8, 16, 16), 4212), (None, 37848)])

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 from keras import layers
+from nasmon.kernels.metric_table import METRIC_NAMES
 
-from kernels.metric_table import METRIC_NAMES
 from nasmon import Monitor
 from tests.networks import Subclassed, functional, images, nested
 from tests.oracle import assert_metrics

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from nasmon.analysis.recommend import main
 
-from analysis.recommend import main
 from nasmon import Monitor
 
 INPUTS, WIDTH, READINGS = 24, 16, 6

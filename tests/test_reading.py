@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from nasmon.kernels.metric_table import AGGREGATED, DEFAULT_THRESHOLDS, METRIC_NAMES, METRICS
 
-from kernels.metric_table import AGGREGATED, DEFAULT_THRESHOLDS, METRIC_NAMES, METRICS
 from nasmon.budget import OverheadBudget
 from nasmon.reading import LayerInfo, Reading, Spectra, aggregate, frame
 from nasmon.summary import cost_sentence, summary

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from nasmon.kernels.metric_table import METRICS
+from nasmon.train.cli import build_parser
+from nasmon.train.config import resolve_settings
 
-from kernels.metric_table import METRICS
 from nasmon import Monitor
 from tests.networks import compiled, functional, images, tiny
-from train.cli import build_parser
-from train.config import resolve_settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

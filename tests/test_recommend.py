@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from nasmon.analysis.recommend import advice_text, main
+from nasmon.analysis.run import load_run
+from nasmon.kernels.metric_table import DEFAULT_THRESHOLDS
 
-from analysis.recommend import advice_text, main
-from analysis.run import load_run
-from kernels.metric_table import DEFAULT_THRESHOLDS
 from nasmon.run_files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
 from tests.planted_runs import joined, planted_run, planted_values, wide_chain
 from tests.recorded import chain, write_run
@@ -198,7 +198,7 @@ def test_json_holds_all_that_the_text_says(recommend, tmp_path):
 
 
 def test_every_field_of_the_json_is_documented(recommend, tmp_path):
-    from analysis import recommend_json
+    from nasmon.analysis import recommend_json
 
     run = planted(tmp_path)
     _, text, _ = recommend("--csv", run.path, "--format", "json")
@@ -476,9 +476,10 @@ def test_it_answers_at_once_and_loads_nothing_heavy(tmp_path):
     # TensorFlow alone takes more than two seconds to load
     assert min(seconds) < 2
     code = (
-        "import sys\nfrom analysis.recommend import main\n"
+        "import sys\nfrom nasmon.analysis.recommend import main\n"
         f"try: main(['--csv', {str(path)!r}])\nexcept SystemExit: pass\n"
-        "print({'tensorflow', 'keras', 'matplotlib', 'train'} & set(sys.modules), file=sys.stderr)"
+        "heavy = {'tensorflow', 'keras', 'matplotlib', 'nasmon.train'}\n"
+        "print(heavy & set(sys.modules), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stderr == "set()\n"

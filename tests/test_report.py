@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from nasmon.analysis import report
+from nasmon.analysis.report_page import MARKER
+from nasmon.analysis.run import load_run
 
-from analysis import report
-from analysis.report_page import MARKER
-from analysis.run import load_run
 from nasmon.run_files import layers_path, record_path, spectra_path
 from tests.pages import IMAGE, SCRIPT, Page, hostile_run
 from tests.recorded import chain, metrics, write_run
@@ -367,9 +367,9 @@ def test_a_folder_without_permission_is_named(run_report, tmp_path):
 def test_no_tensorflow_is_loaded(tmp_path):
     path = write(tmp_path)
     code = (
-        "import sys, analysis.report, analysis.compare\n"
+        "import sys, nasmon.analysis.report, nasmon.analysis.compare\n"
         "assert 'matplotlib' not in sys.modules\n"
-        f"try: analysis.report.main(['--csv', {str(path)!r}])\n"
+        f"try: nasmon.analysis.report.main(['--csv', {str(path)!r}])\n"
         "finally: print(sorted({'tensorflow', 'keras', 'selenium'} & set(sys.modules)))\n"
     )
     root = Path(__file__).parent.parent

@@ -4,8 +4,8 @@ import json
 import shlex
 
 import pytest
+from nasmon.analysis.retrain import retrain_command
 
-from analysis.retrain import retrain_command
 from nasmon.record import read_record
 from tests.recorded import chain
 
@@ -38,7 +38,7 @@ def test_all_widths_are_given_and_nothing_is_written_over(record_of):
 
 
 def test_the_training_command_takes_the_widths_and_the_places(record_of):
-    from train.cli import build_parser
+    from nasmon.train.cli import build_parser
 
     names = [f"conv{index}" for index in range(4)]
     record = record_of(

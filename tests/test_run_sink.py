@@ -12,8 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from nasmon.kernels.metric_table import DEFAULT_THRESHOLDS
 
-from kernels.metric_table import DEFAULT_THRESHOLDS
 from nasmon import Monitor, Origin, Rebuild
 from nasmon.errors import RunExistsError, UsageError
 from nasmon.reading import Spectra

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers, ops
+from nasmon.analysis.widths import totals
+from nasmon.train.models import BLOCK_NAMES, build_model
 
-from analysis.widths import totals
 from nasmon import Monitor
 from nasmon.macs import macs_of
 from nasmon.record import read_record
@@ -20,7 +21,6 @@ from nasmon.structure import Widths, read_widths
 from nasmon.taps import Captured, capture
 from tests.networks import Subclassed, functional, nested
 from tests.recorded import chain
-from train.models import BLOCK_NAMES, build_model
 
 SAMPLES = 2
 

@@ -10,13 +10,13 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from nasmon.train import train
+from nasmon.train.cli import build_parser
+from nasmon.train.errors import InputError
+from nasmon.train.models import BLOCK_NAMES, build_model
+from nasmon.train.outputs import save_model
 
 from nasmon.record import read_record
-from train import train
-from train.cli import build_parser
-from train.errors import InputError
-from train.models import BLOCK_NAMES, build_model
-from train.outputs import save_model
 
 CONFIG = """
 terrain: {train_images: 24, val_images: 8}
@@ -64,7 +64,7 @@ def command(workplace, module, *arguments):
 @pytest.fixture(scope="module")
 def watched(workplace):
     """One run of ``python -m train.with_nas`` with all at its place by default."""
-    done = command(workplace, "train.with_nas", "--epochs", "2")
+    done = command(workplace, "nasmon.train.with_nas", "--epochs", "2")
     assert done.returncode == 0, done.stderr
     return done
 
@@ -102,7 +102,7 @@ def test_the_record_tells_how_to_train_it_with_other_widths(watched, workplace):
     assert rebuild.layers == tuple(f"{block}_pointwise" for block in BLOCK_NAMES)
     flags = [part for place in rebuild.places for part in place]
     typed = [*rebuild.command[3:], rebuild.flag, *("4" * len(rebuild.layers)), *flags]
-    assert rebuild.command[:3] == ("python", "-m", "train")
+    assert rebuild.command[:3] == ("python", "-m", "nasmon.train")
     parsed = build_parser().parse_args(typed)
     assert parsed.config == "small.yaml"
     assert vars(parsed)["training.epochs"] == "2"
@@ -128,7 +128,7 @@ def test_it_prints_progress_the_table_and_the_next_commands(watched):
     assert "loss:" in watched.stdout
     assert "val_miou:" in watched.stdout
     assert "bottleneck_block2_pointwise" in watched.stdout
-    assert "-m analysis.recommend --csv logs/nas/" in watched.stdout
+    assert "-m nasmon.analysis.recommend --csv logs/nas/" in watched.stdout
     assert watched.stdout.endswith("\n  make tensorboard\n")
     assert watched.stderr == ""
 
@@ -161,7 +161,7 @@ def test_the_function_returns_what_it_saved(plain, workplace):
 
 
 def test_miou_is_the_mean_of_both_classes_over_the_whole_set(plain, workplace):
-    from train.terrain import load_terrain
+    from nasmon.train.terrain import load_terrain
 
     data = load_terrain(24, 8)
     found = plain.model.predict(data.x_val / np.float32(255), verbose=0) >= 0
@@ -251,7 +251,7 @@ def test_ctrl_c_during_start_up_ends_with_one_line(workplace, delay):
 def start(workplace, *arguments):
     nas = ["--nas-log-dir", f"{arguments[-1]}/nas"] if "--enable-nas" in arguments else []
     return subprocess.Popen(
-        [sys.executable, "-m", "train", "--config", "small.yaml", *arguments, *nas],
+        [sys.executable, "-m", "nasmon.train", "--config", "small.yaml", *arguments, *nas],
         cwd=workplace,
         env=environment(),
         stdout=subprocess.DEVNULL,

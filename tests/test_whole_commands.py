@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from keras import layers
+from nasmon.train import train
 
 from nasmon import Monitor
 from nasmon.run_files import metrics_path
-from train import train
 
 CONFIG = """
 terrain: {train_images: 24, val_images: 8, cache_dir: CACHE}
@@ -46,10 +46,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def narrower(folder: Path) -> Path:
     """The CSV of a run of the suggested command, as it stands; only its epochs are fewer."""
     csv = metrics_path(folder / "logs" / "nas", "nano_u")
-    advice = json.loads(run(folder, "analysis.recommend", "--csv", csv, "--format", "json").stdout)
+    advice = json.loads(analysed(folder, "recommend", "--csv", csv, "--format", "json"))
     typed = shlex.split(advice["command"])
-    assert typed[:3] == ["python", "-m", "train"]
-    assert "saved: " in run(folder, "train", *typed[3:], "--epochs", 1).stdout
+    assert typed[:3] == ["python", "-m", "nasmon.train"]
+    assert "saved: " in run(folder, "nasmon.train", *typed[3:], "--epochs", 1).stdout
     place = folder / typed[typed.index("--output-dir") + 1]
     model = keras.models.load_model(place / "nano_u.keras")
     assert model.count_params() == advice["model"]["params"] - advice["saving"]["params"]
@@ -75,6 +75,11 @@ def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def analysed(folder: Path, command: str, *arguments: object) -> str:
+    """What a command of the analysis prints."""
+    return run(folder, f"nasmon.analysis.{command}", *arguments).stdout
+
+
 def run(folder: Path, module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [sys.executable, "-m", module, *map(str, arguments)],
@@ -90,7 +95,7 @@ def run(folder: Path, module: str, *arguments: object) -> subprocess.CompletedPr
 
 def test_the_run_is_advised_on(folder: Path) -> None:
     csv = metrics_path(folder / "logs" / "nas", "nano_u")
-    text = run(folder, "analysis.recommend", "--csv", csv).stdout
+    text = analysed(folder, "recommend", "--csv", csv)
     assert "NAS ANALYSIS RECOMMENDATIONS FOR NANO_U" in text
     for number in range(1, 6):
         assert f"\n{number}. " in text
@@ -102,16 +107,16 @@ def test_the_command_suggested_next_writes_somewhere_else_again(
     folder: Path, narrower: Path
 ) -> None:
     csv = metrics_path(folder / "logs" / "nas", "nano_u")
-    again = json.loads(run(folder, "analysis.recommend", "--csv", csv, "--format", "json").stdout)
+    again = json.loads(analysed(folder, "recommend", "--csv", csv, "--format", "json"))
     assert str(narrower.parent.relative_to(folder)) not in again["command"]
     # without --csv it is the newest run
-    newest = json.loads(run(folder, "analysis.recommend", "--format", "json").stdout)
+    newest = json.loads(analysed(folder, "recommend", "--format", "json"))
     assert newest["csv"] == str(narrower.relative_to(folder))
 
 
 @pytest.mark.parametrize("format_", ["text", "json", "markdown"])
 def test_every_format_on_50_layers(deep: Path, format_: str) -> None:
-    said = run(deep.parent, "analysis.recommend", "--csv", deep, "--format", format_).stdout
+    said = analysed(deep.parent, "recommend", "--csv", deep, "--format", format_)
     assert "stage6_conv48" in said
     if format_ == "json":
         assert len(json.loads(said)["layers"]) == 50
@@ -121,7 +126,7 @@ def test_every_format_on_50_layers(deep: Path, format_: str) -> None:
 def test_all_pictures(folder: Path, deep: Path, which: str, tmp_path: Path) -> None:
     csv = deep if which == "deep" else metrics_path(folder / "logs" / "nas", "nano_u")
     arguments = ("--csv", csv, "--all", "--output-dir", tmp_path)
-    said = run(folder, "analysis.plot", *arguments).stdout
+    said = analysed(folder, "plot", *arguments)
     name = "deep" if which == "deep" else "nano_u"
     written = {path.name for path in tmp_path.iterdir()}
     assert written == {f"{name}_{kind}.png" for kind in KINDS}
@@ -136,14 +141,14 @@ def test_all_pictures(folder: Path, deep: Path, which: str, tmp_path: Path) -> N
 def test_each_picture_by_name(folder: Path, tmp_path: Path, kind: str, ending: str) -> None:
     output = tmp_path / f"picture.{ending}"
     csv = metrics_path(folder / "logs" / "nas", "nano_u")
-    run(folder, "analysis.plot", "--csv", csv, "--plot-type", kind, "--output", output)
+    run(folder, "nasmon.analysis.plot", "--csv", csv, "--plot-type", kind, "--output", output)
     assert output.read_bytes()[:5] in (b"<?xml", b"%PDF-", b"<svg ")
 
 
 def test_two_runs_are_compared(folder: Path, narrower: Path, tmp_path: Path) -> None:
     both = (metrics_path(folder / "logs" / "nas", "nano_u"), narrower)
     said = {
-        format_: run(folder, "analysis.compare", "--csv", *both, "--format", format_).stdout
+        format_: analysed(folder, "compare", "--csv", *both, "--format", format_)
         for format_ in ("text", "json", "markdown")
     }
     history = pd.read_csv(folder / "logs" / "nano_u_history.csv")
@@ -151,7 +156,7 @@ def test_two_runs_are_compared(folder: Path, narrower: Path, tmp_path: Path) -> 
         assert "miou" in text
     assert f"{history['val_miou'].iloc[-1]:.3f}" in said["text"]
     picture = tmp_path / "both.png"
-    run(folder, "analysis.plot", "--compare", *both, "--output", picture)
+    run(folder, "nasmon.analysis.plot", "--compare", *both, "--output", picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
@@ -159,7 +164,7 @@ def test_two_runs_are_compared(folder: Path, narrower: Path, tmp_path: Path) -> 
 def test_a_report_is_one_file(folder: Path, deep: Path, which: str, tmp_path: Path) -> None:
     csv = deep if which == "deep" else metrics_path(folder / "logs" / "nas", "nano_u")
     output = tmp_path / "report.html"
-    assert str(output) in run(folder, "analysis.report", "--csv", csv, "--output", output).stdout
+    assert str(output) in analysed(folder, "report", "--csv", csv, "--output", output)
     page = output.read_text("utf-8")
     assert page.count("<svg") >= 4
     assert "http://" not in page.replace("http://www.w3.org/", "")

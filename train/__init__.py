@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from train.run import TrainingRun, train
+    from nasmon.train.run import TrainingRun, train
 
 __all__ = ["TrainingRun", "train"]
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from train import run
+        from nasmon.train import run
 
         return getattr(run, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

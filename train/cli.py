@@ -8,16 +8,18 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from train import interrupt
-from train.config import resolve_settings
-from train.errors import InputError
-from train.interrupt import TrainingInterrupted
-from train.native_logs import quiet_start
-from train.options import Settings, all_options
-from train.outputs import Outputs
+from nasmon.train import interrupt
+from nasmon.train.config import resolve_settings
+from nasmon.train.errors import InputError
+from nasmon.train.interrupt import TrainingInterrupted
+from nasmon.train.native_logs import quiet_start
+from nasmon.train.options import Settings, all_options
+from nasmon.train.outputs import Outputs
+
+from nasmon.interpreter import typed_module, typed_python
 
 if TYPE_CHECKING:
-    from train.run import TrainingRun
+    from nasmon.train.run import TrainingRun
 
 _FLAGS = {key: option for key, option in all_options() if option.flag}
 _SWITCH = "nas.enabled"
@@ -61,7 +63,7 @@ class _Parser(argparse.ArgumentParser):
 def build_parser(always_monitor: bool = False) -> argparse.ArgumentParser:
     """One flag for each option that has one, and two that are no option of the config."""
     parser = _Parser(
-        prog=f"python -m {'train.with_nas' if always_monitor else 'train'}",
+        prog=f"python -m {typed_module('nasmon.train')}{'.with_nas' if always_monitor else ''}",
         description="Train a segmentation model, and watch its layers' spectra while it trains.",
         epilog="Defaults stand in train/defaults.yaml. Without --data-dir the model learns to find "
         "paths in scenes composed from photographs of grass, gravel and brick.",
@@ -105,7 +107,7 @@ def _note_idle_flags(parsed: argparse.Namespace, settings: Settings) -> None:
 
 def _train(settings: Settings, overwrite: bool, config: str | None) -> TrainingRun:
     """Prepare, load TensorFlow without its messages, and train."""
-    from train.run import execute, prepare
+    from nasmon.train.run import execute, prepare
 
     prepared = prepare(settings, overwrite, config)
     print(f"data: {prepared.images.source}", flush=True)
@@ -145,19 +147,17 @@ def _saved(outputs: Outputs) -> list[str]:
 
 def _next_commands(run: TrainingRun, config: str | None) -> list[str]:
     """Commands that work as they stand: look at this run, or train again under the monitor."""
-    from nasmon.interpreter import typed_python
-
     training, nas, metrics = run.settings.training, run.settings.nas, run.outputs.metrics
     if metrics is None:
         same = [] if config is None else ["--config", config]
         same += [] if training.data_dir is None else ["--data-dir", training.data_dir]
         apart = ["--output-dir", f"{training.output_dir}/watched"]
-        command = [typed_python(), "-m", "train", "--enable-nas", *same, "--model", training.model]
-        return [shlex.join([*command, *apart])]
+        command = [typed_python(), "-m", typed_module("nasmon.train"), "--enable-nas", *same]
+        return [shlex.join([*command, "--model", training.model, *apart])]
     tensorboard = shlex.join(["tensorboard", "--logdir", nas.log_dir])
     default = resolve_settings().nas.log_dir
     read = [
-        shlex.join([typed_python(), "-m", f"analysis.{command}", "--csv", str(metrics)])
-        for command in ("recommend", "report")
+        shlex.join([typed_python(), "-m", typed_module(module), "--csv", str(metrics)])
+        for module in ("nasmon.analysis.recommend", "nasmon.analysis.report")
     ]
     return [*read, "make tensorboard" if nas.log_dir == default else tensorboard]

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-from train.errors import InputError
-from train.models import expand_widths
-from train.options import Settings, all_options, section_of
+from nasmon.train.errors import InputError
+from nasmon.train.models import expand_widths
+from nasmon.train.options import Settings, all_options, section_of
 
 Tree = dict[str, Any]
 
@@ -44,7 +43,7 @@ def resolve_settings(
     Raises:
         InputError: If the file cannot be read, a key is unknown, or a value cannot be used.
     """
-    tree = yaml.safe_load((files("train") / "defaults.yaml").read_text("utf-8"))
+    tree = yaml.safe_load((files("nasmon.train") / "defaults.yaml").read_text("utf-8"))
     called = {key: key for key, _ in all_options()}
     if config is not None:
         _overlay(tree, _read_file(Path(config)), Settings, str(config))

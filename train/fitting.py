@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
-
-from train.errors import InputError
-from train.interrupt import (
+from nasmon.train.errors import InputError
+from nasmon.train.interrupt import (
     InterruptFlag,
     TrainingInterrupted,
     deferred_interrupt,
     ignored_interrupt,
 )
-from train.models import build_model
-from train.outputs import HistoryFile, save_model
-from train.pipeline import build_pipelines
-from train.rebuild import how_to_rebuild
-from train.run import Prepared, TrainingRun
+from nasmon.train.models import build_model
+from nasmon.train.outputs import HistoryFile, save_model
+from nasmon.train.pipeline import build_pipelines
+from nasmon.train.rebuild import how_to_rebuild
+from nasmon.train.run import Prepared, TrainingRun
 
 if TYPE_CHECKING:
     from nasmon import NASMonitorCallback

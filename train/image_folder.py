@@ -15,10 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from nasmon.train.errors import InputError
+from nasmon.train.terrain import Images
 from PIL import Image, ImageOps
-
-from train.errors import InputError
-from train.terrain import Images
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from train.run import TrainingRun
+    from nasmon.train.run import TrainingRun
 
 EXIT_CODE = 130  # 128 + SIGINT, as shells have it
 

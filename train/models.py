@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from train.errors import InputError
+from nasmon.train.errors import InputError
 
 if TYPE_CHECKING:
     import keras

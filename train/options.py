@@ -9,8 +9,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, NamedTuple
 
-from train.models import MODELS
-from train.values import Reader, layers, one_of, optional, path, real, switch, whole, whole_list
+from nasmon.train.models import MODELS
+from nasmon.train.values import (
+    Reader,
+    layers,
+    one_of,
+    optional,
+    path,
+    real,
+    switch,
+    whole,
+    whole_list,
+)
 
 
 class Option(NamedTuple):

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from train.errors import InputError, RunExistsError
-from train.options import Settings
+from nasmon.train.errors import InputError, RunExistsError
+from nasmon.train.options import Settings
 
 if TYPE_CHECKING:
     import keras

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from train.terrain import Images
+from nasmon.train.terrain import Images
 
 if TYPE_CHECKING:
     import tensorflow as tf

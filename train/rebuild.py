@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from train.config import resolve_settings
-from train.models import BLOCK_NAMES
-from train.options import Settings, all_options
+from nasmon.train.config import resolve_settings
+from nasmon.train.models import BLOCK_NAMES
+from nasmon.train.options import Settings, all_options
 
 if TYPE_CHECKING:
     from nasmon import Rebuild
@@ -30,7 +30,7 @@ def how_to_rebuild(settings: Settings, config: str | None) -> Rebuild:
     from nasmon import Rebuild
 
     from_file = resolve_settings(config)
-    command = ["python", "-m", "train", "--enable-nas"]
+    command = ["python", "-m", "nasmon.train", "--enable-nas"]
     command += [] if config is None else ["--config", config]
     for key, option in all_options():
         value = _value(settings, key)

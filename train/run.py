@@ -10,12 +10,12 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from train.config import resolve_settings
-from train.image_folder import check_image_folder, load_image_folder
-from train.models import MODELS
-from train.options import Settings, all_options
-from train.outputs import Outputs, make_folders, outputs_of, refuse_earlier_run
-from train.terrain import Images, load_terrain
+from nasmon.train.config import resolve_settings
+from nasmon.train.image_folder import check_image_folder, load_image_folder
+from nasmon.train.models import MODELS
+from nasmon.train.options import Settings, all_options
+from nasmon.train.outputs import Outputs, make_folders, outputs_of, refuse_earlier_run
+from nasmon.train.terrain import Images, load_terrain
 
 if TYPE_CHECKING:
     import keras
@@ -124,7 +124,7 @@ def execute(prepared: Prepared) -> TrainingRun:
     Raises:
         TrainingInterrupted: After Ctrl-C, when everything so far is saved.
     """
-    from train.fitting import fit_and_save
+    from nasmon.train.fitting import fit_and_save
 
     return fit_and_save(prepared)
 

@@ -67,7 +67,7 @@ def load_terrain(
     ):
         return images
     # SciPy-backed scikit-image takes a second to load, so only when scenes must be painted.
-    from train.terrain_scene import paint
+    from nasmon.train.terrain_scene import paint
 
     images = Images(*paint(train_images, (seed, 0)), *paint(val_images, (seed, 1)), source)
     _write_cache(path, images)

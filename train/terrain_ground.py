@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-
-from train.terrain_textures import SIDE, Floats, Ints, Pyramid, locate, look_up
+from nasmon.train.terrain_textures import SIDE, Floats, Ints, Pyramid, locate, look_up
 
 ROWS, COLUMNS = 60, 80
 OVERSAMPLING = 2

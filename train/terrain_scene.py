@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-
-from train.terrain_ground import (
+from nasmon.train.terrain_ground import (
     OVERSAMPLING,
     ROWS,
     Dice,
@@ -16,7 +15,7 @@ from train.terrain_ground import (
     lay_path,
     unevenness,
 )
-from train.terrain_textures import (
+from nasmon.train.terrain_textures import (
     SIDE,
     Floats,
     Ints,

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from train.errors import InputError
+from nasmon.train.errors import InputError
 
 Reader = Callable[[Any], Any]
 

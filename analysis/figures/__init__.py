@@ -4,9 +4,9 @@
 file, ``alternative_text`` says in words what is seen, and ``missing`` why it cannot be drawn.
 """
 
-from analysis.figures.kinds import FILE_TYPES, KINDS, Kind, Options, missing
-from analysis.figures.picture import render, svg
-from analysis.figures.words import alternative_text
+from nasmon.analysis.figures.kinds import FILE_TYPES, KINDS, Kind, Options, missing
+from nasmon.analysis.figures.picture import render, svg
+from nasmon.analysis.figures.words import alternative_text
 
 __all__ = [
     "FILE_TYPES",

@@ -9,12 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
-
-from analysis.comparison import distinct_names
-from analysis.figures.bands import bands_of
-from analysis.figures.kinds import Options
-from analysis.figures.labels import UNDEFINED, number, shortened_apart
-from analysis.figures.style import (
+from nasmon.analysis.comparison import distinct_names
+from nasmon.analysis.figures.bands import bands_of
+from nasmon.analysis.figures.kinds import Options
+from nasmon.analysis.figures.labels import UNDEFINED, number, shortened_apart
+from nasmon.analysis.figures.style import (
     draw_bands,
     draw_line,
     fitted,
@@ -24,8 +23,8 @@ from analysis.figures.style import (
     say_undefined,
     share_axis,
 )
-from analysis.figures.timeline import timelines
-from analysis.run import Run
+from nasmon.analysis.figures.timeline import timelines
+from nasmon.analysis.run import Run
 
 _LOOKS: tuple[tuple[str, str | tuple[float, Sequence[float]], str], ...] = (
     ("#0072b2", "-", "o"),

@@ -8,12 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matplotlib.transforms import Bbox
-
-from analysis.figures.bands import bands_of
-from analysis.figures.kinds import Options
-from analysis.figures.labels import count_of, number, power_of_ten
-from analysis.figures.over_time import correlation_panel, redundancy_panel
-from analysis.figures.style import (
+from nasmon.analysis.figures.bands import bands_of
+from nasmon.analysis.figures.kinds import Options
+from nasmon.analysis.figures.labels import count_of, number, power_of_ten
+from nasmon.analysis.figures.over_time import correlation_panel, redundancy_panel
+from nasmon.analysis.figures.style import (
     BLUE,
     DARK,
     PURPLE,
@@ -23,9 +22,9 @@ from analysis.figures.style import (
     reading_axis,
     say_undefined,
 )
-from analysis.figures.timeline import timelines
-from analysis.run import Run
-from kernels.metric_table import AGGREGATED
+from nasmon.analysis.figures.timeline import timelines
+from nasmon.analysis.run import Run
+from nasmon.kernels.metric_table import AGGREGATED
 
 _STATISTICS = ("first", "last", "mean", "min", "max")
 _EDGES = [index / 50 for index in range(51)]  # of a histogram's bars, for metrics from 0 to 1

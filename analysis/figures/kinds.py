@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple
 
-from analysis.run import Run
+from nasmon.analysis.run import Run
+
 from nasmon.errors import UsageError
 from nasmon.run_files import layers_path, spectra_path
 

@@ -9,20 +9,19 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullLocator
-
-from analysis.figures.kinds import Options, chosen_layers
-from analysis.figures.labels import (
+from nasmon.analysis.figures.kinds import Options, chosen_layers
+from nasmon.analysis.figures.labels import (
     count_of,
     number,
     power_of_ten,
     shortened_apart,
     whole,
 )
-from analysis.figures.reduction import block_means
-from analysis.figures.style import fitted, say_undefined, whole_ticks
-from analysis.figures.timeline import Timeline, timeline
-from analysis.run import Run
-from kernels.metric_table import METRICS, Metric
+from nasmon.analysis.figures.reduction import block_means
+from nasmon.analysis.figures.style import fitted, say_undefined, whole_ticks
+from nasmon.analysis.figures.timeline import Timeline, timeline
+from nasmon.analysis.run import Run
+from nasmon.kernels.metric_table import METRICS, Metric
 
 _ROW = 0.17  # inches a named layer needs
 _MOST_HEIGHT = 17.0  # inches of the map; of more layers than fit only every k-th is named

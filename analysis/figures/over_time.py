@@ -7,11 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-
-from analysis.figures.bands import band_of, bands_of
-from analysis.figures.kinds import Options
-from analysis.figures.labels import number
-from analysis.figures.style import (
+from nasmon.analysis.figures.bands import band_of, bands_of
+from nasmon.analysis.figures.kinds import Options
+from nasmon.analysis.figures.labels import number
+from nasmon.analysis.figures.style import (
     BLUE,
     PURPLE,
     draw_bands,
@@ -23,8 +22,8 @@ from analysis.figures.style import (
     say_undefined,
     share_axis,
 )
-from analysis.figures.timeline import Timeline, timelines
-from analysis.run import Run
+from nasmon.analysis.figures.timeline import Timeline, timelines
+from nasmon.analysis.run import Run
 
 
 def redundancy(run: Run, thresholds: Mapping[str, float], options: Options) -> Figure:

@@ -5,11 +5,12 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from analysis.figures.kinds import FILE_TYPES, KINDS, Options, missing
-from analysis.figures.labels import printable
-from analysis.figures.page_svg import page_svg
-from analysis.figures.words import alternative_text
-from analysis.run import Run
+from nasmon.analysis.figures.kinds import FILE_TYPES, KINDS, Options, missing
+from nasmon.analysis.figures.labels import printable
+from nasmon.analysis.figures.page_svg import page_svg
+from nasmon.analysis.figures.words import alternative_text
+from nasmon.analysis.run import Run
+
 from nasmon.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _bytes(
     reason = missing(kind, run, options)
     if reason:
         raise UsageError(reason)
-    from analysis.figures.style import publication
+    from nasmon.analysis.figures.style import publication
 
     with publication(_prefix(kind, options)), warnings.catch_warnings():
         # a name may hold letters that no font has; a box stands for them
@@ -84,7 +85,7 @@ def _bytes(
 
 def draw(kind: str, run: Run, thresholds: Mapping[str, float], options: Options) -> "Figure":
     """The figure of a kind that is not ``missing``; within ``style.publication``."""
-    from analysis.figures import comparison, dashboard, layers, over_time, spectrum
+    from nasmon.analysis.figures import comparison, dashboard, layers, over_time, spectrum
 
     draw = {
         "redundancy": over_time.redundancy,

@@ -8,15 +8,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from nasmon.analysis.figures.kinds import Options, chosen_layers
+from nasmon.analysis.figures.labels import count_of, power_of_ten, shortened_apart, whole
+from nasmon.analysis.figures.reduction import reduced_line
+from nasmon.analysis.figures.spectrum_shares import LayerShares, shares
+from nasmon.analysis.figures.style import BLUE, MARKED, fitted, say_undefined
+from nasmon.analysis.figures.timeline import timelines
+from nasmon.analysis.run import Run, SpectraAt
+from nasmon.kernels.metric_table import RESOLUTION
 
-from analysis.figures.kinds import Options, chosen_layers
-from analysis.figures.labels import count_of, power_of_ten, shortened_apart, whole
-from analysis.figures.reduction import reduced_line
-from analysis.figures.spectrum_shares import LayerShares, shares
-from analysis.figures.style import BLUE, MARKED, fitted, say_undefined
-from analysis.figures.timeline import timelines
-from analysis.run import Run, SpectraAt
-from kernels.metric_table import RESOLUTION
 from nasmon.errors import UsageError
 
 MOST_PANELS = 120

@@ -3,9 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-
-from analysis.run import LayerSpectrum
-from kernels.metric_table import RANK_SHARE
+from nasmon.analysis.run import LayerSpectrum
+from nasmon.kernels.metric_table import RANK_SHARE
 
 
 class LayerShares(NamedTuple):

@@ -17,10 +17,9 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.textpath import TextToPath
 from matplotlib.ticker import MaxNLocator
-
-from analysis.figures.bands import Band, spread
-from analysis.figures.labels import printable, shortened, whole
-from analysis.figures.reduction import alone, reduced_band, reduced_line
+from nasmon.analysis.figures.bands import Band, spread
+from nasmon.analysis.figures.labels import printable, shortened, whole
+from nasmon.analysis.figures.reduction import alone, reduced_band, reduced_line
 
 SHEET = Path(__file__).parent.parent / "publication.mplstyle"
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-
-from analysis.run import Run
+from nasmon.analysis.run import Run
 
 
 class Timeline(NamedTuple):

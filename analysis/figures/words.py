@@ -3,14 +3,14 @@
 from typing import Any
 
 import numpy as np
+from nasmon.analysis.comparison import distinct_names
+from nasmon.analysis.figures.kinds import Options, chosen_layers, kind_called, missing
+from nasmon.analysis.figures.labels import count_of, number, printable
+from nasmon.analysis.figures.spectrum_shares import shares
+from nasmon.analysis.figures.timeline import timelines
+from nasmon.analysis.run import LayerSpectrum, Run
+from nasmon.kernels.metric_table import METRIC_NAMES
 
-from analysis.comparison import distinct_names
-from analysis.figures.kinds import Options, chosen_layers, kind_called, missing
-from analysis.figures.labels import count_of, number, printable
-from analysis.figures.spectrum_shares import shares
-from analysis.figures.timeline import timelines
-from analysis.run import LayerSpectrum, Run
-from kernels.metric_table import METRIC_NAMES
 from nasmon.errors import UsageError
 
 _NAMED = 3  # so many layers are named as the lowest
