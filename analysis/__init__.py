@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nasmon.analysis.advice import advise
     from nasmon.analysis.run import Run, load_run, newest_run
-    from nasmon.analysis.thresholds import thresholds_of
+    from nasmon.thresholds import thresholds_of
 
 __all__ = ["Run", "advise", "load_run", "newest_run", "thresholds_of"]
 
@@ -19,7 +19,7 @@ _HOMES = {
     "advise": "nasmon.analysis.advice",
     "load_run": "nasmon.analysis.run",
     "newest_run": "nasmon.analysis.run",
-    "thresholds_of": "nasmon.analysis.thresholds",
+    "thresholds_of": "nasmon.thresholds",
 }
 
 

@@ -12,7 +12,6 @@ from nasmon.analysis.settled import RecentLayer, recent_layers
 from nasmon.analysis.width_decision import Decision, Witness, decide_width
 from nasmon.analysis.width_map import WidthMap, width_map
 from nasmon.analysis.widths import totals
-
 from nasmon.record import Record
 from nasmon.run_files import layers_path, record_path, spectra_path
 

@@ -5,13 +5,13 @@ from math import isnan
 from typing import NamedTuple
 
 import numpy as np
+
 from nasmon.analysis.channel_evidence import ChannelEvidence
 from nasmon.analysis.findings import Saving
 from nasmon.analysis.quantity import saved
 from nasmon.analysis.settled import ENOUGH, RecentLayer
 from nasmon.analysis.width_decision import Decision, Witness, is_limited
 from nasmon.analysis.widths import Group
-
 from nasmon.record import Record
 
 NAMED_PAIRS = 5

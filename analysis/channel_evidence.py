@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+
 from nasmon.analysis.findings import Duplicate
 
 MOST = 100

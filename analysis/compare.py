@@ -10,8 +10,6 @@ from nasmon.analysis.command_line import Parser, printed, run_command, say_notes
 from nasmon.analysis.comparison import TOLERANCE, compare
 from nasmon.analysis.judgement import RULES
 from nasmon.analysis.run import load_run
-from nasmon.analysis.thresholds import thresholds_of
-
 from nasmon.errors import UsageError
 
 LAYOUTS = {
@@ -67,7 +65,7 @@ def _run(parsed: argparse.Namespace) -> None:
             f"--model-name has {len(names)} names for {len(parsed.csv)} CSVs; give one for each"
         )
     runs = [load_run(path, name) for path, name in zip(parsed.csv, names, strict=True)]
-    thresholds = thresholds_of(runs[0].record, parsed.config)
+    thresholds = runs[0].thresholds(parsed.config)
     comparison = compare(runs, thresholds, _tolerance(parsed.tolerance))
     printed(LAYOUTS[parsed.format](comparison))
     say_notes(build_parser(), [note for each in comparison.runs for note in each.notes])

@@ -14,7 +14,6 @@ from nasmon.analysis.compare_words import BEST
 from nasmon.analysis.judgement import Judgement, judge
 from nasmon.analysis.run import Run
 from nasmon.analysis.task_metric import TaskResult, shared_metric, task_result
-
 from nasmon.errors import UsageError
 from nasmon.run_files import record_path
 

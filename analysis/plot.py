@@ -18,10 +18,8 @@ from nasmon.analysis.plot_files import (
     write,
 )
 from nasmon.analysis.run import Run, load_run, newest_run
-from nasmon.analysis.thresholds import thresholds_of
-from nasmon.kernels.metric_table import METRIC_NAMES
-
 from nasmon.errors import UsageError
+from nasmon.kernels.metric_table import METRIC_NAMES
 
 FOLDER = "plots"
 """Where pictures go if no place is given."""
@@ -95,7 +93,7 @@ def _plot(parser: Parser, parsed: argparse.Namespace) -> None:
     say_notes(parser, _idle_flags(parsed, kinds))
     config = Path(parsed.config) if parsed.config else None
     runs = _runs(parsed)
-    thresholds = thresholds_of(runs[0].record, config)
+    thresholds = runs[0].thresholds(config)
     pictures, left_out = drawable(_pictures(parsed, runs, kinds), leave_out=parsed.all)
     check_paths(pictures, runs, "--output" if parsed.output else "--output-dir")
     say_notes(parser, left_out)

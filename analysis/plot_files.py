@@ -10,7 +10,6 @@ from nasmon.analysis.command_line import existing_parent
 from nasmon.analysis.comparison import distinct_names
 from nasmon.analysis.figures import FILE_TYPES, KINDS, Options, missing, render
 from nasmon.analysis.run import Run
-
 from nasmon.errors import UsageError
 from nasmon.run_files import layers_path, record_path, spectra_path, whole_file
 

@@ -21,9 +21,7 @@ from nasmon.analysis.recommend_json import recommendations_json
 from nasmon.analysis.recommend_markdown import recommendations_markdown
 from nasmon.analysis.recommend_text import recommendations_text
 from nasmon.analysis.run import Run, load_run, newest_run
-from nasmon.analysis.thresholds import thresholds_of
 from nasmon.analysis.verdict import verdict
-
 from nasmon.errors import UsageError
 
 ROUND_TO = 4
@@ -89,7 +87,7 @@ def recommendations(run: Run, config: Path | None, round_to: int = ROUND_TO) -> 
     Raises:
         UsageError: the config or a file of the run cannot be used.
     """
-    thresholds = thresholds_of(run.record, config)
+    thresholds = run.thresholds(config)
     advice = advise(run, thresholds, round_to)
     # the run's notes last: reading its other files may have added some
     notes = [*_of_the_end(run), *advice.notes, *run.notes]

@@ -17,7 +17,6 @@ from nasmon.analysis.command_line import (
 from nasmon.analysis.recommend import ROUND_TO, recommendations
 from nasmon.analysis.report_page import MARKER, page
 from nasmon.analysis.run import Run, load_run, newest_run
-
 from nasmon.errors import UsageError
 from nasmon.run_files import whole_file
 

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from nasmon.analysis.figures.labels import printable
 from nasmon.analysis.recommend import Recommendations
 from nasmon.analysis.run import Run
-
 from nasmon.record import Record
 
 _ENDINGS = {

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+
 from nasmon.analysis import figures
 from nasmon.analysis.command_line import SIGNS
 from nasmon.analysis.compare_text import changes_of, reason_of, table, verdict_of

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from nasmon.analysis.csv_files import check_lengths, read_columns, read_header, read_tail
-from nasmon.kernels.metric_table import METRIC_NAMES
 
+from nasmon.analysis.csv_files import check_lengths, read_columns, read_header, read_tail
 from nasmon.errors import UsageError
+from nasmon.kernels.metric_table import METRIC_NAMES
 from nasmon.record import Record, read_record
 from nasmon.run_files import (
     LAYER_COLUMNS,
@@ -21,6 +21,7 @@ from nasmon.run_files import (
     record_path,
     spectra_path,
 )
+from nasmon.thresholds import thresholds_of
 
 REQUIRED = (
     *("epoch", "step", "redundancy_score", "correlation_mean", "correlation_std"),
@@ -73,6 +74,10 @@ class Run:
     readings: pd.DataFrame
     record: Record | None
     notes: list[str] = field(default_factory=list)
+
+    def thresholds(self, config: Path | None = None) -> dict[str, float]:
+        """The thresholds that hold for it, as ``nasmon.thresholds.thresholds_of`` finds them."""
+        return thresholds_of(self.record.thresholds if self.record else None, config)
 
     @property
     def has_layers(self) -> bool:

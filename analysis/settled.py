@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from nasmon.analysis.run import Run
-from nasmon.kernels.metric_table import METRIC_NAMES
 
+from nasmon.analysis.run import Run
 from nasmon.errors import UsageError
+from nasmon.kernels.metric_table import METRIC_NAMES
 from nasmon.run_files import layers_path
 
 FEWEST, MOST = 5, 200

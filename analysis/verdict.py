@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+
 from nasmon.analysis.findings import Decision, Finding, Status, Verdict
 from nasmon.analysis.run import Run
 from nasmon.kernels.metric_table import RESOLUTION

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from nasmon.analysis.settled import RecentLayer
 from nasmon.analysis.widths import Group, groups_of
-
 from nasmon.record import Owner, Record, Segments
 
 

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import tensorflow as tf
-from nasmon.kernels.compiled import CompiledKernels
-from nasmon.kernels.groups import WIDEST
 
 from bench.gpu_page import PAGE, count, number, percent, seconds, table
 from bench.h100 import (
@@ -31,6 +29,8 @@ from bench.programs import parse
 from bench.resnet import Network, resnet50
 from bench.traffic import Counts, counts
 from nasmon.budget import AFTERMATH, DEFAULT_BUDGET, room_of
+from nasmon.kernels.compiled import CompiledKernels
+from nasmon.kernels.groups import WIDEST
 from nasmon.monitor import DEFAULT_MAX_ROWS, Monitor
 from nasmon.probe_set import DEFAULT_CHUNK
 from nasmon.rows import ROWS_PER_CHANNEL

@@ -12,10 +12,10 @@ from functools import partial
 import keras
 import numpy as np
 import tensorflow as tf
-from nasmon.kernels.compiled import CompiledKernels, Rows, States
 
 from bench.curves import Point
 from nasmon import Monitor
+from nasmon.kernels.compiled import CompiledKernels, Rows, States
 from nasmon.monitor import DEFAULT_MAX_ROWS
 
 LAYERS = (10, 20, 40, 60, 100, 140, 200)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from nasmon.kernels.metric_table import METRICS
 
+from nasmon.kernels.metric_table import METRICS
 from nasmon.open_sinks import open_sinks
 from nasmon.reading import LayerInfo, Reading, Spectra
 from nasmon.sinks import Sink

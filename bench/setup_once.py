@@ -18,12 +18,12 @@ from typing import Any
 
 import keras
 import numpy as np
-from nasmon.kernels import compiled
-from nasmon.kernels.metric_table import METRIC_NAMES
 
 from bench.self_time import SelfTime, hooks_of
 from bench.trainings import TRAININGS, Training
 from nasmon import NASMonitorCallback, callback, monitor, probe
+from nasmon.kernels import compiled
+from nasmon.kernels.metric_table import METRIC_NAMES
 
 STEPS = 4
 

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import tensorflow as tf
-from nasmon.kernels.compiled import CompiledKernels
-from nasmon.kernels.covariance import CovarianceState
 
 from bench.interleaved import Ratios, interleave
 from bench.results import BLAS_SETTINGS, command_of, write_section
+from nasmon.kernels.compiled import CompiledKernels
+from nasmon.kernels.covariance import CovarianceState
 
 SHAPES = (
     *((307200, 4), (76800, 8), (19200, 16), (49152, 64)),

@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES, RESOLUTION
 from pytest_benchmark.fixture import BenchmarkFixture
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
@@ -26,6 +25,7 @@ from bench.interleaved import Ratios, interleave
 from bench.logged_once import WARM
 from bench.logged_readings import LAYERS, Files, network, readings
 from bench.results import command_of, write_section
+from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES, RESOLUTION
 from nasmon.reading import Reading
 from nasmon.run_files import COST_COLUMNS, layers_path
 

@@ -15,14 +15,14 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import tensorflow as tf
-from nasmon.kernels.compiled import CompiledKernels
-from nasmon.kernels.groups import WIDEST
-from nasmon.kernels.spectrum import eigenvalues
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import resident
 from bench.interleaved import Ratios, interleave
 from bench.results import BLAS_SETTINGS, command_of, write_section
+from nasmon.kernels.compiled import CompiledKernels
+from nasmon.kernels.groups import WIDEST
+from nasmon.kernels.spectrum import eigenvalues
 
 Solver = Callable[[], np.ndarray]
 

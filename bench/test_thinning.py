@@ -16,12 +16,6 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import pytest
-from nasmon.kernels.metric_table import METRIC_NAMES
-from nasmon.train.fitting import compile_model, make_deterministic
-from nasmon.train.image_folder import load_image_folder
-from nasmon.train.models import build_model
-from nasmon.train.pipeline import build_pipelines
-from nasmon.train.terrain import Images, load_terrain
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.interleaved import Ratios, interleave
@@ -29,8 +23,14 @@ from bench.results import command_of, write_section
 from bench.thinning import COMPARED, SCALES, Spread, errors, spreads
 from nasmon import Monitor
 from nasmon.callback import FREQUENT_MAX_ROWS
+from nasmon.kernels.metric_table import METRIC_NAMES
 from nasmon.monitor import DEFAULT_MAX_ROWS
 from nasmon.probe_set import probe_set
+from nasmon.train.data.image_folder import load_image_folder
+from nasmon.train.data.pipelines import Images, build_pipelines
+from nasmon.train.data.terrain import load_terrain
+from nasmon.train.fitting import compile_model, make_deterministic
+from nasmon.train.models import build_model
 
 MODEL = "nano_u"
 EPOCHS = 8

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
+
 from nasmon.kernels.metric_table import METRIC_NAMES, METRICS, Metric
 
 COMPARED: tuple[Metric, ...] = tuple(metric for metric in METRICS if metric.name != "rows")

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
+
+from nasmon.train.data.pipelines import build_pipelines
+from nasmon.train.data.terrain import load_terrain
 from nasmon.train.fitting import compile_model
 from nasmon.train.models import build_model
-from nasmon.train.pipeline import build_pipelines
-from nasmon.train.terrain import load_terrain
 
 VALIDATION = 256
 """Validation samples, enough for the largest probe set."""
@@ -80,7 +81,7 @@ def _classification(
     logits = not isinstance(model.layers[-1], keras.layers.Dense) or model.name == "subclassed"
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
     model.compile("adam", loss, metrics=["accuracy"], jit_compile=False)
-    # without autotuning, as in train/pipeline.py: its thread would hold up the end of an epoch, now
+    # without autotuning, as in train/data/pipelines.py: its thread would hold up an epoch, now
     # by nothing, now by as long as the epoch took
     options = tf.data.Options()
     options.autotune.enabled = False

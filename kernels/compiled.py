@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+
 from nasmon.kernels import metrics
 from nasmon.kernels.covariance import (
     SHIFT_ROWS,

@@ -7,6 +7,7 @@ layers of a classifier have N well below C in a whole reading.
 from typing import NamedTuple
 
 import tensorflow as tf
+
 from nasmon.kernels.covariance import dot
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
+
 from nasmon.kernels.metric_table import DEAD_VARIANCE, METRICS, RANK_SHARE, RESOLUTION
 
 

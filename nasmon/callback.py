@@ -23,8 +23,8 @@ from nasmon.reading import Reading
 from nasmon.run_files import metrics_path
 from nasmon.run_sink import UNKNOWN_ORIGIN, Origin
 from nasmon.sinks import IfExists, Sink, check_if_exists
-from nasmon.summary import merged_thresholds
 from nasmon.taps import choose_taps, is_built
+from nasmon.thresholds import merged_thresholds
 
 FREQUENT_MAX_ROWS = 4_096
 """With ``log_freq="batch"``: a reading a second has to be cheap, and is one of many; what it misses
@@ -69,7 +69,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         overhead_budget: the share of the training time that readings may take; None for no limit.
             Validation is not training time, nor is what callbacks after this one do at the end of
             an epoch.
-        thresholds: any of ``nasmon.kernels.metric_table.DEFAULT_THRESHOLDS``, for the remarks in
+        thresholds: any of ``nasmon.thresholds.THRESHOLDS``, for the remarks in
             ``summary()``.
         on_error: what a failure inside the monitor does: "warn" once and go on without it, or
             "raise". A wrong argument is an error before training begins in either case.

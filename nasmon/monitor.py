@@ -18,7 +18,8 @@ from nasmon.reading import LayerInfo, Reading, Spectra, frame
 from nasmon.run_sink import UNKNOWN_ORIGIN, Origin, RunSink, Watched
 from nasmon.sinks import IfExists, Sink
 from nasmon.structure import layer_record
-from nasmon.summary import merged_thresholds, summary
+from nasmon.summary import summary
+from nasmon.thresholds import merged_thresholds
 
 DEFAULT_MAX_ROWS = 16_384
 """Neighbouring positions are so alike that more rows change no metric by half of what other samples
@@ -68,7 +69,7 @@ class Monitor:
         csv_path: the run's CSV, or None for no CSV.
         if_exists: what to do with an earlier run's CSV: "error", "append" or "overwrite".
         sinks: other places for readings: objects with a method ``write(reading)``.
-        thresholds: any of ``nasmon.kernels.metric_table.DEFAULT_THRESHOLDS``, for the remarks in
+        thresholds: any of ``nasmon.thresholds.THRESHOLDS``, for the remarks in
             ``summary()``.
         origin: what the run's record tells of where it comes from: seed, command, history.
 

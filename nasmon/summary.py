@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from nasmon.budget import OverheadBudget
-from nasmon.errors import UsageError
-from nasmon.kernels.metric_table import DEFAULT_THRESHOLDS, METRIC_NAMES
+from nasmon.kernels.metric_table import METRIC_NAMES
 from nasmon.reading import Reading
 
 _COLUMNS = (  # metric, heading, format
@@ -70,19 +69,6 @@ def cost_sentence(readings: int, budget: OverheadBudget, postponed: int) -> str:
         f"set-up {budget.setup_seconds:.1f} s, {readings} reading{'' if readings == 1 else 's'}, "
         f"{postponed} postponed"
     )
-
-
-def merged_thresholds(thresholds: Mapping[str, float] | None) -> dict[str, float]:
-    """The defaults with a user's own in their place.
-
-    Raises:
-        ValueError: a name that there is not.
-    """
-    for name in thresholds or {}:
-        if name not in DEFAULT_THRESHOLDS:
-            known = ", ".join(DEFAULT_THRESHOLDS)
-            raise UsageError(f"thresholds has {name!r}, which is none of: {known}")
-    return {**DEFAULT_THRESHOLDS, **(thresholds or {})}
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:

@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
-from nasmon.kernels.metric_table import METRIC_NAMES
 
+from nasmon.kernels.metric_table import METRIC_NAMES
 from nasmon.run_files import spectra_path
 from tests.recorded import chain, metrics, write_run
 

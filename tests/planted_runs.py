@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from nasmon.analysis.advice import advise
 from nasmon.analysis.findings import Advice, LayerAdvice
 from nasmon.analysis.run import Run, load_run
-from nasmon.kernels.metric_table import DEFAULT_THRESHOLDS, METRIC_NAMES
-
+from nasmon.kernels.metric_table import METRIC_NAMES
 from nasmon.run_files import spectra_path
+from nasmon.thresholds import DEFAULT_THRESHOLDS
 from tests.recorded import chain, metrics, write_run
 
 

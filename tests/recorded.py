@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from nasmon.kernels.metric_table import AGGREGATED, DEFAULT_THRESHOLDS, METRIC_NAMES, METRICS
 
+from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES, METRICS
 from nasmon.reading import aggregate
 from nasmon.record import FORMAT, VERSION
 from nasmon.run_files import (
@@ -22,6 +22,7 @@ from nasmon.run_files import (
     record_path,
     spectra_path,
 )
+from nasmon.thresholds import DEFAULT_THRESHOLDS
 
 POSITIONS = 48  # of every layer's output
 

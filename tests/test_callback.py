@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from nasmon.kernels.metric_table import AGGREGATED
 
 from nasmon import Monitor, NASMonitorCallback
+from nasmon.kernels.metric_table import AGGREGATED
 from nasmon.record import read_record
 from nasmon.run_files import record_path
 from tests.networks import compiled, functional, images, unlimited

@@ -6,8 +6,8 @@ import sys
 
 import pandas as pd
 import pytest
-from nasmon.analysis import compare
 
+from nasmon.analysis import compare
 from tests.recorded import chain, write_run
 
 

@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from nasmon.analysis.changes import EXACT, Band, Measure, change, model_bands, moved, task_band
 from nasmon.analysis.compare_words import label, shown, shown_band, shown_change
 from nasmon.analysis.comparison import TOLERANCE, Comparison, compare, distinct_names
 from nasmon.analysis.judgement import RULES, judge
 from nasmon.analysis.run import Run, load_run
 from nasmon.analysis.task_metric import lower_is_better, shared_metric, task_result
-from nasmon.kernels.metric_table import DEFAULT_THRESHOLDS, METRIC_NAMES
-
 from nasmon.errors import UsageError
+from nasmon.kernels.metric_table import METRIC_NAMES
+from nasmon.thresholds import DEFAULT_THRESHOLDS
 from tests.recorded import chain, metrics, write_run
 
 NAN = math.nan

@@ -4,9 +4,9 @@ import time
 
 import numpy as np
 import tensorflow as tf
+
 from nasmon.kernels.compiled import CompiledKernels
 from nasmon.kernels.metric_table import METRIC_NAMES
-
 from tests.oracle import assert_metrics
 
 RNG = np.random.default_rng(3)

@@ -4,9 +4,10 @@ import inspect
 
 import pytest
 import yaml
-from nasmon.kernels.metric_table import DEFAULT_THRESHOLDS
-from nasmon.train.config import given_thresholds, resolve_settings
-from nasmon.train.errors import InputError
+
+from nasmon.errors import UsageError
+from nasmon.thresholds import DEFAULT_THRESHOLDS, given_thresholds
+from nasmon.train.config import resolve_settings
 from nasmon.train.options import all_options, section_of
 from nasmon.train.run import train
 
@@ -112,7 +113,7 @@ def test_layers_are_a_word_or_a_list(config):
 )
 def test_a_mistake_in_a_file_is_told_with_its_remedy(config, text, message):
     path = config(text)
-    with pytest.raises(InputError) as error:
+    with pytest.raises(UsageError) as error:
         resolve_settings(path)
     assert message.format(path) in str(error.value)
     assert "\n" not in str(error.value)
@@ -121,12 +122,12 @@ def test_a_mistake_in_a_file_is_told_with_its_remedy(config, text, message):
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\xff")
     for name, reason in (("absent.yaml", "No such file"), ("binary.yaml", "not UTF-8")):
-        with pytest.raises(InputError, match=rf"{name} cannot be read .*{reason}"):
+        with pytest.raises(UsageError, match=rf"{name} cannot be read .*{reason}"):
             resolve_settings(tmp_path / name)
 
 
 def test_a_mistake_of_the_caller_goes_by_the_caller_s_name():
-    with pytest.raises(InputError, match=r"^--epochs is '0'; use a whole number"):
+    with pytest.raises(UsageError, match=r"^--epochs is '0'; use a whole number"):
         resolve_settings(None, {"training.epochs": "0"}, {"training.epochs": "--epochs"})
 
 
@@ -143,7 +144,7 @@ def test_the_defaults_file_holds_every_option_and_nothing_else():
 
     from importlib.resources import files
 
-    tree = yaml.safe_load((files("train") / "defaults.yaml").read_text())
+    tree = yaml.safe_load((files("nasmon.train") / "defaults.yaml").read_text())
     assert sorted(keys(tree)) == sorted(key for key, _ in all_options())
 
 
@@ -174,5 +175,5 @@ def test_the_thresholds_that_a_file_gives(config):
     ],
 )
 def test_thresholds_in_the_wrong_order_are_refused(config, thresholds, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(UsageError, match=message):
         given_thresholds(config(f"nas: {{thresholds: {{{thresholds}}}}}"))

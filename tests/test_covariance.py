@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from nasmon.kernels.covariance import CovarianceState, covariance, empty, from_rows, merge, update
 
 EPS = float(np.finfo(np.float32).eps)

@@ -9,6 +9,7 @@ import pytest
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import LogNorm, to_hex
 from matplotlib.text import Text
+
 from nasmon.analysis import figures
 from nasmon.analysis.figures.bands import bands_of
 from nasmon.analysis.figures.kinds import MOST_RUNS, Options
@@ -16,10 +17,10 @@ from nasmon.analysis.figures.picture import draw
 from nasmon.analysis.figures.spectrum import MOST_PANELS
 from nasmon.analysis.figures.style import MARKED, publication
 from nasmon.analysis.run import load_run
-from nasmon.kernels.metric_table import DEFAULT_THRESHOLDS, METRIC_NAMES
-
 from nasmon.errors import UsageError
+from nasmon.kernels.metric_table import METRIC_NAMES
 from nasmon.run_files import layers_path, spectra_path
+from nasmon.thresholds import DEFAULT_THRESHOLDS
 from tests.recorded import chain, metrics, write_run
 
 WIDTHS = (16, 32, 64, 16, 1)

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+
 from nasmon.analysis.figures import alternative_text
 from nasmon.analysis.figures.bands import band_of, bands_of, spread
 from nasmon.analysis.figures.kinds import chosen_layers
@@ -21,9 +22,9 @@ from nasmon.analysis.figures.spectrum_shares import shares
 from nasmon.analysis.figures.timeline import timeline
 from nasmon.analysis.run import LayerSpectrum, load_run
 from nasmon.analysis.verdict import verdict
-from nasmon.kernels.metric_table import DEFAULT_THRESHOLDS, METRIC_NAMES
-
 from nasmon.errors import UsageError
+from nasmon.kernels.metric_table import METRIC_NAMES
+from nasmon.thresholds import DEFAULT_THRESHOLDS
 from tests.recorded import chain, metrics, write_run
 
 WIDTHS = (16, 32, 64, 16, 1)

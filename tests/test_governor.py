@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from nasmon.kernels.metric_table import AGGREGATED
 
 from nasmon import Monitor, NASMonitorCallback
 from nasmon.budget import AFTERMATH, OverheadBudget, Price
+from nasmon.kernels.metric_table import AGGREGATED
 from nasmon.probe import Launched
 from tests.networks import compiled, images, tiny
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from nasmon.train.errors import InputError
-from nasmon.train.image_folder import load_image_folder
 from PIL import Image
+
+from nasmon.errors import UsageError
+from nasmon.train.data.image_folder import load_image_folder
 
 SPLITS = ("train", "val")
 
@@ -113,7 +114,7 @@ def test_jpeg_masks_of_0_and_1_are_refused(folder):
     mask = np.zeros((60, 80), np.uint8)
     mask[:, 40:] = 1
     Image.fromarray(mask).save(folder / "train" / "mask" / "3.jpeg")
-    with pytest.raises(InputError, match=r"3\.jpeg \(its brightest value is 1; save masks as PNG"):
+    with pytest.raises(UsageError, match=r"3\.jpeg \(its brightest value is 1; save masks as PNG"):
         load_image_folder(folder)
 
 
@@ -124,7 +125,7 @@ def test_masks_that_are_not_binary_are_named(folder, suffix):
         (folder / "val" / "mask" / f"{number}.png").unlink()
         Image.fromarray(grey).save(folder / "val" / "mask" / f"{number}.{suffix}")
     match = rf"4 unusable in .*val/mask: 0\.{suffix} \(.*2\.{suffix} \(.*and 1 more"
-    with pytest.raises(InputError, match=match):
+    with pytest.raises(UsageError, match=match):
         load_image_folder(folder)
 
 
@@ -132,7 +133,7 @@ def test_two_values_without_black_are_not_a_mask(folder):
     mask = np.full((60, 80), 100, np.uint8)
     mask[0] = 200
     Image.fromarray(mask).save(folder / "train" / "mask" / "0.png")
-    with pytest.raises(InputError, match=r"0\.png \(2 values; a mask has black and one other"):
+    with pytest.raises(UsageError, match=r"0\.png \(2 values; a mask has black and one other"):
         load_image_folder(folder)
 
 
@@ -141,7 +142,7 @@ def test_unreadable_files_are_named(folder, content):
     path = folder / "train" / "img" / "2.png"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2] if content is None else content)
-    with pytest.raises(InputError, match=r"1 unusable in .*train/img: 2\.png \(unreadable"):
+    with pytest.raises(UsageError, match=r"1 unusable in .*train/img: 2\.png \(unreadable"):
         load_image_folder(folder)
 
 
@@ -151,19 +152,19 @@ def test_images_without_masks_are_named(folder):
             folder / "train" / "mask" / f"m{number}.png"
         )
     match = r"no mask .* in .*train/mask for 0\.png, 1\.png, 2\.png and 1 more"
-    with pytest.raises(InputError, match=match):
+    with pytest.raises(UsageError, match=match):
         load_image_folder(folder)
 
 
 def test_masks_without_images_are_named(folder):
     (folder / "val" / "img" / "3.png").unlink()
-    with pytest.raises(InputError, match=r"no image .* in .*val/img for 3\.png"):
+    with pytest.raises(UsageError, match=r"no image .* in .*val/img for 3\.png"):
         load_image_folder(folder)
 
 
 def test_two_files_of_one_stem_are_named(folder):
     Image.new("RGB", (8, 8)).save(folder / "val" / "img" / "3.jpg")
-    with pytest.raises(InputError, match=r"3\.jpg and 3\.png in .*val/img share a stem"):
+    with pytest.raises(UsageError, match=r"3\.jpg and 3\.png in .*val/img share a stem"):
         load_image_folder(folder)
 
 
@@ -172,7 +173,7 @@ def test_a_missing_folder_is_named(folder, missing):
     root = folder / "absent" if not missing else folder
     if missing:
         (folder / missing).rename(folder / "moved")
-    with pytest.raises(InputError, match=rf"{root / missing} does not exist"):
+    with pytest.raises(UsageError, match=rf"{root / missing} does not exist"):
         load_image_folder(root)
 
 
@@ -180,5 +181,5 @@ def test_an_empty_folder_is_named(folder):
     for path in (folder / "val" / "img").iterdir():
         path.unlink()
     (folder / "val" / "img" / ".DS_Store").touch()
-    with pytest.raises(InputError, match=r"val/img holds no PNG or JPEG file"):
+    with pytest.raises(UsageError, match=r"val/img holds no PNG or JPEG file"):
         load_image_folder(folder)

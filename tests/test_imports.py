@@ -3,7 +3,8 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from graphlib import TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 
@@ -14,8 +15,7 @@ ALLOWED = {
     "kernels": {"kernels"},
     "nasmon": {"nasmon", "kernels"},
     "train": {"train", "nasmon"},
-    # the training's own reader of its config file
-    "analysis": {"analysis", "kernels", "nasmon", "train"},
+    "analysis": {"analysis", "kernels", "nasmon"},
 }
 INSIDE = ("kernels", "train", "analysis")
 """The folders that are installed as parts of nasmon."""
@@ -53,6 +53,29 @@ def test_our_packages_are_imported_by_their_installed_names() -> None:
             assert not {module.partition(".")[0] for module in imported(path)} & {*INSIDE}, path
 
 
+def test_no_module_is_part_of_a_circle() -> None:
+    """Neither at the top nor inside functions, nor for types alone."""
+    files = {module_of(path): path for folder in ALLOWED for path in (ROOT / folder).rglob("*.py")}
+    # a package's own file hands on names of its modules
+    graph = {
+        module: {name for name in map(owner_of(files), imported(path)) if name in files}
+        for module, path in files.items()
+        if path.name != "__init__.py"
+    }
+    TopologicalSorter(graph).prepare()
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    name = ".".join(parts).removesuffix(".__init__")
+    return name if parts[0] == "nasmon" else f"nasmon.{name}"
+
+
+def owner_of(files: Mapping[str, Path]) -> Callable[[str], str]:
+    """From what is imported to the module that it is, or is a name of."""
+    return lambda name: name if name in files else name.rpartition(".")[0]
+
+
 def test_kernels_know_no_keras_and_no_files() -> None:
     for path in (ROOT / "kernels").glob("*.py"):
         libraries = {module.partition(".")[0] for module in imported(path)}
@@ -78,15 +101,16 @@ def test_starting_loads_no_tensorflow(statement: str) -> None:
 
 
 def test_only_the_readers_modules_of_the_monitor_are_used_by_the_analysis() -> None:
-    light = {"nasmon.errors", "nasmon.interpreter", "nasmon.run_files", "nasmon.record"}
+    light = {
+        *("nasmon.errors", "nasmon.interpreter", "nasmon.run_files", "nasmon.record"),
+        "nasmon.thresholds",
+    }
     for path in (ROOT / "analysis").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module:
                 package, module = package_of(node.module), node.module
                 assert package != "nasmon" or module in light, path
                 assert package != "kernels" or module == "nasmon.kernels.metric_table", path
-                readers = {"nasmon.train.config", "nasmon.train.errors"}
-                assert package != "train" or module in readers, path
 
 
 @pytest.mark.parametrize("package", ["nasmon.analysis", "nasmon"])

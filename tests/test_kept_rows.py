@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from nasmon.kernels.kept_rows import grams, keep, no_rows
 
 EPS = float(np.finfo(np.float32).eps)

@@ -5,11 +5,11 @@ from functools import reduce
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from nasmon.kernels import metrics
 from nasmon.kernels.covariance import CovarianceState, covariance, from_rows, merge
 from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES, METRICS
 from nasmon.kernels.spectrum import eigenvalues
-
 from tests.oracle import Floats, assert_metrics
 
 RNG = np.random.default_rng(7)

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from nasmon.train.errors import InputError
+
+from nasmon.errors import UsageError
 from nasmon.train.models import BLOCK_NAMES, MODELS, build_model, expand_widths
 
 
@@ -57,23 +58,23 @@ def test_the_short_form_mirrors_the_way_down():
 
 @pytest.mark.parametrize("count", [0, 1, 3, 5, 13, 15])
 def test_a_wrong_number_of_widths_names_both_counts(count):
-    with pytest.raises(InputError, match=rf"{count} numbers; give 4 .* or 14"):
+    with pytest.raises(UsageError, match=rf"{count} numbers; give 4 .* or 14"):
         expand_widths([4] * count)
 
 
 def test_a_width_below_one_is_refused():
-    with pytest.raises(InputError, match=r"holds 0; every width"):
+    with pytest.raises(UsageError, match=r"holds 0; every width"):
         expand_widths([4, 0, 4, 4])
 
 
 def test_an_unknown_model_names_the_known_ones():
-    with pytest.raises(InputError, match=r"'unet' is not known; use one of nano_u, bu_net"):
+    with pytest.raises(UsageError, match=r"'unet' is not known; use one of nano_u, bu_net"):
         build_model("unet")
 
 
 @pytest.mark.parametrize("shape", [(61, 80, 3), (60, 81, 3), (60, 80), (0, 80, 3)])
 def test_an_input_shape_that_cannot_be_pooled_is_refused(shape):
-    with pytest.raises(InputError, match=r"multiple of 12 .* multiple of 8"):
+    with pytest.raises(UsageError, match=r"multiple of 12 .* multiple of 8"):
         build_model("nano_u", None, shape)
 
 

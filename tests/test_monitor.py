@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 from keras import layers
-from nasmon.kernels.metric_table import METRIC_NAMES
 
 from nasmon import Monitor
+from nasmon.kernels.metric_table import METRIC_NAMES
 from tests.networks import Subclassed, functional, images, nested
 from tests.oracle import assert_metrics
 

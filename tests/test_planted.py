@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from nasmon.analysis.recommend import main
 
 from nasmon import Monitor
+from nasmon.analysis.recommend import main
 
 INPUTS, WIDTH, READINGS = 24, 16, 6
 BRANCHES = ("low", "twins", "silent", "healthy", "drifting")

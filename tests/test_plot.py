@@ -9,9 +9,9 @@ import xml.etree.ElementTree as ElementTree
 
 import pandas as pd
 import pytest
+
 from nasmon.analysis import plot
 from nasmon.analysis.figures import KINDS
-
 from nasmon.run_files import layers_path, spectra_path
 from tests.recorded import chain, write_run
 

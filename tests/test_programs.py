@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import tensorflow as tf
-from nasmon.kernels import covariance
-from nasmon.kernels.compiled import CompiledKernels
-from nasmon.kernels.covariance import SHIFT_ROWS, dot
-from nasmon.kernels.spectrum import eigenvalues
 
 from bench.flow import Copy, flow
 from bench.programs import Program, parse
 from bench.traffic import counts, dots, host_copies
+from nasmon.kernels import covariance
+from nasmon.kernels.compiled import CompiledKernels
+from nasmon.kernels.covariance import SHIFT_ROWS, dot
+from nasmon.kernels.spectrum import eigenvalues
 
 Shape = tuple[int, int]
 

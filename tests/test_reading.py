@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from nasmon.kernels.metric_table import AGGREGATED, DEFAULT_THRESHOLDS, METRIC_NAMES, METRICS
 
 from nasmon.budget import OverheadBudget
+from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES, METRICS
 from nasmon.reading import LayerInfo, Reading, Spectra, aggregate, frame
 from nasmon.summary import cost_sentence, summary
+from nasmon.thresholds import DEFAULT_THRESHOLDS
 
 LAYERS = (LayerInfo("a", "Conv2D", 4, False), LayerInfo("b", "DepthwiseConv2D", 12, True))
 

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+
+from nasmon import Monitor
 from nasmon.kernels.metric_table import METRICS
 from nasmon.train.cli import build_parser
 from nasmon.train.config import resolve_settings
-
-from nasmon import Monitor
 from tests.networks import compiled, functional, images, tiny
 
 ROOT = Path(__file__).parent.parent

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from nasmon.analysis.recommend import advice_text, main
 from nasmon.analysis.run import load_run
-from nasmon.kernels.metric_table import DEFAULT_THRESHOLDS
-
 from nasmon.run_files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
+from nasmon.thresholds import DEFAULT_THRESHOLDS
 from tests.planted_runs import joined, planted_run, planted_values, wide_chain
 from tests.recorded import chain, write_run
 

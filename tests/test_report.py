@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from nasmon.analysis import report
 from nasmon.analysis.report_page import MARKER
 from nasmon.analysis.run import load_run
-
 from nasmon.run_files import layers_path, record_path, spectra_path
 from tests.pages import IMAGE, SCRIPT, Page, hostile_run
 from tests.recorded import chain, metrics, write_run

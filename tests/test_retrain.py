@@ -4,8 +4,8 @@ import json
 import shlex
 
 import pytest
-from nasmon.analysis.retrain import retrain_command
 
+from nasmon.analysis.retrain import retrain_command
 from nasmon.record import read_record
 from tests.recorded import chain
 

@@ -12,7 +12,6 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from nasmon.kernels.metric_table import DEFAULT_THRESHOLDS
 
 from nasmon import Monitor, Origin, Rebuild
 from nasmon.errors import RunExistsError, UsageError
@@ -20,6 +19,7 @@ from nasmon.reading import Spectra
 from nasmon.record import read_record
 from nasmon.run_files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
 from nasmon.run_sink import RunSink
+from nasmon.thresholds import DEFAULT_THRESHOLDS
 from tests.networks import compiled, functional, images, tiny, unlimited
 from tests.recorded import chain, write_run
 from tests.test_reading import reading

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
+from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES
 from nasmon.reading import LayerInfo, Reading, Spectra
 from nasmon.run_files import layers_path
 from nasmon.sinks import CsvSink

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from nasmon.kernels.spectrum import eigenvalues
 
 Solver = Callable[[tf.Tensor], tf.Tensor]

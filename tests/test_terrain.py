@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from nasmon.train.terrain import default_cache_dir, load_terrain
-from nasmon.train.terrain_scene import paint
-from nasmon.train.terrain_textures import (
+
+from nasmon.train.data.scene import paint
+from nasmon.train.data.terrain import default_cache_dir, load_terrain
+from nasmon.train.data.textures import (
     OFFSETS,
     SIDE,
     build_pyramid,
@@ -74,7 +75,7 @@ def test_training_and_validation_share_no_scene(tmp_path):
 def test_the_second_call_reads_the_cache(tmp_path, monkeypatch):
     first = load_terrain(3, 2, cache_dir=tmp_path)
     assert [path.suffix for path in tmp_path.iterdir()] == [".npz"]
-    monkeypatch.setattr("nasmon.train.terrain_scene.paint", None)
+    monkeypatch.setattr("nasmon.train.data.scene.paint", None)
     second = load_terrain(3, 2, cache_dir=tmp_path)
     assert all(np.array_equal(a, b) for a, b in zip(first[:4], second[:4], strict=True))
 

@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+
 from nasmon.train.cli import build_parser, main
 
 

@@ -10,13 +10,13 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+
+from nasmon.errors import UsageError
+from nasmon.record import read_record
 from nasmon.train import train
 from nasmon.train.cli import build_parser
-from nasmon.train.errors import InputError
 from nasmon.train.models import BLOCK_NAMES, build_model
 from nasmon.train.outputs import save_model
-
-from nasmon.record import read_record
 
 CONFIG = """
 terrain: {train_images: 24, val_images: 8}
@@ -161,7 +161,7 @@ def test_the_function_returns_what_it_saved(plain, workplace):
 
 
 def test_miou_is_the_mean_of_both_classes_over_the_whole_set(plain, workplace):
-    from nasmon.train.terrain import load_terrain
+    from nasmon.train.data.terrain import load_terrain
 
     data = load_terrain(24, 8)
     found = plain.model.predict(data.x_val / np.float32(255), verbose=0) >= 0
@@ -215,7 +215,7 @@ def test_ctrl_c_in_training_saves_everything_and_exits_130(workplace):
 
 def test_layers_that_do_not_exist_are_refused_and_leave_no_file(workplace):
     (workplace / "layers.yaml").write_text(f"{CONFIG.rstrip()[:-1]}, layers: [nowhere]}}\n")
-    with pytest.raises(InputError, match="nowhere"):
+    with pytest.raises(UsageError, match="nowhere"):
         train(
             enable_nas_monitoring=True,
             config=workplace / "layers.yaml",

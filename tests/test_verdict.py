@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from nasmon.analysis.run import Run
 from nasmon.analysis.verdict import decide, shown_beside, verdict
-from nasmon.kernels.metric_table import DEFAULT_THRESHOLDS as LIMITS
-
 from nasmon.run_files import RUN_COLUMNS
+from nasmon.thresholds import DEFAULT_THRESHOLDS as LIMITS
 
 NAN = float("nan")
 

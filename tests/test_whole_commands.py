@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from keras import layers
-from nasmon.train import train
 
 from nasmon import Monitor
 from nasmon.run_files import metrics_path
+from nasmon.train import train
 
 CONFIG = """
 terrain: {train_images: 24, val_images: 8, cache_dir: CACHE}

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from nasmon.analysis.widths import groups_of, totals
 
+from nasmon.analysis.widths import groups_of, totals
 from nasmon.errors import UsageError
 from nasmon.record import Cost, Owner, read_record
 from tests.recorded import chain

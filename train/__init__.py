@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nasmon.train.run import TrainingRun, train
+    from nasmon.train.outputs import TrainingRun
+    from nasmon.train.run import train
 
 __all__ = ["TrainingRun", "train"]
 

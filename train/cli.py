@@ -8,18 +8,15 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from nasmon.train import interrupt
-from nasmon.train.config import resolve_settings
-from nasmon.train.errors import InputError
-from nasmon.train.interrupt import TrainingInterrupted
-from nasmon.train.native_logs import quiet_start
-from nasmon.train.options import Settings, all_options
-from nasmon.train.outputs import Outputs
-
+from nasmon.errors import UsageError
 from nasmon.interpreter import typed_module, typed_python
+from nasmon.train.config import resolve_settings
+from nasmon.train.options import Settings, all_options
+from nasmon.train.outputs import Outputs, TrainingInterrupted
+from nasmon.train.process import EXIT_CODE, exit_on_interrupt, quiet_start
 
 if TYPE_CHECKING:
-    from nasmon.train.run import TrainingRun
+    from nasmon.train.outputs import TrainingRun
 
 _FLAGS = {key: option for key, option in all_options() if option.flag}
 _SWITCH = "nas.enabled"
@@ -34,21 +31,21 @@ def main(arguments: Sequence[str] | None = None, always_monitor: bool = False) -
         arguments: The command line without the program's name; None for the process's own.
         always_monitor: Whether the monitor is on whatever the arguments say.
     """
-    interrupt.exit_on_interrupt()
+    exit_on_interrupt()
     parser = build_parser(always_monitor)
     parsed = parser.parse_args(arguments)
     try:
         settings = _settings(parsed, always_monitor)
         _note_idle_flags(parsed, settings)
         run = _train(settings, parsed.overwrite, parsed.config)
-    except InputError as error:
+    except UsageError as error:
         _fail(error)
     except TrainingInterrupted as stop:
         _say_interrupted(stop.run)
-        sys.exit(interrupt.EXIT_CODE)
+        sys.exit(EXIT_CODE)
     except KeyboardInterrupt:
         sys.stderr.write("\ntrain: interrupted\n")
-        sys.exit(interrupt.EXIT_CODE)
+        sys.exit(EXIT_CODE)
     _say_done(run, parsed.config)
     sys.exit(0)
 
@@ -107,7 +104,8 @@ def _note_idle_flags(parsed: argparse.Namespace, settings: Settings) -> None:
 
 def _train(settings: Settings, overwrite: bool, config: str | None) -> TrainingRun:
     """Prepare, load TensorFlow without its messages, and train."""
-    from nasmon.train.run import execute, prepare
+    from nasmon.train.prepare import prepare
+    from nasmon.train.run import execute
 
     prepared = prepare(settings, overwrite, config)
     print(f"data: {prepared.images.source}", flush=True)
@@ -119,7 +117,7 @@ def _train(settings: Settings, overwrite: bool, config: str | None) -> TrainingR
     return execute(prepared)
 
 
-def _fail(error: InputError) -> NoReturn:
+def _fail(error: UsageError) -> NoReturn:
     sys.stderr.write(f"train: error: {error}\n")
     sys.exit(2)
 

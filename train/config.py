@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import reduce
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from nasmon.train.errors import InputError
-from nasmon.train.models import expand_widths
+
+from nasmon.config_file import Tree, check_section, read_config, shown_value, unknown_key
+from nasmon.errors import UsageError
+from nasmon.thresholds import check_rising
+from nasmon.train.models import BLOCK_NAMES, expand_widths
 from nasmon.train.options import Settings, all_options, section_of
 
-Tree = dict[str, Any]
-
-_ORDERED = (
-    ("moderate_redundancy", "high_redundancy"),
-    ("low_redundancy", "moderate_redundancy"),
-    ("low_correlation", "high_correlation"),
-)
+if TYPE_CHECKING:
+    from nasmon import Rebuild
 
 
 def resolve_settings(
@@ -41,12 +39,12 @@ def resolve_settings(
         The settings.
 
     Raises:
-        InputError: If the file cannot be read, a key is unknown, or a value cannot be used.
+        UsageError: If the file cannot be read, a key is unknown, or a value cannot be used.
     """
     tree = yaml.safe_load((files("nasmon.train") / "defaults.yaml").read_text("utf-8"))
     called = {key: key for key, _ in all_options()}
     if config is not None:
-        _overlay(tree, _read_file(Path(config)), Settings, str(config))
+        _overlay(tree, read_config(Path(config)), Settings, str(config))
         called = {key: f"{key} in {config}" for key in called}
     for key, value in (given or {}).items():
         _set(tree, key, value)
@@ -56,63 +54,19 @@ def resolve_settings(
     return settings
 
 
-def given_thresholds(config: str | os.PathLike[str]) -> dict[str, float]:
-    """The thresholds that a file sets, checked together with the defaults of the others.
-
-    Raises:
-        InputError: As ``resolve_settings``.
-    """
-    limits = vars(resolve_settings(config).nas.thresholds)
-    given = (_read_file(Path(config)).get("nas") or {}).get("thresholds") or {}
-    return {name: limits[name] for name in given}
-
-
-def _read_file(path: Path) -> Tree:
-    try:
-        tree = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InputError(
-            f"config file {path} cannot be read ({reason}); give a YAML file of options"
-        ) from None
-    except yaml.YAMLError as error:
-        raise InputError(f"config file {path} is not YAML: {_one_line(error)}") from None
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise InputError(f"config file {path} holds no sections; see train/defaults.yaml")
-    return tree
-
-
-def _one_line(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return f"{problem} (line {mark.line + 1})" if mark else str(problem)
-
-
 def _overlay(tree: Tree, over: Tree, section: type, source: str, prefix: str = "") -> None:
     known = {one.name: one for one in fields(section)}
     for name, value in over.items():
         if name not in known:
-            raise InputError(_unknown(f"{prefix}{name}", str(name), list(known), prefix, source))
+            siblings = {one: f"{prefix}{one}" for one in known}
+            everywhere = {key.rpartition(".")[2]: key for key, _ in all_options()}
+            raise unknown_key(f"{prefix}{name}", siblings, everywhere, source)
         inner = section_of(known[name])
         if inner is None:
             tree[name] = value
-        elif isinstance(value, dict):
-            _overlay(tree[name], value, inner, source, f"{prefix}{name}.")
-        elif value is not None:
-            keys = ", ".join(one.name for one in fields(inner))
-            raise InputError(f"{prefix}{name} in {source} is {value!r}; give it keys: {keys}")
-
-
-def _unknown(key: str, name: str, siblings: list[str], prefix: str, source: str) -> str:
-    """Suggest a key of the same section, else the same key of another section, else list."""
-    everywhere = {one.rpartition(".")[2]: one for one, _ in all_options()}
-    for candidates in ({one: f"{prefix}{one}" for one in siblings}, everywhere):
-        near = difflib.get_close_matches(name, candidates, n=1)
-        if near:
-            return f"unknown key {key} in {source}; did you mean {candidates[near[0]]}?"
-    return f"unknown key {key} in {source}; known here: {', '.join(siblings)}"
+            continue
+        check_section(f"{prefix}{name}", value, [one.name for one in fields(inner)], source)
+        _overlay(tree[name], value or {}, inner, source, f"{prefix}{name}.")
 
 
 def _set(tree: Tree, key: str, value: Any) -> None:
@@ -132,13 +86,9 @@ def _build(section: type, tree: Tree, prefix: str, called: Mapping[str, str]) ->
             continue
         try:
             values[one.name] = one.metadata["option"].read(value)
-        except InputError as error:
-            raise InputError(f"{called[key]} is {_shown(value)}; {error}") from None
+        except UsageError as error:
+            raise UsageError(f"{called[key]} is {shown_value(value)}; {error}") from None
     return section(**values)
-
-
-def _shown(value: Any) -> str:
-    return "null" if value is None else repr(value)
 
 
 def _check_together(settings: Settings, called: Mapping[str, str]) -> None:
@@ -146,13 +96,49 @@ def _check_together(settings: Settings, called: Mapping[str, str]) -> None:
     if settings.training.widths is not None:
         try:
             expand_widths(settings.training.widths)
-        except InputError as error:
-            raise InputError(f"{called['training.widths']}: {error}") from None
-    limits = settings.nas.thresholds
-    for lower, higher in _ORDERED:
-        low, high = getattr(limits, lower), getattr(limits, higher)
-        if low >= high:
-            raise InputError(
-                f"nas.thresholds: {lower} is {low:g} and {higher} {high:g}; give both so that the "
-                "first is less"
-            )
+        except UsageError as error:
+            raise UsageError(f"{called['training.widths']}: {error}") from None
+    check_rising(vars(settings.nas.thresholds))
+
+
+_ALWAYS = ("training.model",)
+
+
+_PLACES = ("training.output_dir", "nas.log_dir", "nas.csv_path")
+
+
+_NOT_KEPT = ("nas.enabled", "training.widths", *_PLACES)
+
+
+def how_to_rebuild(settings: Settings, config: str | None) -> Rebuild:
+    """The options of a run that differ from the defaults, or from its config file, as flags.
+
+    Args:
+        settings: Of the run.
+        config: The file that some of them came from.
+
+    Returns:
+        The command with the monitor on, without widths and without the places it writes to.
+    """
+    from nasmon import Rebuild
+
+    from_file = resolve_settings(config)
+    command = ["python", "-m", "nasmon.train", "--enable-nas"]
+    command += [] if config is None else ["--config", config]
+    for key, option in all_options():
+        value = _value(settings, key)
+        differs = key in _ALWAYS or value != _value(from_file, key)
+        if option.flag and differs and key not in _NOT_KEPT:
+            command += [option.flag, str(value)]
+    places = [(key, _value(settings, key)) for key in _PLACES]
+    flags = {key: option.flag for key, option in all_options()}
+    return Rebuild(
+        command=tuple(command),
+        flag=flags["training.widths"],
+        layers=tuple(f"{block}_pointwise" for block in BLOCK_NAMES),
+        places=tuple((flags[key], value) for key, value in places if value is not None),
+    )
+
+
+def _value(settings: Settings, key: str) -> Any:
+    return reduce(getattr, key.split("."), settings)

@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
-from nasmon.train.errors import InputError
-from nasmon.train.interrupt import (
-    InterruptFlag,
-    TrainingInterrupted,
-    deferred_interrupt,
-    ignored_interrupt,
-)
+
+from nasmon.train.config import how_to_rebuild
+from nasmon.train.data.pipelines import build_pipelines
 from nasmon.train.models import build_model
-from nasmon.train.outputs import HistoryFile, save_model
-from nasmon.train.pipeline import build_pipelines
-from nasmon.train.rebuild import how_to_rebuild
-from nasmon.train.run import Prepared, TrainingRun
+from nasmon.train.outputs import HistoryFile, TrainingInterrupted, TrainingRun, save_model
+from nasmon.train.prepare import Prepared
+from nasmon.train.process import InterruptFlag, deferred_interrupt, ignored_interrupt
 
 if TYPE_CHECKING:
     from nasmon import NASMonitorCallback
@@ -29,7 +24,7 @@ def fit_and_save(prepared: Prepared) -> TrainingRun:
     """Train as prepared, and save the model.
 
     Raises:
-        InputError: If the monitor cannot use an option, such as layers that do not exist.
+        UsageError: If the monitor cannot use an option, such as layers that do not exist.
         TrainingInterrupted: After Ctrl-C, when everything so far is saved.
     """
     settings, outputs = prepared.settings, prepared.outputs
@@ -60,8 +55,6 @@ def fit_and_save(prepared: Prepared) -> TrainingRun:
                     monitor.close("interrupted")
                 save_model(model, outputs.model)
             raise TrainingInterrupted(run) from None
-        except _monitor_errors() as error:
-            raise InputError(str(error)) from None
         with ignored_interrupt():
             save_model(model, outputs.model)
     return run
@@ -109,31 +102,22 @@ def build_monitor(prepared: Prepared) -> NASMonitorCallback | None:
         return None
     from nasmon import NASMonitorCallback, Origin
 
-    try:
-        return NASMonitorCallback(
-            log_dir=outputs.events,
-            csv_path=outputs.metrics,
-            log_freq=nas.log_freq,
-            batch_freq=nas.monitor_batch_freq,
-            layers=nas.layers,
-            samples=nas.samples,
-            overhead_budget=nas.overhead_budget,
-            thresholds=vars(nas.thresholds),
-            if_exists="overwrite" if prepared.overwrite else "error",
-            origin=Origin(
-                seed=settings.training.seed,
-                rebuild=how_to_rebuild(settings, prepared.config),
-                history=outputs.history,
-            ),
-        )
-    except _monitor_errors() as error:
-        raise InputError(str(error)) from None
-
-
-def _monitor_errors() -> tuple[type[Exception], ...]:
-    """What the monitor raises for a user's mistake, without loading it when it is not used."""
-    errors = sys.modules.get("nasmon.errors")
-    return () if errors is None else (errors.UsageError,)
+    return NASMonitorCallback(
+        log_dir=outputs.events,
+        csv_path=outputs.metrics,
+        log_freq=nas.log_freq,
+        batch_freq=nas.monitor_batch_freq,
+        layers=nas.layers,
+        samples=nas.samples,
+        overhead_budget=nas.overhead_budget,
+        thresholds=vars(nas.thresholds),
+        if_exists="overwrite" if prepared.overwrite else "error",
+        origin=Origin(
+            seed=settings.training.seed,
+            rebuild=how_to_rebuild(settings, prepared.config),
+            history=outputs.history,
+        ),
+    )
 
 
 class _Recorder(keras.callbacks.Callback):

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from nasmon.train.errors import InputError
+from nasmon.errors import UsageError
 
 if TYPE_CHECKING:
     import keras
@@ -50,16 +50,16 @@ def expand_widths(widths: Sequence[int]) -> tuple[int, ...]:
         One width per block, in the order of ``BLOCK_NAMES``.
 
     Raises:
-        InputError: If the count fits neither form or a width is below 1.
+        UsageError: If the count fits neither form or a width is below 1.
     """
     widths = tuple(widths)
     if len(widths) not in (SHORT_COUNT, len(BLOCK_NAMES)):
-        raise InputError(
+        raise UsageError(
             f"widths has {len(widths)} numbers; give {SHORT_COUNT} (one per stage down and the "
             f"bottleneck) or {len(BLOCK_NAMES)} (one per block)"
         )
     if min(widths) < 1:
-        raise InputError(f"widths holds {min(widths)}; every width is a whole number of at least 1")
+        raise UsageError(f"widths holds {min(widths)}; every width is a whole number of at least 1")
     if len(widths) == len(BLOCK_NAMES):
         return widths
     stages = (*widths, *reversed(widths[:-1]))
@@ -83,10 +83,10 @@ def build_model(
         A functional Keras model: float32 images ``[B, H, W, channels]`` to logits ``[B, H, W, 1]``.
 
     Raises:
-        InputError: If the name, the widths or the input shape cannot be used.
+        UsageError: If the name, the widths or the input shape cannot be used.
     """
     if name not in MODELS:
-        raise InputError(f"model {name!r} is not known; use one of {', '.join(MODELS)}")
+        raise UsageError(f"model {name!r} is not known; use one of {', '.join(MODELS)}")
     spec = MODELS[name]
     shape = spec.input_shape if input_shape is None else input_shape
     _check_input_shape(shape)
@@ -99,7 +99,7 @@ def _check_input_shape(shape: tuple[int, int, int]) -> None:
         rows, columns = rows * pool[0], columns * pool[1]
     fits = len(shape) == 3 and min(shape) >= 1
     if not (fits and shape[0] % rows == 0 and shape[1] % columns == 0):
-        raise InputError(
+        raise UsageError(
             f"input shape {shape} does not fit the poolings; use (height, width, channels) with "
             f"a height that is a multiple of {rows} and a width that is a multiple of {columns}"
         )

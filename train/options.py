@@ -6,13 +6,14 @@ The table is the fields of the dataclasses below. Their defaults stand in ``defa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import Field, dataclass, field, fields, is_dataclass
+from dataclasses import Field, dataclass, field, fields, is_dataclass, make_dataclass
 from typing import Any, Literal, NamedTuple
 
+from nasmon.thresholds import THRESHOLDS
 from nasmon.train.models import MODELS
-from nasmon.train.values import (
+from nasmon.values import (
     Reader,
-    layers,
+    layer_selection,
     one_of,
     optional,
     path,
@@ -105,20 +106,12 @@ class Terrain:
     cache_dir: str | None = _option(optional(path))
 
 
-@dataclass(frozen=True)
-class Thresholds:
-    """Where a metric's value becomes worth a remark; ``kernels.metric_table`` says the same."""
-
-    high_redundancy: float = _option(real(0, 1))
-    moderate_redundancy: float = _option(real(0, 1))
-    low_redundancy: float = _option(real(0, 1))
-    high_correlation: float = _option(real(0, 1))
-    low_correlation: float = _option(real(0, 1))
-    poor_conditioning: float = _option(real(1))
-    near_duplicate: float = _option(real(0, 1))
-    steady_redundancy: float = _option(real(0, 1))
-    settled_rank: float = _option(real(0, 1))
-    rows_per_channel: float = _option(real(0))
+Thresholds = make_dataclass(
+    "Thresholds",
+    [(one.name, float, _option(real(one.least, one.most))) for one in THRESHOLDS],
+    frozen=True,
+)
+"""Where a metric's value becomes worth a remark."""
 
 
 @dataclass(frozen=True)
@@ -159,8 +152,8 @@ class Nas:
         "share of the training time that readings may take",
         flag="--nas-overhead-budget",
     )
-    layers: str | list[str] = _option(layers)
-    thresholds: Thresholds = _section(Thresholds)
+    layers: str | list[str] = _option(layer_selection)
+    thresholds: Any = _section(Thresholds)
 
 
 @dataclass(frozen=True)

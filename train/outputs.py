@@ -1,19 +1,19 @@
-"""Where a run puts its files, and that it destroys none of an earlier run's."""
+"""Where a run puts its files, what is written into them, and what came of the run."""
 
 from __future__ import annotations
 
 import csv
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from nasmon.train.errors import InputError, RunExistsError
 from nasmon.train.options import Settings
 
 if TYPE_CHECKING:
     import keras
+
+    from nasmon import NASMonitorCallback
 
 
 class Outputs(NamedTuple):
@@ -55,45 +55,6 @@ def outputs_of(settings: Settings) -> Outputs:
     )
 
 
-def refuse_earlier_run(outputs: Outputs) -> None:
-    """Raise ``RunExistsError`` if a run would overwrite, or mix with, what another recorded."""
-    files = [path for path in outputs.files if path.exists()]
-    events = outputs.events
-    files += [] if events is None else sorted(events.glob("events.out.tfevents.*"))
-    if files:
-        raise RunExistsError(
-            f"{files[0]} is from an earlier run; pass --overwrite (with make: ARGS=--overwrite) "
-            f"to replace that run, or keep both with another {' and '.join(_placing(outputs))}"
-        )
-
-
-def _placing(outputs: Outputs) -> list[str]:
-    """The flags that decide where the outputs go."""
-    if outputs.metrics is None or outputs.events is None:
-        return ["--output-dir"]
-    beside = outputs.metrics.parent == outputs.events.parent
-    return ["--output-dir", "--nas-log-dir", *([] if beside else ["--nas-csv-path"])]
-
-
-def make_folders(outputs: Outputs) -> None:
-    """Make the folders of all outputs and check that they can be written.
-
-    Raises:
-        InputError: If one cannot; the message names it.
-    """
-    folders = [path.parent for path in outputs.files]
-    folders += [] if outputs.events is None else [outputs.events]
-    for folder in dict.fromkeys(folders):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=folder).close()
-        except OSError as error:
-            raise InputError(
-                f"folder {folder} cannot be written ({error.strerror}); choose another "
-                "--output-dir or --nas-log-dir"
-            ) from None
-
-
 def save_model(model: keras.Model, path: Path) -> None:
     """Save a model; a file already there is replaced only when the new one is whole."""
     from nasmon.run_files import whole_file
@@ -129,3 +90,22 @@ class HistoryFile:
     def _write(self, row: tuple[object, ...], mode: str) -> None:
         with self.path.open(mode, newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerow(row)
+
+
+class TrainingRun(NamedTuple):
+    """What came of a run."""
+
+    model: keras.Model
+    history: dict[str, list[float]]  # by quantity, one value per finished epoch
+    callback: NASMonitorCallback | None  # None without the monitor
+    outputs: Outputs
+    settings: Settings
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Training was ended by Ctrl-C after everything so far was saved; ``run`` holds it."""
+
+    def __init__(self, run: TrainingRun) -> None:
+        """Keep the run that was cut short."""
+        super().__init__("interrupted")
+        self.run = run

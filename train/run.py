@@ -8,39 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nasmon.train.config import resolve_settings
-from nasmon.train.image_folder import check_image_folder, load_image_folder
-from nasmon.train.models import MODELS
-from nasmon.train.options import Settings, all_options
-from nasmon.train.outputs import Outputs, make_folders, outputs_of, refuse_earlier_run
-from nasmon.train.terrain import Images, load_terrain
-
-if TYPE_CHECKING:
-    import keras
-
-    from nasmon import NASMonitorCallback
-
-
-class TrainingRun(NamedTuple):
-    """What came of a run."""
-
-    model: keras.Model
-    history: dict[str, list[float]]  # by quantity, one value per finished epoch
-    callback: NASMonitorCallback | None  # None without the monitor
-    outputs: Outputs
-    settings: Settings
-
-
-class Prepared(NamedTuple):
-    """All that a run needs, checked, before TensorFlow is loaded."""
-
-    settings: Settings
-    outputs: Outputs
-    images: Images
-    overwrite: bool
-    config: str | None  # the file that some of the settings came from
+from nasmon.train.options import all_options
+from nasmon.train.outputs import TrainingRun
+from nasmon.train.prepare import Prepared, prepare
 
 
 def train(
@@ -87,7 +59,7 @@ def train(
         The trained model, its history, the callback, and where everything was saved.
 
     Raises:
-        InputError: A ValueError whose message names the value and says what would work.
+        UsageError: A ValueError whose message names the value and says what would work.
         RunExistsError: A FileExistsError: an earlier run's file is in the way.
         TrainingInterrupted: A KeyboardInterrupt, after everything so far was saved.
     """
@@ -102,22 +74,6 @@ def train(
     return execute(prepare(settings, overwrite, None if config is None else os.fspath(config)))
 
 
-def prepare(settings: Settings, overwrite: bool = False, config: str | None = None) -> Prepared:
-    """Check where the run reads and writes, and load the images.
-
-    Raises:
-        InputError: If images are missing or wrong, or an output folder cannot be written.
-        RunExistsError: If an earlier run's file is in the way and ``overwrite`` is false.
-    """
-    outputs = outputs_of(settings)
-    if not overwrite:
-        refuse_earlier_run(outputs)
-    if settings.training.data_dir is not None:
-        check_image_folder(settings.training.data_dir)
-    make_folders(outputs)
-    return Prepared(settings, outputs, _load_images(settings), overwrite, config)
-
-
 def execute(prepared: Prepared) -> TrainingRun:
     """Train, and save what came of it; TensorFlow is loaded here.
 
@@ -127,11 +83,3 @@ def execute(prepared: Prepared) -> TrainingRun:
     from nasmon.train.fitting import fit_and_save
 
     return fit_and_save(prepared)
-
-
-def _load_images(settings: Settings) -> Images:
-    if settings.training.data_dir is None:
-        terrain: dict[str, Any] = vars(settings.terrain)
-        return load_terrain(**terrain)
-    height, width, _ = MODELS[settings.training.model].input_shape
-    return load_image_folder(settings.training.data_dir, height, width)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
+
 from nasmon.analysis.comparison import distinct_names
 from nasmon.analysis.figures.bands import bands_of
 from nasmon.analysis.figures.kinds import Options

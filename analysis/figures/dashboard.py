@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matplotlib.transforms import Bbox
+
 from nasmon.analysis.figures.bands import bands_of
 from nasmon.analysis.figures.kinds import Options
 from nasmon.analysis.figures.labels import count_of, number, power_of_ten

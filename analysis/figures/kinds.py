@@ -5,7 +5,6 @@ from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple
 
 from nasmon.analysis.run import Run
-
 from nasmon.errors import UsageError
 from nasmon.run_files import layers_path, spectra_path
 

@@ -9,6 +9,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullLocator
+
 from nasmon.analysis.figures.kinds import Options, chosen_layers
 from nasmon.analysis.figures.labels import (
     count_of,

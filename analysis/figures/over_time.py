@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+
 from nasmon.analysis.figures.bands import band_of, bands_of
 from nasmon.analysis.figures.kinds import Options
 from nasmon.analysis.figures.labels import number

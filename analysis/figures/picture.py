@@ -10,7 +10,6 @@ from nasmon.analysis.figures.labels import printable
 from nasmon.analysis.figures.page_svg import page_svg
 from nasmon.analysis.figures.words import alternative_text
 from nasmon.analysis.run import Run
-
 from nasmon.errors import UsageError
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+
 from nasmon.analysis.figures.kinds import Options, chosen_layers
 from nasmon.analysis.figures.labels import count_of, power_of_ten, shortened_apart, whole
 from nasmon.analysis.figures.reduction import reduced_line
@@ -15,9 +16,8 @@ from nasmon.analysis.figures.spectrum_shares import LayerShares, shares
 from nasmon.analysis.figures.style import BLUE, MARKED, fitted, say_undefined
 from nasmon.analysis.figures.timeline import timelines
 from nasmon.analysis.run import Run, SpectraAt
-from nasmon.kernels.metric_table import RESOLUTION
-
 from nasmon.errors import UsageError
+from nasmon.kernels.metric_table import RESOLUTION
 
 MOST_PANELS = 120
 """More layers than these do not fit into one picture; ``Options.layers`` chooses."""

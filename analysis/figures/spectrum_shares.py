@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+
 from nasmon.analysis.run import LayerSpectrum
 from nasmon.kernels.metric_table import RANK_SHARE
 

@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.textpath import TextToPath
 from matplotlib.ticker import MaxNLocator
+
 from nasmon.analysis.figures.bands import Band, spread
 from nasmon.analysis.figures.labels import printable, shortened, whole
 from nasmon.analysis.figures.reduction import alone, reduced_band, reduced_line

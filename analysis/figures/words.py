@@ -3,15 +3,15 @@
 from typing import Any
 
 import numpy as np
+
 from nasmon.analysis.comparison import distinct_names
 from nasmon.analysis.figures.kinds import Options, chosen_layers, kind_called, missing
 from nasmon.analysis.figures.labels import count_of, number, printable
 from nasmon.analysis.figures.spectrum_shares import shares
 from nasmon.analysis.figures.timeline import timelines
 from nasmon.analysis.run import LayerSpectrum, Run
-from nasmon.kernels.metric_table import METRIC_NAMES
-
 from nasmon.errors import UsageError
+from nasmon.kernels.metric_table import METRIC_NAMES
 
 _NAMED = 3  # so many layers are named as the lowest
 _LISTED = 12  # up to so many layers all are named

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from delve import SaturationTracker
-from nasmon.train.terrain import load_terrain
 from torch import nn
 
 from bench.peers.reference import Reference, assert_same_spectra, load_reference
 from bench.peers.schedule import BATCH, EVERY, IMAGES, STEPS, Variant, Watched, cores
 from bench.peers.twin import to_torch, twin_of
+from nasmon.train.data.terrain import load_terrain
 
 INTERVALS = (1, EVERY)
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from nasmon.train.models import BATCH_NORM_MOMENTUM, BLOCKS_PER_STAGE, MODELS, POOLS, expand_widths
 from torch import nn
 
 from bench.peers.reference import TOLERANCE, Reference
+from nasmon.train.models import BATCH_NORM_MOMENTUM, BLOCKS_PER_STAGE, MODELS, POOLS, expand_widths
 
 PARAMETERS = 37_848
 """Of nano_u, the moving statistics of batch normalisation included."""

@@ -9,11 +9,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from nasmon.train.terrain_textures import SIDE, Floats, Ints, Pyramid, locate, look_up
+
+from nasmon.train.data.textures import SIDE, Floats, Ints, Pyramid, locate, look_up
 
 ROWS, COLUMNS = 60, 80
+
+
 OVERSAMPLING = 2
+
+
 FARTHEST = 80.0
+
 
 # The dull and the bright end of each colour of ground: red, green and blue of 0 to 1.
 COLOURS = {
@@ -40,6 +46,8 @@ SURROUNDINGS = (
     Material("gravel", "dry", 0.20),
     Material("gravel", "earth", 0.22),
 )
+
+
 PATHS = (
     Material("gravel", "grey", 0.18),
     Material("gravel", "earth", 0.18),
@@ -100,7 +108,7 @@ def aim(dice: Dice) -> View:
     return View(right, below, right * along / focal, along, footprint, focal, height)
 
 
-def spread(dice: Dice, view: View, tile: Floats) -> Ints:
+def lay_texture(dice: Dice, view: View, tile: Floats) -> Ints:
     """Lay a texture of ``tile`` metres on the ground, turned and shifted at random."""
     turn, scale = dice.draw(0, 2 * np.pi), SIDE / tile
     across = view.across * np.cos(turn) - view.along * np.sin(turn)
@@ -114,7 +122,7 @@ def spread(dice: Dice, view: View, tile: Floats) -> Ints:
 
 def unevenness(dice: Dice, view: View, textures: Textures, low: float, high: float) -> Floats:
     """Smooth noise of unit variance on the ground; a tile is ``low`` to ``high`` metres."""
-    return look_up(textures.noise, spread(dice, view, dice.draw(low, high)))
+    return look_up(textures.noise, lay_texture(dice, view, dice.draw(low, high)))
 
 
 def lay_path(dice: Dice, view: View, textures: Textures) -> tuple[Floats, Floats]:
@@ -176,7 +184,7 @@ def _material(
 ) -> Floats:
     """Give each scene one of the materials, in its own shade, scale and rotation."""
     chosen = dice.rng.integers(len(materials), size=dice.scenes)
-    texels = spread(dice, view, dice.draw(2, 6))
+    texels = lay_texture(dice, view, dice.draw(2, 6))
     shade = 0.5 + 0.25 * unevenness(dice, view, textures, 8, 25) + dice.draw(-0.5, 0.5)
     shade = np.clip(shade, 0, 1)[..., None]
     colour = np.empty((*view.across.shape, 3), np.float32)

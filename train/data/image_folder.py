@@ -14,16 +14,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-from nasmon.train.errors import InputError
-from nasmon.train.terrain import Images
 from PIL import Image, ImageOps
 
-Bytes = npt.NDArray[np.uint8]
+from nasmon.errors import UsageError
+from nasmon.train.data.pipelines import Bytes, Images
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
 _SPLITS = ("train", "val")
+
+
 NAMED = 3  # files named in an error; the rest are counted
+
+
 # JPEG noise reaches a quarter of the range at the edges of a mask, and edges are few.
 JPEG_BLACK, JPEG_WHITE, JPEG_BETWEEN = 64, 191, 0.05
 
@@ -42,11 +46,11 @@ def check_image_folder(root: str | os.PathLike[str]) -> dict[str, list[tuple[Pat
         For ``train`` and ``val`` the pairs of image and mask, in the order of their stems.
 
     Raises:
-        InputError: If a folder is missing or empty, or files do not match; it names them.
+        UsageError: If a folder is missing or empty, or files do not match; it names them.
     """
     root = Path(root)
     if not root.is_dir():
-        raise InputError(
+        raise UsageError(
             f"data folder {root} does not exist; give a folder with train/img, train/mask, "
             "val/img and val/mask"
         )
@@ -65,7 +69,7 @@ def load_image_folder(root: str | os.PathLike[str], height: int = 60, width: int
         Images ``[N, height, width, 3]`` and masks ``[N, height, width, 1]`` of 0 and 1.
 
     Raises:
-        InputError: If a folder is missing or empty, or files are unmatched, unreadable or, as
+        UsageError: If a folder is missing or empty, or files are unmatched, unreadable or, as
             masks, not binary; it names the first few and counts the rest.
     """
     pairs = check_image_folder(root)
@@ -84,26 +88,26 @@ def _match(image_dir: Path, mask_dir: Path) -> list[tuple[Path, Path]]:
     lone_images = [images[stem].name for stem in sorted(images.keys() - masks.keys())]
     lone_masks = [masks[stem].name for stem in sorted(masks.keys() - images.keys())]
     if lone_images:
-        raise InputError(f"no mask of the same name in {mask_dir} for {_list(lone_images)}")
+        raise UsageError(f"no mask of the same name in {mask_dir} for {_list(lone_images)}")
     if lone_masks:
-        raise InputError(f"no image of the same name in {image_dir} for {_list(lone_masks)}")
+        raise UsageError(f"no image of the same name in {image_dir} for {_list(lone_masks)}")
     return [(images[stem], masks[stem]) for stem in sorted(images)]
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
-        raise InputError(f"folder {folder} does not exist; it should hold PNG or JPEG files")
+        raise UsageError(f"folder {folder} does not exist; it should hold PNG or JPEG files")
     files = sorted(
         path
         for path in folder.iterdir()
         if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     )
     if not files:
-        raise InputError(f"folder {folder} holds no PNG or JPEG file ({', '.join(SUFFIXES)})")
+        raise UsageError(f"folder {folder} holds no PNG or JPEG file ({', '.join(SUFFIXES)})")
     found: dict[str, Path] = {}
     for path in files:
         if path.stem in found:
-            raise InputError(
+            raise UsageError(
                 f"{found[path.stem].name} and {path.name} in {folder} share a stem; keep one"
             )
         found[path.stem] = path
@@ -124,7 +128,7 @@ def _read_all(paths: Sequence[Path], read: Callable[[Path], Bytes]) -> Bytes:
         results = list(threads.map(attempt, paths))
     wrong = [result for result in results if isinstance(result, str)]
     if wrong:
-        raise InputError(f"{len(wrong)} unusable in {paths[0].parent}: {_list(wrong)}")
+        raise UsageError(f"{len(wrong)} unusable in {paths[0].parent}: {_list(wrong)}")
     return np.stack([result for result in results if not isinstance(result, str)])
 
 

@@ -1,7 +1,7 @@
 """What a single option may be: readers that turn a written value into a Python one.
 
 A reader takes what YAML or the command line gave, a string from the latter, and returns the value
-or raises ``InputError`` with what would work, to which the caller adds the option's name.
+or raises ``UsageError`` with what would work, to which the caller adds the option's name.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from nasmon.train.errors import InputError
+from nasmon.errors import UsageError
 
 Reader = Callable[[Any], Any]
 
@@ -28,7 +28,7 @@ def whole(least: int, most: int | None = None) -> Reader:
         if isinstance(number, bool) or not isinstance(number, int):
             number = least - 1
         if number < least or (most is not None and number > most):
-            raise InputError(f"use a whole number {bound}")
+            raise UsageError(f"use a whole number {bound}")
         return number
 
     return read
@@ -48,7 +48,7 @@ def real(least: float, most: float = math.inf, above: bool = False) -> Reader:
             number = math.nan
         fits = math.isfinite(number) and least <= number <= most and not (above and number == least)
         if not fits:
-            raise InputError(f"use a number {bound}")
+            raise UsageError(f"use a number {bound}")
         return number
 
     return read
@@ -59,7 +59,7 @@ def one_of(*choices: str) -> Reader:
 
     def read(value: Any) -> str:
         if value not in choices:
-            raise InputError(f"use one of {', '.join(choices)}")
+            raise UsageError(f"use one of {', '.join(choices)}")
         return str(value)
 
     return read
@@ -68,7 +68,7 @@ def one_of(*choices: str) -> Reader:
 def switch(value: Any) -> bool:
     """True or false."""
     if not isinstance(value, bool):
-        raise InputError("use true or false")
+        raise UsageError("use true or false")
     return value
 
 
@@ -77,29 +77,29 @@ def path(value: Any) -> str:
     from pathlib import Path
 
     if not isinstance(value, str | Path) or not str(value):
-        raise InputError("use a path")
+        raise UsageError("use a path")
     return str(Path(value).expanduser())
 
 
-def layers(value: Any) -> str | list[str]:
+def layer_selection(value: Any) -> str | list[str]:
     """``auto``, ``output``, or a list of names, globs and /regular expressions/."""
     if value in ("auto", "output"):
         return str(value)
     if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
         return value
-    raise InputError('use auto, output, or a list such as ["down1_*", "/.*pointwise/"]')
+    raise UsageError('use auto, output, or a list such as ["down1_*", "/.*pointwise/"]')
 
 
 def whole_list(value: Any) -> tuple[int, ...]:
     """Whole numbers of at least 1: a list, or text separated by spaces or commas."""
     parts = re.split(r"[\s,]+", value.strip(" ,")) if isinstance(value, str) else value
     if isinstance(parts, int) or not parts:
-        raise InputError("use whole numbers of at least 1, such as 4 8 16 16")
+        raise UsageError("use whole numbers of at least 1, such as 4 8 16 16")
     read = whole(1)
     try:
         return tuple(read(part) for part in parts)
-    except (InputError, TypeError):
-        raise InputError("use whole numbers of at least 1, such as 4 8 16 16") from None
+    except (UsageError, TypeError):
+        raise UsageError("use whole numbers of at least 1, such as 4 8 16 16") from None
 
 
 def optional(reader: Reader) -> Reader:
@@ -108,9 +108,9 @@ def optional(reader: Reader) -> Reader:
     def read(value: Any) -> Any:
         try:
             return None if value is None else reader(value)
-        except InputError as error:
+        except UsageError as error:
             # On the command line everything is text, and null would be a value like any other.
             alternative = "" if isinstance(value, str) else ", or null"
-            raise InputError(f"{error}{alternative}") from None
+            raise UsageError(f"{error}{alternative}") from None
 
     return read

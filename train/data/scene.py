@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
-from nasmon.train.terrain_ground import (
+
+from nasmon.train.data.ground import (
     OVERSAMPLING,
     ROWS,
     Dice,
@@ -15,7 +15,8 @@ from nasmon.train.terrain_ground import (
     lay_path,
     unevenness,
 )
-from nasmon.train.terrain_textures import (
+from nasmon.train.data.pipelines import Bytes
+from nasmon.train.data.textures import (
     SIDE,
     Floats,
     Ints,
@@ -25,10 +26,10 @@ from nasmon.train.terrain_textures import (
     smooth_noise,
 )
 
-Bytes = npt.NDArray[np.uint8]
-
 # Scenes painted at once: few enough that a batch's arrays stay in the processor's cache.
 BATCH = 16
+
+
 # Skies at the horizon and overhead.
 SKIES = (
     ((0.80, 0.84, 0.88), (0.42, 0.58, 0.82)),

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from nasmon.train.terrain import Images
+import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+
+Bytes = npt.NDArray[np.uint8]
+
+
+class Images(NamedTuple):
+    """A data set in memory."""
+
+    x_train: Bytes  # [N, H, W, 3], 0 to 255
+    y_train: Bytes  # [N, H, W, 1], 0 or 1
+    x_val: Bytes  # [M, H, W, 3]
+    y_val: Bytes  # [M, H, W, 1]
+    source: str  # one line on what the pictures are
 
 
 class Pipelines(NamedTuple):

@@ -1,28 +1,20 @@
-"""Ctrl-C: at once while nothing is worth keeping, at the next batch while training."""
+"""The process: Ctrl-C, and what TensorFlow writes to the terminal while it starts.
+
+Ctrl-C ends it at once while nothing is worth keeping, and at the next batch while training.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from nasmon.train.run import TrainingRun
 
 EXIT_CODE = 130  # 128 + SIGINT, as shells have it
-
-
-class TrainingInterrupted(KeyboardInterrupt):
-    """Training was ended by Ctrl-C after everything so far was saved; ``run`` holds it."""
-
-    def __init__(self, run: TrainingRun) -> None:
-        """Keep the run that was cut short."""
-        super().__init__("interrupted")
-        self.run = run
 
 
 class InterruptFlag:
@@ -88,3 +80,37 @@ def exit_on_interrupt() -> None:
         os._exit(EXIT_CODE)
 
     signal.signal(signal.SIGINT, leave)
+
+
+_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+
+
+@contextmanager
+def quiet_start() -> Iterator[None]:
+    """Hold back what native code writes to stderr, and show it only if the body fails.
+
+    ``TF_CPP_MIN_LOG_LEVEL`` alone does not do it: TensorFlow 2.21 logs before it reads the level.
+    A user who set it to 0 or 1 asked for messages and gets them all.
+    """
+    # 3, for a level of 2 lets through a remark on oneDNN and integers that is no error.
+    if os.environ.setdefault(_LEVEL, "3") in ("0", "1"):
+        yield
+        return
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            _restore(terminal)
+            held.seek(0)
+            sys.stderr.write(held.read().decode(errors="replace"))
+            raise
+        _restore(terminal)
+
+
+def _restore(terminal: int) -> None:
+    sys.stderr.flush()
+    os.dup2(terminal, 2)
+    os.close(terminal)

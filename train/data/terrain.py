@@ -12,25 +12,13 @@ import contextlib
 import os
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Bytes = npt.NDArray[np.uint8]
+from nasmon.train.data.pipelines import Images
 
 # Raise it when the scenes change, so that no cache file of an earlier version is read.
-VERSION = 1
-
-
-class Images(NamedTuple):
-    """A data set in memory."""
-
-    x_train: Bytes  # [N, H, W, 3], 0 to 255
-    y_train: Bytes  # [N, H, W, 1], 0 or 1
-    x_val: Bytes  # [M, H, W, 3]
-    y_val: Bytes  # [M, H, W, 1]
-    source: str  # one line on what the pictures are
+SCENES_VERSION = 1
 
 
 ARRAYS = ("x_train", "y_train", "x_val", "y_val")
@@ -55,7 +43,7 @@ def load_terrain(
         Images of 60 x 80 pixels and masks that are 1 on the path.
     """
     folder = default_cache_dir() if cache_dir is None else Path(cache_dir)
-    path = folder / f"terrain-v{VERSION}-{train_images}-{val_images}-{seed}.npz"
+    path = folder / f"terrain-v{SCENES_VERSION}-{train_images}-{val_images}-{seed}.npz"
     source = (
         f"{train_images} + {val_images} terrain scenes, composed from photographs of grass, "
         "gravel and brick"
@@ -67,7 +55,7 @@ def load_terrain(
     ):
         return images
     # SciPy-backed scikit-image takes a second to load, so only when scenes must be painted.
-    from nasmon.train.terrain_scene import paint
+    from nasmon.train.data.scene import paint
 
     images = Images(*paint(train_images, (seed, 0)), *paint(val_images, (seed, 1)), source)
     _write_cache(path, images)

@@ -1,0 +1,75 @@
+"""A user's YAML file of options, and the words for what is wrong in it."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nasmon.errors import UsageError
+
+Tree = dict[str, Any]
+
+
+def read_config(path: Path) -> Tree:
+    """The sections of a file; none of an empty one.
+
+    Raises:
+        UsageError: it cannot be read, or is no YAML with sections.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(
+            f"config file {path} cannot be read ({reason}); give a YAML file of options"
+        ) from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"config file {path} is not YAML: {_one_line(error)}") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise UsageError(f"config file {path} holds no sections; see train/defaults.yaml")
+    return tree
+
+
+def check_section(key: str, value: Any, names: Sequence[str], source: str) -> None:
+    """Refuses what is no section; nothing at all is an empty one.
+
+    Raises:
+        UsageError: ``value`` is neither None nor a dictionary.
+    """
+    if value is not None and not isinstance(value, dict):
+        raise UsageError(f"{key} in {source} is {value!r}; give it keys: {', '.join(names)}")
+
+
+def unknown_key(
+    key: str, siblings: Mapping[str, str], elsewhere: Mapping[str, str], source: str
+) -> UsageError:
+    """The error for a key that there is not, with the nearest one that there is.
+
+    Args:
+        key: with its sections, such as "nas.logdir".
+        siblings: the keys of the same section with their sections, by their own names.
+        elsewhere: those of all sections, likewise; asked when no sibling is near.
+        source: the file's name.
+    """
+    name = key.rpartition(".")[2]
+    for candidates in (siblings, elsewhere):
+        near = difflib.get_close_matches(name, candidates, n=1)
+        if near:
+            meant = candidates[near[0]]
+            return UsageError(f"unknown key {key} in {source}; did you mean {meant}?")
+    return UsageError(f"unknown key {key} in {source}; known here: {', '.join(siblings)}")
+
+
+def shown_value(value: Any) -> str:
+    """A value as YAML has it, where Python's word is another."""
+    return "null" if value is None else repr(value)
+
+
+def _one_line(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return f"{problem} (line {mark.line + 1})" if mark else str(problem)

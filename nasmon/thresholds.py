@@ -1,0 +1,132 @@
+"""Where a reading becomes worth a remark: the one table of thresholds, and a user's own.
+
+The options of a training run, ``summary()`` and the advice iterate ``THRESHOLDS``.
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from nasmon.config_file import check_section, read_config, shown_value, unknown_key
+from nasmon.errors import UsageError
+from nasmon.values import real
+
+KEY = "nas.thresholds"
+"""Where they stand in a user's YAML file."""
+
+
+class Threshold(NamedTuple):
+    """One threshold."""
+
+    name: str
+    default: float
+    meaning: str
+    least: float = 0.0  # a user's own is at least this
+    most: float = 1.0  # and at most this
+
+
+THRESHOLDS: tuple[Threshold, ...] = (
+    Threshold("high_redundancy", 0.7, "above it a layer is wider than its data"),
+    Threshold("moderate_redundancy", 0.5, "from here on there is some width to spare"),
+    Threshold("low_redundancy", 0.3, "below it a layer's width is well used"),
+    Threshold("high_correlation", 0.6, "above it channels repeat one another"),
+    Threshold("low_correlation", 0.3, "below it channels are diverse"),
+    Threshold(
+        "poor_conditioning", 1e6, "above it some directions carry next to nothing", 1.0, math.inf
+    ),
+    Threshold("near_duplicate", 0.98, "abs(R_ij) from which two channels are near copies"),
+    Threshold(
+        "steady_redundancy", 0.02, "a change over the run up to which the redundancy is stable"
+    ),
+    Threshold(
+        "settled_rank", 0.1, "the share of C that rank_99 may still move by in settled readings"
+    ),
+    Threshold(
+        "rows_per_channel", 10.0, "with fewer rows the spectrum is a weak estimate", 0.0, math.inf
+    ),
+)
+
+DEFAULT_THRESHOLDS: dict[str, float] = {one.name: one.default for one in THRESHOLDS}
+"""By name; a user's ``thresholds`` override them one by one."""
+
+_RISING = (
+    ("moderate_redundancy", "high_redundancy"),
+    ("low_redundancy", "moderate_redundancy"),
+    ("low_correlation", "high_correlation"),
+)
+
+
+def merged_thresholds(thresholds: Mapping[str, float] | None) -> dict[str, float]:
+    """The defaults with a user's own in their place.
+
+    Raises:
+        ValueError: a name that there is not.
+    """
+    for name in thresholds or {}:
+        if name not in DEFAULT_THRESHOLDS:
+            known = ", ".join(DEFAULT_THRESHOLDS)
+            raise UsageError(f"thresholds has {name!r}, which is none of: {known}")
+    return {**DEFAULT_THRESHOLDS, **(thresholds or {})}
+
+
+def thresholds_of(
+    recorded: Mapping[str, float] | None, config: Path | None = None
+) -> dict[str, float]:
+    """All of ``DEFAULT_THRESHOLDS``, with those of a run and then of a file in their place.
+
+    Args:
+        recorded: that the run was monitored with; those that are none of ours are left out.
+        config: a YAML file of options; its ``nas.thresholds`` win over all others.
+
+    Raises:
+        UsageError: the file cannot be read, or holds a threshold that it must not.
+    """
+    known = {n: value for n, value in (recorded or {}).items() if n in DEFAULT_THRESHOLDS}
+    return {**DEFAULT_THRESHOLDS, **known, **(given_thresholds(config) if config else {})}
+
+
+def given_thresholds(config: Path) -> dict[str, float]:
+    """The thresholds that a YAML file sets, checked together with the defaults of the others.
+
+    Raises:
+        UsageError: the file cannot be read, or holds a threshold that it must not.
+    """
+    source = str(config)
+    nas = read_config(config).get("nas")
+    check_section("nas", nas, ["thresholds"], source)
+    given = (nas or {}).get("thresholds")
+    check_section(KEY, given, list(DEFAULT_THRESHOLDS), source)
+    values = {str(name): _read(str(name), value, source) for name, value in (given or {}).items()}
+    check_rising({**DEFAULT_THRESHOLDS, **values})
+    return values
+
+
+def check_rising(thresholds: Mapping[str, float]) -> None:
+    """Refuses a low threshold that is not below its high one.
+
+    Args:
+        thresholds: all of ``DEFAULT_THRESHOLDS``.
+
+    Raises:
+        UsageError: there is one.
+    """
+    for lower, higher in _RISING:
+        low, high = thresholds[lower], thresholds[higher]
+        if low >= high:
+            raise UsageError(
+                f"{KEY}: {lower} is {low:g} and {higher} {high:g}; give both so that the first is "
+                "less"
+            )
+
+
+def _read(name: str, value: object, source: str) -> float:
+    for one in THRESHOLDS:
+        if one.name == name:
+            try:
+                return float(real(one.least, one.most)(value))
+            except UsageError as error:
+                shown = shown_value(value)
+                raise UsageError(f"{KEY}.{name} in {source} is {shown}; {error}") from None
+    names = {one.name: f"{KEY}.{one.name}" for one in THRESHOLDS}
+    raise unknown_key(f"{KEY}.{name}", names, {}, source)
