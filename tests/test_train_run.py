@@ -136,7 +136,7 @@ def test_it_prints_progress_the_table_and_the_next_commands(watched):
 def test_a_second_run_is_refused_and_told_the_remedy(watched, workplace):
     model = workplace / "logs" / "nano_u.keras"
     before = model.read_bytes()
-    second = command(workplace, "train", "--epochs", "2")
+    second = command(workplace, "nasmon.train", "--epochs", "2")
     assert second.returncode == 2
     assert "pass --overwrite" in second.stderr
     assert model.read_bytes() == before
