@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nasmon.analysis.advice import advise
+    from nasmon.analysis.recommend.advice import advise
     from nasmon.analysis.run import Run, load_run, newest_run
     from nasmon.thresholds import thresholds_of
 
@@ -16,7 +16,7 @@ __all__ = ["Run", "advise", "load_run", "newest_run", "thresholds_of"]
 
 _HOMES = {
     "Run": "nasmon.analysis.run",
-    "advise": "nasmon.analysis.advice",
+    "advise": "nasmon.analysis.recommend.advice",
     "load_run": "nasmon.analysis.run",
     "newest_run": "nasmon.analysis.run",
     "thresholds_of": "nasmon.thresholds",

@@ -8,15 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nasmon.errors import UsageError
-from nasmon.interpreter import typed_module
-
-SIGNS = {"warning": "⚠️ ", "info": "ℹ️ ", "good": "✓", "unknown": "?"}  # noqa: RUF001
-"""The user's own status signs, by ``findings.Status``."""
-
-WORDS = {"warning": "[WARNING]", "info": "[INFO]", "good": "[OK]", "unknown": "[UNKNOWN]"}
-"""What stands for them where a terminal cannot encode them."""
-
-ARROW, PLAIN_ARROW = "→", "->"
+from nasmon.record_rebuild import typed_module
 
 
 class Parser(argparse.ArgumentParser):
@@ -69,21 +61,6 @@ def say_notes(parser: Parser, notes: Iterable[str]) -> None:
     """Notes to stderr, a line each."""
     for note in notes:
         sys.stderr.write(f"{parser.command}: note: {note}\n")
-
-
-def encodable(text: str) -> bool:
-    """Whether stdout can show all of a text."""
-    try:
-        text.encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def printed(text: str) -> None:
-    """Prints a text; what the terminal cannot encode, such as a layer's name, is escaped."""
-    encoding = sys.stdout.encoding or "ascii"
-    print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def existing_parent(path: Path, option: str) -> Path:

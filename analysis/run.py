@@ -1,8 +1,9 @@
 """A recorded run, as its files tell it."""
 
 import zipfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +31,7 @@ REQUIRED = (
 """What a run's CSV must have; its other columns read NaN where they are missing."""
 
 _BEGINNING = "epoch,step,redundancy_score"
+
 _SUFFIXES = ("_nas_metrics", "_metrics")
 
 
@@ -269,3 +271,32 @@ def _name_from(path: Path) -> str:
         if path.stem.endswith(suffix) and path.stem != suffix:
             return path.stem.removesuffix(suffix)
     return path.stem
+
+
+_DEEPEST = 4
+"""How many folders above a run's file may serve to tell it from another."""
+
+
+def distinct_names(runs: Sequence[Run]) -> tuple[str, ...]:
+    """The models' names; equal ones are told apart by their file, folder, or number."""
+    tellers: tuple[Callable[[Run], str], ...] = (
+        lambda run: run.path.stem,
+        # from the file upwards: of logs/nas and logs/narrower/nas the folders above nas differ
+        *(partial(_folder, depth=depth) for depth in range(_DEEPEST)),
+        lambda run: str(run.path),
+    )
+    names = [run.name for run in runs]
+    for name in {name for name in names if names.count(name) > 1}:
+        alike = [index for index, run in enumerate(runs) if run.name == name]
+        told = [[teller(runs[index]) for index in alike] for teller in tellers]
+        words = next((texts for texts in told if len(set(texts)) == len(texts)), told[-1])
+        for index, word in zip(alike, words, strict=True):
+            names[index] = f"{name} ({word})"
+    if len(set(names)) < len(names):
+        names = [f"{index}: {name}" for index, name in enumerate(names, 1)]
+    return tuple(names)
+
+
+def _folder(run: Run, depth: int) -> str:
+    names = [folder.name for folder in run.path.absolute().parents]
+    return names[depth] if depth < len(names) else ""

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from bench.curves import CURVES, CURVES_FILE, Curve, Part, Point, read_points, slope_of, upper_half
 from bench.results import command_of
 from nasmon.analysis.figures.labels import whole
-from nasmon.analysis.figures.style import BLUE, DARK, GREY, PURPLE, heading, publication
+from nasmon.analysis.plot.style import BLUE, DARK, GREY, PURPLE, heading, publication
 
 PICTURE = CURVES_FILE.with_suffix(".png")
 

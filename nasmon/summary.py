@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from nasmon.budget import OverheadBudget
 from nasmon.kernels.metric_table import METRIC_NAMES
 from nasmon.reading import Reading
+from nasmon.text_table import aligned
 
 _COLUMNS = (  # metric, heading, format
     ("redundancy_score", "redundancy", ".2f"),
@@ -46,7 +47,7 @@ def summary(
     cells = [format(aggregates[n], f) if n in aggregates else "" for n, _, f in _COLUMNS]
     lines.append(["all layers", "", *cells, ""])
     when = f"the latest reading: step {reading.step}, {reading.samples} samples"
-    return "\n".join([when, *_aligned(lines), cost])
+    return "\n".join([when, *_ruled(lines), cost])
 
 
 def remarks(metrics: Mapping[str, float], thresholds: Mapping[str, float]) -> list[str]:
@@ -71,14 +72,8 @@ def cost_sentence(readings: int, budget: OverheadBudget, postponed: int) -> str:
     )
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Columns two blanks apart, texts left, numbers right; a rule under the headings."""
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    left = (0, len(widths) - 1)
-    rows = []
-    for line in lines:
-        cells = zip(line, widths, strict=True)
-        padded = [c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(cells)]
-        rows.append("  ".join(padded).rstrip())
+def _ruled(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Aligned columns, a rule under the headings and above the last line."""
+    rows = aligned(lines, texts=(0, len(lines[0]) - 1))
     rule = "-" * max(map(len, rows))
     return [rows[0], rule, *rows[1:-1], rule, rows[-1]]

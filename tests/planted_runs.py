@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from nasmon.analysis.advice import advise
-from nasmon.analysis.findings import Advice, LayerAdvice
+from nasmon.analysis.recommend.advice import advise
+from nasmon.analysis.recommend.findings import Advice, LayerAdvice
 from nasmon.analysis.run import Run, load_run
 from nasmon.kernels.metric_table import METRIC_NAMES
 from nasmon.run_files import spectra_path

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from nasmon.analysis.recommend.widths import rounded
 from nasmon.analysis.run import load_run
-from nasmon.analysis.width_decision import rounded
 from nasmon.errors import UsageError
 from nasmon.run_files import layers_path, record_path, spectra_path
 from tests.planted_runs import (

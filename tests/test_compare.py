@@ -7,7 +7,7 @@ import sys
 import pandas as pd
 import pytest
 
-from nasmon.analysis import compare
+from nasmon.analysis.compare import command
 from tests.recorded import chain, write_run
 
 
@@ -18,7 +18,7 @@ def run_compare(capsys, monkeypatch, tmp_path):
 
     def run(*arguments):
         with pytest.raises(SystemExit) as ended:
-            compare.main([str(one) for one in arguments])
+            command.main([str(one) for one in arguments])
         written = capsys.readouterr()
         return ended.value.code, written.out, written.err
 

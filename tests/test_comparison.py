@@ -8,12 +8,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nasmon.analysis.changes import EXACT, Band, Measure, change, model_bands, moved, task_band
-from nasmon.analysis.compare_words import label, shown, shown_band, shown_change
-from nasmon.analysis.comparison import TOLERANCE, Comparison, compare, distinct_names
-from nasmon.analysis.judgement import RULES, judge
-from nasmon.analysis.run import Run, load_run
-from nasmon.analysis.task_metric import lower_is_better, shared_metric, task_result
+from nasmon.acceptance import (
+    EXACT,
+    RULES,
+    DeadBand,
+    Measure,
+    change,
+    judge,
+    lower_is_better,
+    model_dead_bands,
+    moved,
+    task_dead_band,
+)
+from nasmon.analysis.compare.comparison import TOLERANCE, Comparison, compare
+from nasmon.analysis.compare.text import reason
+from nasmon.analysis.history import shared_metric, task_result
+from nasmon.analysis.run import Run, distinct_names, load_run
+from nasmon.analysis.words import change_text, dead_band_text, quantity_label, quantity_value
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES
 from nasmon.thresholds import DEFAULT_THRESHOLDS
@@ -25,13 +36,13 @@ STEADY = DEFAULT_THRESHOLDS["steady_redundancy"]
 
 def changes_to(task=None, **values):
     """Changes by quantity: given as (before, after), else unchanged."""
-    bands = model_bands(DEFAULT_THRESHOLDS)
+    bands = model_dead_bands(DEFAULT_THRESHOLDS)
     chosen = {"params": (1000, 1000), "macs": (5000, 5000), "redundancy_score": (0.5, 0.5)}
     chosen |= {"correlation_mean": (0.4, 0.4), **values}
     found = {name: change(Measure(name, *bands[name], both), 1) for name, both in chosen.items()}
     if task is None:
         return found, None
-    better, band = task_band("val_miou", task, TOLERANCE)
+    better, band = task_dead_band("val_miou", task, TOLERANCE)
     return found, change(Measure("val_miou", better, band, task), 1)
 
 
@@ -105,40 +116,39 @@ def test_a_lower_redundancy_is_not_worth_a_larger_model():
     assert judged(**fell, macs=(5000, 5001)) == (False, 3)
     assert judged(**fell, params=(1000, 999), macs=(5000, 5001)) == (True, 3)
     assert judged(**fell, params=(NAN, 1001), macs=(NAN, 1)) == (True, 3)
-    assert (
-        "but the model has more parameters (1,000 to 1,001)"
-        in judge(*changes_to(**fell, params=(1000, 1001))).reason
+    assert "but the model has more parameters (1,000 to 1,001)" in reason(
+        judge(*changes_to(**fell, params=(1000, 1001)))
     )
 
 
 def test_the_reason_has_its_numbers():
-    def reason(task=None, **values):
-        return judge(*changes_to(task, **values)).reason
+    def told(task=None, **values):
+        return reason(judge(*changes_to(task, **values)))
 
-    assert reason((0.839, 0.812)) == "val_miou got worse, 0.839 to 0.812, by more than 0.01"
-    assert reason((0.84, 0.835), params=(38041, 15213)) == (
+    assert told((0.839, 0.812)) == "val_miou got worse, 0.839 to 0.812, by more than 0.01"
+    assert told((0.84, 0.835), params=(38041, 15213)) == (
         "val_miou held (0.840 to 0.835, within 0.01), with fewer parameters (38,041 to 15,213)"
     )
-    assert reason(redundancy_score=(0.7, 0.6), correlation_mean=(0.4, 0.5)) == (
+    assert told(redundancy_score=(0.7, 0.6), correlation_mean=(0.4, 0.5)) == (
         "redundancy fell, 0.700 to 0.600, by more than 0.02; correlation rose, 0.400 to 0.500, "
         "by more than 0.02; no task metric is known in both runs"
     )
-    assert reason().endswith("no task metric is known in both runs; more seeds of both would tell")
-    assert "diverged" in reason((0.8, NAN))
+    assert told().endswith("no task metric is known in both runs; more seeds of both would tell")
+    assert "diverged" in told((0.8, NAN))
 
 
 @pytest.mark.parametrize(
     ("band", "before", "after", "expected"),
     [
-        (Band(0.02, "absolute"), 0.5, 0.52, False),
-        (Band(0.02, "absolute"), 0.5, 0.5201, True),
-        (Band(0.01, "relative"), 200.0, 202.0, False),
-        (Band(0.01, "relative"), 200.0, 202.1, True),
-        (Band(0.01, "relative"), 0.0, 0.1, True),
-        (Band(10, "factor"), 1e4, 1e5, False),
-        (Band(10, "factor"), 1e4, 1.01e5, True),
-        (Band(10, "factor"), 1e5, 1e4, False),
-        (Band(10, "factor"), 1e5, 0.99e4, True),
+        (DeadBand(0.02, "absolute"), 0.5, 0.52, False),
+        (DeadBand(0.02, "absolute"), 0.5, 0.5201, True),
+        (DeadBand(0.01, "relative"), 200.0, 202.0, False),
+        (DeadBand(0.01, "relative"), 200.0, 202.1, True),
+        (DeadBand(0.01, "relative"), 0.0, 0.1, True),
+        (DeadBand(10, "factor"), 1e4, 1e5, False),
+        (DeadBand(10, "factor"), 1e4, 1.01e5, True),
+        (DeadBand(10, "factor"), 1e5, 1e4, False),
+        (DeadBand(10, "factor"), 1e5, 0.99e4, True),
         (EXACT, 3, 3, False),
         (EXACT, 3, 4, True),
     ],
@@ -163,13 +173,13 @@ def test_a_change_counts_beyond_its_band(band, before, after, expected):
     ],
 )
 def test_which_way_is_better(name, before, after, kind):
-    measure = Measure(name, *model_bands(DEFAULT_THRESHOLDS)[name], (before, after))
+    measure = Measure(name, *model_dead_bands(DEFAULT_THRESHOLDS)[name], (before, after))
     assert change(measure, 1).kind == kind
     assert change(measure, 1).judged is (name not in ("trace", "overhead"))
 
 
 def test_the_bands_follow_the_thresholds():
-    bands = model_bands({**DEFAULT_THRESHOLDS, "steady_redundancy": 0.2, "settled_rank": 0.3})
+    bands = model_dead_bands({**DEFAULT_THRESHOLDS, "steady_redundancy": 0.2, "settled_rank": 0.3})
     assert bands["redundancy_score"][1].size == bands["correlation_mean"][1].size == 0.2
     assert bands["saturation"][1].size == 0.3
 
@@ -191,9 +201,9 @@ def test_losses_and_errors_are_better_when_lower(metric, lower):
 
 
 def test_the_tolerance_is_in_points_of_a_score_and_a_share_of_a_loss():
-    assert task_band("val_miou", (0.8, NAN), 0.01) == ("higher", Band(0.01, "absolute"))
-    assert task_band("val_psnr", (31.0, 0.5), 0.01) == ("higher", Band(0.01, "relative"))
-    assert task_band("val_loss", (0.8, 0.2), 0.01) == ("lower", Band(0.01, "relative"))
+    assert task_dead_band("val_miou", (0.8, NAN), 0.01) == ("higher", DeadBand(0.01, "absolute"))
+    assert task_dead_band("val_psnr", (31.0, 0.5), 0.01) == ("higher", DeadBand(0.01, "relative"))
+    assert task_dead_band("val_loss", (0.8, 0.2), 0.01) == ("lower", DeadBand(0.01, "relative"))
 
 
 def history(**columns):
@@ -222,19 +232,19 @@ def test_the_final_value_is_the_last_epoch_s_and_the_best_looks_the_right_way():
 
 
 def test_values_are_written_as_people_read_them():
-    assert shown("params", 38041.0) == "38,041"
-    assert shown("condition_number", 23400.0) == "2.34e4"
-    assert shown("overhead", 0.0134) == "1.3 %"
-    assert shown("val_miou", NAN) == "-"
-    assert shown("val_miou", 0.8341) == "0.834"
-    assert shown("trace", math.inf) == "inf"
-    assert label("val_miou_best") == "best val_miou"
+    assert quantity_value("params", 38041.0) == "38,041"
+    assert quantity_value("condition_number", 23400.0) == "2.34e4"
+    assert quantity_value("overhead", 0.0134) == "1.3 %"
+    assert quantity_value("val_miou", NAN) == "-"
+    assert quantity_value("val_miou", 0.8341) == "0.834"
+    assert quantity_value("trace", math.inf) == "inf"
+    assert quantity_label("val_miou_best") == "best val_miou"
     changes, task = changes_to((0.8, 0.79), params=(1000, 500))
-    assert shown_change(changes["params"]) == "-50.0 %"
+    assert change_text(changes["params"]) == "-50.0 %"
     assert task is not None
-    assert (shown_change(task), shown_band(task)) == ("-0.010", "0.01")
+    assert (change_text(task), dead_band_text(task)) == ("-0.010", "0.01")
     # a change just beyond the band does not look like one within
-    assert shown_change(changes_to((0.8, 0.7899))[1]) == "-0.0101"
+    assert change_text(changes_to((0.8, 0.7899))[1]) == "-0.0101"
 
 
 def written(path: Path, widths=(16, 32, 1), scores=None, **record) -> Run:

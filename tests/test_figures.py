@@ -10,12 +10,12 @@ from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import LogNorm, to_hex
 from matplotlib.text import Text
 
-from nasmon.analysis import figures
-from nasmon.analysis.figures.bands import bands_of
-from nasmon.analysis.figures.kinds import MOST_RUNS, Options
-from nasmon.analysis.figures.picture import draw
-from nasmon.analysis.figures.spectrum import MOST_PANELS
-from nasmon.analysis.figures.style import MARKED, publication
+from nasmon.analysis.plot.alternative_text import alternative_text
+from nasmon.analysis.plot.bands import bands_of
+from nasmon.analysis.plot.kinds import FILE_TYPES, KINDS, MOST_RUNS, Options, missing
+from nasmon.analysis.plot.picture import draw, render, svg
+from nasmon.analysis.plot.spectrum import MOST_PANELS
+from nasmon.analysis.plot.style import MARKED, publication
 from nasmon.analysis.run import load_run
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES
@@ -99,7 +99,7 @@ def dots(axes):
 
 
 @pytest.mark.parametrize("readings", [1, 2, 24])
-@pytest.mark.parametrize("kind", figures.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_no_label_overlaps_another_or_leaves_the_picture(tmp_path, kind, readings):
     run = recorded(tmp_path / "a", readings)
     others = (recorded(tmp_path / "b", 12, name="other"),) if kind == "comparison" else ()
@@ -430,12 +430,12 @@ def test_more_layers_than_one_picture_holds_are_left_out_and_it_says_so(tmp_path
 def test_the_file_types_are_what_they_say(tmp_path):
     run = recorded(tmp_path)
     beginnings = {"png": b"\x89PNG\r\n\x1a\n", "svg": b"<?xml ", "pdf": b"%PDF-"}
-    assert tuple(beginnings) == figures.FILE_TYPES
+    assert tuple(beginnings) == FILE_TYPES
     for file_type, beginning in beginnings.items():
-        content = figures.render("redundancy", run, DEFAULT_THRESHOLDS, file_type)
+        content = render("redundancy", run, DEFAULT_THRESHOLDS, file_type)
         assert content.startswith(beginning)
     with pytest.raises(UsageError, match="file type is 'gif'; use one of png, svg, pdf"):
-        figures.render("redundancy", run, DEFAULT_THRESHOLDS, "gif")
+        render("redundancy", run, DEFAULT_THRESHOLDS, "gif")
 
 
 @pytest.mark.parametrize(
@@ -445,19 +445,17 @@ def test_the_file_types_are_what_they_say(tmp_path):
 )
 def test_the_same_run_gives_the_same_bytes(tmp_path, kind, file_type):
     once, again = (
-        figures.render(kind, recorded(tmp_path), DEFAULT_THRESHOLDS, file_type) for _ in range(2)
+        render(kind, recorded(tmp_path), DEFAULT_THRESHOLDS, file_type) for _ in range(2)
     )
     assert once == again
 
 
 def all_svgs(run, other):
     made = {
-        kind: figures.svg(
-            kind, run, DEFAULT_THRESHOLDS, others=(other,) if kind == "comparison" else ()
-        )
-        for kind in figures.KINDS
+        kind: svg(kind, run, DEFAULT_THRESHOLDS, others=(other,) if kind == "comparison" else ())
+        for kind in KINDS
     }
-    return made | {"trace": figures.svg("layers", run, DEFAULT_THRESHOLDS, metric="trace")}
+    return made | {"trace": svg("layers", run, DEFAULT_THRESHOLDS, metric="trace")}
 
 
 def test_pictures_for_a_page_stand_beside_each_other(tmp_path):
@@ -481,7 +479,7 @@ def test_pictures_for_a_page_stand_beside_each_other(tmp_path):
 
 
 def test_text_in_a_page_is_text(tmp_path):
-    element = figures.svg("layers", recorded(tmp_path), DEFAULT_THRESHOLDS)
+    element = svg("layers", recorded(tmp_path), DEFAULT_THRESHOLDS)
     texts = [one.text for one in ElementTree.fromstring(element).iter() if one.tag.endswith("text")]
     assert {"conv0", "conv4", "saturation by layer, chain", "Epoch"} <= set(texts)
 
@@ -518,20 +516,20 @@ def test_layers_names_are_shown_as_they_are_and_do_no_harm(tmp_path, kind):
     for layer, name in zip(record["layers"], HOSTILE, strict=True):
         layer["name"] = name
     run = load_run(write_run(tmp_path / "a.csv", record, readings=3))
-    texts = texts_of(figures.svg(kind, run, DEFAULT_THRESHOLDS))
+    texts = texts_of(svg(kind, run, DEFAULT_THRESHOLDS))
     for name in HOSTILE:
         assert any(escaped(name)[:10].strip() in text for text in texts), name
     for file_type in ("png", "pdf"):
-        assert figures.render(kind, run, DEFAULT_THRESHOLDS, file_type)
+        assert render(kind, run, DEFAULT_THRESHOLDS, file_type)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_models_names_are_shown_as_they_are_and_do_no_harm(tmp_path, name):
     run, other = recorded(tmp_path / "a", name=name), recorded(tmp_path / "b", name="other")
-    texts = texts_of(figures.svg("redundancy", run, DEFAULT_THRESHOLDS))
+    texts = texts_of(svg("redundancy", run, DEFAULT_THRESHOLDS))
     assert f"Redundancy of {escaped(name)}" in texts
     assert f"Redundancy over time: {escaped(name)}" in texts
-    compared = texts_of(figures.svg("comparison", run, DEFAULT_THRESHOLDS, others=(other,)))
+    compared = texts_of(svg("comparison", run, DEFAULT_THRESHOLDS, others=(other,)))
     assert any(escaped(name)[:10].strip() in text for text in compared)
 
 
@@ -539,43 +537,41 @@ def test_a_user_s_own_matplotlib_settings_change_nothing(tmp_path):
     import matplotlib
 
     run = recorded(tmp_path)
-    plain = figures.render("redundancy", run, DEFAULT_THRESHOLDS, "png")
+    plain = render("redundancy", run, DEFAULT_THRESHOLDS, "png")
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black", "savefig.dpi": 20}):
-        assert figures.render("redundancy", run, DEFAULT_THRESHOLDS, "png") == plain
+        assert render("redundancy", run, DEFAULT_THRESHOLDS, "png") == plain
         assert matplotlib.rcParams["font.size"] == 30
 
 
 def test_what_a_run_lacks_is_named_with_the_remedy(tmp_path):
     run = recorded(tmp_path)
-    assert [figures.missing(kind, run) for kind in figures.KINDS if kind != "comparison"] == [
-        None
-    ] * 5
+    assert [missing(kind, run) for kind in KINDS if kind != "comparison"] == [None] * 5
     layers_path(run.path).unlink()
     spectra_path(run.path).unlink()
     alone = load_run(run.path)
     for kind, file in (("layers", "run_layers.csv"), ("spectrum", "run_spectra.npz")):
         message = f"{file} is not there; copy it beside run.csv, or train again"
-        assert str(figures.missing(kind, alone)).endswith(message)
-        for function in (figures.svg, figures.alternative_text):
-            thresholds = (DEFAULT_THRESHOLDS,) if function is figures.svg else ()
+        assert str(missing(kind, alone)).endswith(message)
+        for function in (svg, alternative_text):
+            thresholds = (DEFAULT_THRESHOLDS,) if function is svg else ()
             with pytest.raises(UsageError, match=re.escape(message)):
                 function(kind, alone, *thresholds)
     with pytest.raises(UsageError, match="plot type is 'pie'; use one of redundancy, correlation"):
-        figures.missing("pie", run)
+        missing("pie", run)
 
 
 @pytest.mark.parametrize(("runs", "possible"), [(1, False), (2, True), (8, True), (9, False)])
 def test_a_comparison_takes_two_to_eight_runs(tmp_path, runs, possible):
     run = recorded(tmp_path)
     options = Options(others=(run,) * (runs - 1))
-    assert (figures.missing("comparison", run, options) is None) is possible
+    assert (missing("comparison", run, options) is None) is possible
 
 
 def test_an_unknown_metric_is_named(tmp_path):
     run = recorded(tmp_path)
     for call in (
-        lambda: figures.svg("layers", run, DEFAULT_THRESHOLDS, metric="rank"),
-        lambda: figures.alternative_text("layers", run, metric="rank"),
+        lambda: svg("layers", run, DEFAULT_THRESHOLDS, metric="rank"),
+        lambda: alternative_text("layers", run, metric="rank"),
     ):
         with pytest.raises(UsageError, match="metric is 'rank'; use one of redundancy_score"):
             call()

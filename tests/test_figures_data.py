@@ -7,21 +7,21 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from nasmon.analysis.figures import alternative_text
-from nasmon.analysis.figures.bands import band_of, bands_of, spread
-from nasmon.analysis.figures.kinds import chosen_layers
-from nasmon.analysis.figures.labels import (
-    number,
-    power_of_ten,
-    printable,
-    shortened,
-    shortened_apart,
+from nasmon.analysis.plot.alternative_text import alternative_text
+from nasmon.analysis.plot.bands import band_of, bands_of, spread
+from nasmon.analysis.plot.kinds import chosen_layers
+from nasmon.analysis.plot.series import (
+    LINE_BINS,
+    alone,
+    block_means,
+    reduced_band,
+    reduced_line,
+    shares,
+    timeline,
 )
-from nasmon.analysis.figures.reduction import BINS, alone, block_means, reduced_band, reduced_line
-from nasmon.analysis.figures.spectrum_shares import shares
-from nasmon.analysis.figures.timeline import timeline
+from nasmon.analysis.recommend.verdict import verdict
 from nasmon.analysis.run import LayerSpectrum, load_run
-from nasmon.analysis.verdict import verdict
+from nasmon.analysis.words import number, power_of_ten, printable, shortened, shortened_apart
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES
 from nasmon.thresholds import DEFAULT_THRESHOLDS
@@ -31,7 +31,7 @@ WIDTHS = (16, 32, 64, 16, 1)
 
 
 def test_a_line_of_few_points_stays_as_it_is():
-    x, y = np.arange(4.0 * BINS), np.random.default_rng(0).normal(size=4 * BINS)
+    x, y = np.arange(4.0 * LINE_BINS), np.random.default_rng(0).normal(size=4 * LINE_BINS)
     for before, after in zip((x, y), reduced_line(x, y), strict=True):
         assert after is before
 
@@ -41,7 +41,7 @@ def test_a_reduced_line_keeps_ends_and_extremes_and_invents_nothing():
     x = np.arange(10_000.0) * 3
     y[4_321], y[8_765] = 50, -50
     kept_x, kept_y = reduced_line(x, y)
-    assert len(kept_x) <= 4 * BINS
+    assert len(kept_x) <= 4 * LINE_BINS
     assert (np.diff(kept_x) > 0).all()
     np.testing.assert_array_equal(kept_y, y[(kept_x / 3).astype(int)])
     assert (kept_x[0], kept_x[-1]) == (x[0], x[-1])
@@ -66,7 +66,7 @@ def test_a_reduced_line_of_every_other_reading_is_points():
     y = np.ones(10_000)
     y[::2] = np.nan
     _, kept = reduced_line(np.arange(10_000.0), y)
-    assert alone(kept).sum() == np.isfinite(kept).sum() > BINS
+    assert alone(kept).sum() == np.isfinite(kept).sum() > LINE_BINS
 
 
 def test_a_line_without_a_defined_point_is_reduced_to_nothing():
@@ -79,7 +79,7 @@ def test_a_reduced_band_holds_all_that_it_covers():
     high = low + 0.3
     low[3_000:3_100] = high[3_000:3_100] = np.nan
     x, lowest, highest = reduced_band(np.arange(10_000.0), low, high)
-    assert len(x) == BINS
+    assert len(x) == LINE_BINS
     assert lowest[np.isfinite(lowest)].min() == np.nanmin(low)
     assert highest[np.isfinite(highest)].max() == np.nanmax(high)
     assert np.isnan(lowest).sum() == 5
@@ -278,7 +278,7 @@ def test_alternative_texts_of_a_run_without_defined_readings(tmp_path):
 
 def test_matplotlib_is_loaded_for_drawing_only():
     code = (
-        "import sys, nasmon.analysis.plot, nasmon.analysis.figures\n"
+        "import sys\nfrom nasmon.analysis.plot import alternative_text, command, picture\n"
         "assert not {'matplotlib', 'tensorflow', 'keras'} & set(sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

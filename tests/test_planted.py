@@ -10,7 +10,7 @@ import pytest
 from keras import layers
 
 from nasmon import Monitor
-from nasmon.analysis.recommend import main
+from nasmon.analysis.recommend.command import main
 
 INPUTS, WIDTH, READINGS = 24, 16, 6
 BRANCHES = ("low", "twins", "silent", "healthy", "drifting")

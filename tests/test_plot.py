@@ -10,8 +10,8 @@ import xml.etree.ElementTree as ElementTree
 import pandas as pd
 import pytest
 
-from nasmon.analysis import plot
-from nasmon.analysis.figures import KINDS
+from nasmon.analysis.plot import command
+from nasmon.analysis.plot.kinds import KINDS
 from nasmon.run_files import layers_path, spectra_path
 from tests.recorded import chain, write_run
 
@@ -26,7 +26,7 @@ def run_plot(capsys, monkeypatch, tmp_path):
 
     def run(*arguments):
         with pytest.raises(SystemExit) as ended:
-            plot.main([str(one) for one in arguments])
+            command.main([str(one) for one in arguments])
         written = capsys.readouterr()
         return ended.value.code, written.out, written.err
 

@@ -101,7 +101,7 @@ def test_the_command_line_takes_the_commands(command: str) -> None:
 @pytest.mark.parametrize("command", [c for c in COMMANDS if "-m analysis" in c])
 def test_the_analysis_takes_the_commands(command: str) -> None:
     _, _, module, *arguments = shlex.split(command)
-    parser = import_module(module).build_parser()
+    parser = import_module(f"nasmon.{module}.command").build_parser()
     assert parser.parse_args(arguments)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasmon.analysis.recommend import advice_text, main
+from nasmon.analysis.recommend import as_json
+from nasmon.analysis.recommend.command import advice_text, main
 from nasmon.analysis.run import load_run
 from nasmon.run_files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
 from nasmon.thresholds import DEFAULT_THRESHOLDS
@@ -198,14 +199,13 @@ def test_json_holds_all_that_the_text_says(recommend, tmp_path):
 
 
 def test_every_field_of_the_json_is_documented(recommend, tmp_path):
-    from nasmon.analysis import recommend_json
 
     run = planted(tmp_path)
     _, text, _ = recommend("--csv", run.path, "--format", "json")
     tree = json.loads(text)
     fields = {*tree, *tree["model"], *tree["saving"], *tree["findings"][0], *tree["layers"][0]}
     for field in fields:
-        assert f"``{field}``" in recommend_json.__doc__, field
+        assert f"``{field}``" in as_json.__doc__, field
 
 
 def test_markdown_has_the_sections_the_table_and_the_command(recommend, tmp_path):
@@ -476,7 +476,7 @@ def test_it_answers_at_once_and_loads_nothing_heavy(tmp_path):
     # TensorFlow alone takes more than two seconds to load
     assert min(seconds) < 2
     code = (
-        "import sys\nfrom nasmon.analysis.recommend import main\n"
+        "import sys\nfrom nasmon.analysis.recommend.command import main\n"
         f"try: main(['--csv', {str(path)!r}])\nexcept SystemExit: pass\n"
         "heavy = {'tensorflow', 'keras', 'matplotlib', 'nasmon.train'}\n"
         "print(heavy & set(sys.modules), file=sys.stderr)"

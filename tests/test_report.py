@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nasmon.analysis import report
-from nasmon.analysis.report_page import MARKER
+from nasmon.analysis.report import command
+from nasmon.analysis.report.page import MARKER
 from nasmon.analysis.run import load_run
 from nasmon.run_files import layers_path, record_path, spectra_path
 from tests.pages import IMAGE, SCRIPT, Page, hostile_run
@@ -32,7 +32,7 @@ def run_report(capsys, monkeypatch, tmp_path):
 
     def run(*arguments):
         with pytest.raises(SystemExit) as ended:
-            report.main([str(one) for one in arguments])
+            command.main([str(one) for one in arguments])
         written = capsys.readouterr()
         return ended.value.code, written.out, written.err
 
@@ -44,7 +44,7 @@ def hostile(tmp_path_factory) -> Page:
     """The report of 60 layers, some of which are called like markup."""
     path = hostile_run(tmp_path_factory.mktemp("hostile") / "x_nas_metrics.csv")
     with pytest.raises(SystemExit):
-        report.main(["--csv", str(path), "--output", str(path.with_name("page.html"))])
+        command.main(["--csv", str(path), "--output", str(path.with_name("page.html"))])
     return Page(path.with_name("page.html").read_text("utf-8"))
 
 
@@ -287,7 +287,7 @@ def test_a_run_can_be_held_against_earlier_ones(run_report, tmp_path):
 )
 def test_names_become_file_names(tmp_path, name, file):
     run = load_run(write(tmp_path), name)
-    assert report.output_path(run, None) == tmp_path / file
+    assert command.output_path(run, None) == tmp_path / file
 
 
 def test_an_earlier_report_is_replaced_and_nothing_else(run_report, tmp_path):
@@ -367,9 +367,9 @@ def test_a_folder_without_permission_is_named(run_report, tmp_path):
 def test_no_tensorflow_is_loaded(tmp_path):
     path = write(tmp_path)
     code = (
-        "import sys, nasmon.analysis.report, nasmon.analysis.compare\n"
+        "import sys\nfrom nasmon.analysis.report import command\n"
         "assert 'matplotlib' not in sys.modules\n"
-        f"try: nasmon.analysis.report.main(['--csv', {str(path)!r}])\n"
+        f"try: command.main(['--csv', {str(path)!r}])\n"
         "finally: print(sorted({'tensorflow', 'keras', 'selenium'} & set(sys.modules)))\n"
     )
     root = Path(__file__).parent.parent

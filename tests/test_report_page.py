@@ -17,7 +17,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-from nasmon.analysis import report
+from nasmon.analysis.report import command
 from tests.browser import keep
 from tests.pages import IMAGE, SCRIPT, hostile_run
 from tests.recorded import chain, write_run
@@ -68,7 +68,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     earlier = write_run(folder / "earlier.csv", {**chain((16, 32, 1)), "model_name": IMAGE})
     output = folder / "page.html"
     with pytest.raises(SystemExit) as ended:
-        report.main([*map(str, ("--csv", path, "--compare", earlier, "--output", output))])
+        command.main([*map(str, ("--csv", path, "--compare", earlier, "--output", output))])
     assert ended.value.code == 0
     return output
 

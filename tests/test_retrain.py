@@ -5,8 +5,8 @@ import shlex
 
 import pytest
 
-from nasmon.analysis.retrain import retrain_command
 from nasmon.record import read_record
+from nasmon.record_rebuild import retrain_command
 from tests.recorded import chain
 
 

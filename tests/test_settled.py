@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nasmon.analysis.settled import has_settled, recent_layers
+from nasmon.analysis.recommend.layers import has_settled, recent_layers
 from tests.planted_runs import planted_run, wide_chain
 
 NAN = float("nan")

@@ -12,13 +12,13 @@ import tensorflow as tf
 from keras import layers, ops
 
 from nasmon import Monitor
-from nasmon.analysis.widths import totals
 from nasmon.macs import macs_of
 from nasmon.record import read_record
 from nasmon.run_files import record_path
 from nasmon.structure import Widths, read_widths
 from nasmon.taps import Captured, capture
 from nasmon.train.models import BLOCK_NAMES, build_model
+from nasmon.widths.graph import totals
 from tests.networks import Subclassed, functional, nested
 from tests.recorded import chain
 

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nasmon.analysis.recommend.verdict import decide, verdict
 from nasmon.analysis.run import Run
-from nasmon.analysis.verdict import decide, shown_beside, verdict
+from nasmon.analysis.words import distinct_number
 from nasmon.run_files import RUN_COLUMNS
 from nasmon.thresholds import DEFAULT_THRESHOLDS as LIMITS
 
@@ -241,4 +242,4 @@ def test_other_thresholds_move_every_edge():
     [(0.7431, (0.7,), "0.743"), (0.70004, (0.7,), "0.70004"), (0.7, (0.7,), "0.700")],
 )
 def test_a_number_is_never_shown_as_the_limit_that_it_is_not(value, limits, text):
-    assert shown_beside(value, *limits) == text
+    assert distinct_number(value, *limits) == text

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from nasmon.analysis.widths import groups_of, totals
 from nasmon.errors import UsageError
 from nasmon.record import Cost, Owner, read_record
+from nasmon.widths.graph import groups_of, totals
 from tests.recorded import chain
 
 

@@ -1,0 +1,1 @@
+"""``python -m analysis.compare``: several runs, and whether to accept a change."""

@@ -1,0 +1,1 @@
+"""``python -m analysis.plot``: pictures of runs. Importing it loads no matplotlib; drawing does."""

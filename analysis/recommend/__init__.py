@@ -1,0 +1,1 @@
+"""``python -m analysis.recommend``: what a run says about its model, and what to change."""

@@ -1,0 +1,261 @@
+"""What to do with each layer's width, from the latest readings, the record and the spectra."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from nasmon.analysis.recommend.findings import Advice, LayerAdvice, Saving, Verdict
+from nasmon.analysis.recommend.layers import (
+    NO_EVIDENCE,
+    ChannelEvidence,
+    RecentLayer,
+    channel_evidence,
+    recent_layers,
+)
+from nasmon.analysis.recommend.lines import LayerContext, lines_of
+from nasmon.analysis.recommend.verdict import verdict
+from nasmon.analysis.recommend.widths import (
+    GroupMember,
+    WidthDecision,
+    WidthMap,
+    decide_width,
+    width_map,
+)
+from nasmon.analysis.run import LayerSpectrum, Run
+from nasmon.record import Record
+from nasmon.record_rebuild import retrain_command
+from nasmon.run_files import layers_path, record_path, spectra_path
+from nasmon.widths.graph import totals
+
+ROUND_TO = 4
+
+
+class Recommendations(NamedTuple):
+    """All that is found out about a run."""
+
+    run: Run
+    verdict: Verdict
+    advice: Advice
+    thresholds: dict[str, float]
+    round_to: int
+    notes: list[str]
+
+
+def recommendations(run: Run, config: Path | None, round_to: int = ROUND_TO) -> Recommendations:
+    """Finds out all about a run.
+
+    Args:
+        run: with at least one reading.
+        config: whose thresholds replace the run's own; None for those.
+        round_to: what widths are rounded up to.
+
+    Raises:
+        UsageError: the config or a file of the run cannot be used.
+    """
+    thresholds = run.thresholds(config)
+    advice = advise(run, thresholds, round_to)
+    # the run's notes last: reading its other files may have added some
+    notes = [*_of_the_end(run), *advice.notes, *run.notes]
+    return Recommendations(run, verdict(run, thresholds), advice, thresholds, round_to, notes)
+
+
+def _of_the_end(run: Run) -> list[str]:
+    """What a reader must know of a run that did not end by itself."""
+    if run.record is None or run.record.status == "ended":
+        return []
+    status = {"running": "is still running", "interrupted": "was interrupted"}
+    how = status.get(run.record.status, run.record.status)
+    return [f"the run {how}; this is about its latest reading"]
+
+
+class _Decided(NamedTuple):
+    """The decisions about all widths, by the leader of their group."""
+
+    decisions: dict[str, WidthDecision]
+    told_at: dict[str, str]  # by leader: the monitored layer that the decision is told at
+    members: dict[str, tuple[GroupMember, ...]]
+    savings: dict[str, Saving]  # of each change alone
+    widths: dict[str, int]  # new widths by owner
+
+
+def advise(run: Run, thresholds: Mapping[str, float], round_to: int = 4) -> Advice:
+    """What to do with each layer, and what all of it together would save.
+
+    Args:
+        run: whose rows by layer, record and spectra are read as far as they are there.
+        thresholds: all of ``DEFAULT_THRESHOLDS``.
+        round_to: suggested widths are multiples of it, but for layers of at most twice as many
+            channels.
+
+    Returns:
+        The advice; without layers, but with a note, where the rows by layer are not there.
+
+    Raises:
+        UsageError: a file of the run is damaged.
+    """
+    record, notes = run.record, _missing_files(run)
+    if not run.has_layers:
+        return _no_layers(record, notes)
+    recent, of_rows = recent_layers(run, thresholds["settled_rank"])
+    widths = width_map(record, recent)
+    decided = _decide(record, widths, recent, thresholds, round_to)
+    spectra, of_spectra = _latest_spectra(run)
+    layers = []
+    for layer in recent:
+        spectrum = spectra.get(layer.name)
+        evidence = _evidence(layer, spectrum, thresholds["near_duplicate"])
+        layers.append(_layer_advice(layer, evidence, widths, decided, thresholds, record))
+    return Advice(
+        layers=tuple(layers),
+        widths=decided.widths,
+        params=record.params if record else None,
+        macs=record.macs if record else None,
+        saving=_saving(record, widths.known, decided.widths),
+        command=retrain_command(record, decided.widths) if record else None,
+        notes=(*notes, *of_rows, *_guessed(record, widths), *of_spectra),
+    )
+
+
+def _no_layers(record: Record | None, notes: Sequence[str]) -> Advice:
+    params, macs = (record.params, record.macs) if record else (None, None)
+    return Advice((), {}, params, macs, Saving(None, None), None, tuple(notes))
+
+
+def _missing_files(run: Run) -> list[str]:
+    notes = []
+    if not run.has_layers:
+        notes.append(
+            f"{layers_path(run.path)} is not there, so nothing can be said by layer; copy it "
+            f"beside {run.path.name}"
+        )
+    if run.record is None:
+        notes.append(
+            f"{record_path(run.path)} is not there, so how widths hang together and what a change "
+            f"saves is not known; copy it beside {run.path.name}"
+        )
+    if run.has_layers and run.spectra is None:
+        notes.append(
+            f"{spectra_path(run.path)} is not there, so dead and near-duplicate channels cannot be "
+            f"named; copy it beside {run.path.name}"
+        )
+    return notes
+
+
+def _guessed(record: Record | None, widths: WidthMap) -> list[str]:
+    if widths.known or not widths.groups:
+        return []
+    notes = ["the last layer is taken for the output, whose width is not to choose"]
+    if record is not None:
+        notes.insert(0, "the record holds no structure of this model; savings are not known")
+    return notes
+
+
+def _decide(
+    record: Record | None,
+    widths: WidthMap,
+    recent: Sequence[RecentLayer],
+    thresholds: Mapping[str, float],
+    round_to: int,
+) -> _Decided:
+    decided = _Decided({}, {}, {}, {}, {})
+    for group in widths.groups:
+        members = tuple(
+            GroupMember(
+                layer, len(widths.made_of[layer.name]) == 1, widths.rank_limits.get(layer.name)
+            )
+            for layer in recent
+            if group.leader in widths.made_of[layer.name]
+        )
+        if not members:
+            continue
+        decision = decide_width(group, members, thresholds, round_to)
+        changes = {}
+        if decision.action == "narrow":
+            changes = dict.fromkeys(group.owners, decision.width)
+        names = [one.layer.name for one in members if one.alone]
+        owners = [name for name in names if name in group.owners]
+        decided.decisions[group.leader] = decision
+        decided.told_at[group.leader] = (owners or names or [""])[0]
+        decided.members[group.leader] = members
+        decided.savings[group.leader] = _saving(record, widths.known, changes)
+        decided.widths.update(changes)
+    return decided
+
+
+def _saving(record: Record | None, known: bool, changes: Mapping[str, int]) -> Saving:
+    if record is None or not known:
+        return Saving(None, None)
+    if not changes:
+        return Saving(0, None if record.macs is None else 0)
+    (params, macs), (less_params, less_macs) = totals(record, {}), totals(record, changes)
+    if macs is None or less_macs is None:
+        return Saving(params - less_params, None)
+    return Saving(params - less_params, macs - less_macs)
+
+
+def _latest_spectra(run: Run) -> tuple[dict[str, LayerSpectrum], list[str]]:
+    if run.spectra is None:
+        return {}, []
+    _, latest = run.spectra
+    step = float(run.readings["step"].iloc[-1])
+    if latest.step == step:
+        return latest.layers, []
+    return latest.layers, [
+        f"the spectra are those of step {latest.step}, the latest reading is of step {step:.0f}"
+    ]
+
+
+def _evidence(
+    layer: RecentLayer, spectrum: LayerSpectrum | None, near_duplicate: float
+) -> ChannelEvidence:
+    """What the correlations tell, where they are there and fit the layer."""
+    size = (layer.channels, layer.channels)
+    if spectrum is None or spectrum.correlations.shape != size:
+        return NO_EVIDENCE
+    found = channel_evidence(spectrum.correlations, near_duplicate)
+    # of another reading, or of a layer that is undefined as a whole
+    agrees = len(found.dead) == layer.metrics["dead_channels"]
+    return found if agrees else found._replace(dead=())
+
+
+def _layer_advice(
+    layer: RecentLayer,
+    evidence: ChannelEvidence,
+    widths: WidthMap,
+    decided: _Decided,
+    thresholds: Mapping[str, float],
+    record: Record | None,
+) -> LayerAdvice:
+    leaders = tuple(widths.made_of[layer.name])
+    leader = leaders[0] if len(leaders) == 1 else ""
+    decision = decided.decisions.get(leader)
+    is_told_here = decision is not None and decided.told_at[leader] == layer.name
+    context = LayerContext(
+        layer=layer,
+        evidence=evidence,
+        groups=tuple(widths.group(name) for name in leaders),
+        decisions=tuple(decided.decisions[name] for name in leaders),
+        members=decided.members[leader] if is_told_here else (),
+        watched=frozenset(widths.made_of),
+    )
+    saving = decided.savings[leader] if is_told_here else _saving(record, widths.known, {})
+    return LayerAdvice(
+        layer=layer.name,
+        kind=layer.kind,
+        channels=layer.channels,
+        redundancy=layer.metrics["redundancy_score"],
+        correlation=layer.metrics["correlation_mean"],
+        effective_rank=layer.metrics["effective_rank"],
+        rank_99=layer.metrics["rank_99"],
+        dead=layer.metrics["dead_channels"],
+        rows=layer.metrics["rows"],
+        settled=layer.settled,
+        action=decision.action if decision and is_told_here else "fixed",
+        width=decision.width if decision and is_told_here else layer.channels,
+        saving=saving,
+        duplicates=evidence.duplicates,
+        lines=lines_of(context, saving, record, thresholds),
+        dead_indices=evidence.dead,
+        duplicate_pairs=evidence.duplicate_pairs,
+        rank_limit=widths.rank_limits.get(layer.name),
+    )

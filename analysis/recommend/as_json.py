@@ -1,0 +1,120 @@
+"""The advice as JSON, for programs.
+
+The document is strict JSON: what is undefined or not known is null, never NaN. Its fields, in
+version 1; a later version may add fields, and changes its number when one goes or means something
+else:
+
+- ``format``: "nasmon recommendations"; ``version``: 1.
+- ``csv``: the path of the run's CSV, as given. ``readings``: how many it holds. ``epoch``,
+  ``step``: of the latest reading, epochs from 0 (-1 in a loop that counts none).
+- ``status``: of the run, "running", "ended", "interrupted" or "failed"; null without its record.
+- ``model``: ``name``; ``params`` and ``macs``, parameters and multiply-adds for one input, today.
+- ``thresholds``: all that were applied, by name. ``round_to``: what widths were rounded up to.
+- ``decision``: "reduce", "optimal", "regularize", "tweak" or "undecided", where the user's flow
+  ends; ``rule``: what decided, in words.
+- ``findings``: the five sections in their order, each with ``title``, ``status`` ("warning",
+  "info", "good" or "unknown"), ``level``, ``metric`` (a column of the CSV, or ""), ``value`` (of
+  the latest reading; in TRAINING DYNAMICS the change over the run), ``evidence``, ``lines``.
+- ``layers``: in the model's order, empty without the rows by layer; each with ``layer``, ``kind``,
+  ``channels``; ``redundancy`` and ``correlation`` (shares), ``effective_rank``, ``rank_99`` and
+  ``dead`` (channels), ``rows`` of the latest reading; ``settled`` (null with too few readings);
+  ``rank_limit`` (channels; null without one); ``action`` ("narrow", "keep", "fixed", "limited",
+  "wait", "weak" or "undefined", see ``nasmon.analysis.findings``); ``width`` (suggested channels);
+  ``saving`` of this change alone, as below; ``dead_indices``, channels from 0;
+  ``duplicates``, the strongest pairs of near copies, each with ``first``, ``second`` (channels
+  from 0) and ``correlation``; ``duplicate_pairs``, how many pairs there are; ``lines``.
+- ``widths``: new channels by layer that owns a width, only those that change.
+- ``saving``: of all changes together: ``params`` and ``macs``, and ``params_share`` and
+  ``macs_share``, what part of the model's they are, from 0 to 1.
+- ``command``: to train with the new widths; null if nothing changes or it is not known.
+- ``summary``: the changes together, in words. ``caveat``: what this advice is not.
+- ``notes``: about files and rows that are missing.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from nasmon.analysis.recommend.findings import Advice, LayerAdvice, Saving, Verdict
+from nasmon.analysis.recommend.text import ADVICE_CAVEAT, together
+from nasmon.analysis.run import Run
+
+ADVICE_FORMAT, ADVICE_VERSION = "nasmon recommendations", 1
+
+
+def recommendations_json(
+    run: Run,
+    verdict: Verdict,
+    advice: Advice,
+    thresholds: Mapping[str, float],
+    round_to: int,
+    notes: list[str],
+) -> str:
+    """The whole document, as the module's own text describes it.
+
+    Args:
+        run: that the advice is about.
+        verdict: of the run.
+        advice: by layer.
+        thresholds: that were applied.
+        round_to: what widths were rounded up to.
+        notes: about the run and the advice.
+    """
+    last = run.readings.iloc[-1]
+    document = {
+        "format": ADVICE_FORMAT,
+        "version": ADVICE_VERSION,
+        "csv": str(run.path),
+        "readings": len(run.readings),
+        "epoch": _whole(last["epoch"]),
+        "step": _whole(last["step"]),
+        "status": run.record.status if run.record else None,
+        "model": {"name": run.name, "params": advice.params, "macs": advice.macs},
+        "thresholds": dict(thresholds),
+        "round_to": round_to,
+        "decision": verdict.decision,
+        "rule": verdict.rule,
+        "findings": [finding._asdict() for finding in verdict.findings],
+        "layers": [_layer(layer, advice) for layer in advice.layers],
+        "widths": advice.widths,
+        "saving": _saving(advice.saving, advice),
+        "command": advice.command,
+        "summary": together(advice) if advice.layers else None,
+        "caveat": ADVICE_CAVEAT,
+        "notes": notes,
+    }
+    return json.dumps(_strict(document), indent=2, allow_nan=False)
+
+
+def _layer(layer: LayerAdvice, advice: Advice) -> dict[str, Any]:
+    return {
+        **layer._asdict(),
+        "saving": _saving(layer.saving, advice),
+        "duplicates": [pair._asdict() for pair in layer.duplicates],
+    }
+
+
+def _saving(saving: Saving, advice: Advice) -> dict[str, float | None]:
+    return {
+        **saving._asdict(),
+        "params_share": _share(saving.params, advice.params),
+        "macs_share": _share(saving.macs, advice.macs),
+    }
+
+
+def _share(part: int | None, whole: int | None) -> float | None:
+    return None if part is None or not whole else part / whole
+
+
+def _whole(number: float) -> int | None:
+    return int(number) if math.isfinite(number) else None
+
+
+def _strict(value: Any) -> Any:
+    """JSON knows no NaN and no infinity."""
+    if isinstance(value, dict):
+        return {name: _strict(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

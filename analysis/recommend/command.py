@@ -1,0 +1,97 @@
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from nasmon.analysis.command_line import Parser, counting_number, run_command, say_notes
+from nasmon.analysis.layout import ARROW, SIGNS, encodable, printed
+from nasmon.analysis.recommend.advice import ROUND_TO, Recommendations, recommendations
+from nasmon.analysis.recommend.as_json import recommendations_json
+from nasmon.analysis.recommend.text import recommendations_markdown, recommendations_text
+from nasmon.analysis.run import Run, load_run, newest_run
+from nasmon.errors import UsageError
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command and ends the process: 0 with advice given, 2 for input it cannot use.
+
+    Args:
+        arguments: the command line without the program's name; None for the process's own.
+    """
+    parser = build_parser()
+    run_command(parser, lambda parsed: _recommend(parser, parsed), arguments)
+
+
+def build_parser() -> Parser:
+    """The options of the command."""
+    parser = Parser(
+        "recommend", "Say what a recorded run tells about its model, and what to change."
+    )
+    parser.add_argument(
+        "--csv", metavar="PATH", help="the run's CSV (default: the newest run under logs/)"
+    )
+    parser.add_argument("--model-name", metavar="NAME", help="name of the model in the title")
+    parser.add_argument(
+        "--config", metavar="FILE", help="YAML file whose nas.thresholds replace the run's own"
+    )
+    parser.add_argument(
+        "--format",
+        default="text",
+        metavar=f"{{{','.join(FORMATS)}}}",
+        help="what to print (default: text)",
+    )
+    parser.add_argument(
+        "--round-to",
+        default=str(ROUND_TO),
+        metavar="N",
+        help=f"round suggested widths up to a multiple of N (default: {ROUND_TO}; layers of at "
+        "most twice as many channels are not rounded)",
+    )
+    return parser
+
+
+def advice_text(run: Run, config: Path | None) -> str:
+    """The whole text as ``python -m analysis.recommend`` prints it.
+
+    Args:
+        run: with at least one reading.
+        config: whose thresholds replace the run's own; None for those.
+
+    Raises:
+        UsageError: the config or a file of the run cannot be used.
+    """
+    return _text(recommendations(run, config))
+
+
+def _recommend(parser: Parser, parsed: argparse.Namespace) -> None:
+    if parsed.format not in FORMATS:
+        raise UsageError(f"--format is {parsed.format!r}; use one of {', '.join(FORMATS)}")
+    round_to = counting_number("--round-to", parsed.round_to)
+    config = Path(parsed.config) if parsed.config else None
+    run = load_run(Path(parsed.csv) if parsed.csv else newest_run(), parsed.model_name)
+    found = recommendations(run, config, round_to)
+    say_notes(parser, found.notes)
+    printed(FORMATS[parsed.format](found))
+
+
+def _text(found: Recommendations) -> str:
+    return recommendations_text(found.run.name, found.verdict, found.advice, _plain())
+
+
+def _markdown(found: Recommendations) -> str:
+    return recommendations_markdown(found.run.name, found.verdict, found.advice, _plain())
+
+
+def _plain() -> bool:
+    return not encodable("".join(SIGNS.values()) + ARROW)
+
+
+def _json(found: Recommendations) -> str:
+    return recommendations_json(*found)
+
+
+FORMATS: dict[str, Callable[[Recommendations], str]] = {
+    "text": _text,
+    "json": _json,
+    "markdown": _markdown,
+}

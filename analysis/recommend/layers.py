@@ -1,0 +1,156 @@
+"""The layers' latest metrics, and whether their ranks have settled."""
+
+from collections.abc import Mapping
+from math import ceil, isfinite
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from nasmon.analysis.recommend.findings import Duplicate
+from nasmon.analysis.run import Run
+from nasmon.errors import UsageError
+from nasmon.kernels.metric_table import METRIC_NAMES
+from nasmon.run_files import layers_path
+
+FEWEST_READINGS, MOST_READINGS = 5, 200
+"""How many of the last readings tell whether a rank has settled: a tenth of all within these."""
+
+ENOUGH = 3
+"""With fewer readings nothing can have settled."""
+
+
+class RecentLayer(NamedTuple):
+    """One layer at the latest reading, and its rank over the last readings."""
+
+    name: str
+    kind: str
+    channels: int
+    tied_to: str  # whose width it has, several with " + " between them; "" for its own
+    metrics: dict[str, float]  # by METRIC_NAMES, of the latest reading
+    ranks: np.ndarray  # rank_99 of the last readings, oldest first; NaN where undefined
+    settled: bool | None  # None with too few readings to tell
+
+
+def recent_layers(run: Run, settled_rank: float) -> tuple[list[RecentLayer], list[str]]:
+    """The layers at the latest whole reading, in the model's order.
+
+    Args:
+        run: with rows by layer.
+        settled_rank: the share of its channels that a settled layer's rank may still move by.
+
+    Returns:
+        The layers, and notes about rows that are missing.
+
+    Raises:
+        UsageError: the rows by layer are not there, or damaged.
+    """
+    readings = min(max(FEWEST_READINGS, ceil(len(run.readings) / 10)), MOST_READINGS)
+    table, notes = _whole_readings(run.latest_layers(readings))
+    table = table.drop_duplicates(["reading", "layer"], keep="last")
+    ranks = {
+        str(name): rows["rank_99"].to_numpy()
+        for name, rows in table.groupby("layer", observed=True)
+    }
+    latest = table[table["reading"] == table["reading"].max()]
+    if not len(latest):
+        notes = [f"{layers_path(run.path)} holds no whole row, so nothing can be said by layer"]
+    _check_channels(run, latest)
+    return [_recent(row, ranks, settled_rank) for row in latest.to_dict("records")], notes
+
+
+def has_settled(ranks: np.ndarray, channels: int, settled_rank: float) -> bool | None:
+    """Whether a layer's rank has stopped moving.
+
+    Args:
+        ranks: rank_99 of the last readings.
+        channels: of the layer.
+        settled_rank: the share of the channels that the rank may still move by; one channel is
+            always allowed.
+
+    Returns:
+        None with too few readings to tell, or if none of them is defined.
+    """
+    undefined = np.isnan(ranks)
+    if len(ranks) < ENOUGH or undefined.all():
+        return None
+    if undefined.any():
+        return False
+    # a hair more, for the product of a share and a count may come out below the whole number
+    allowed = max(1.0, settled_rank * channels) * (1 + 4 * np.finfo(np.float64).eps)
+    return bool(np.ptp(ranks) <= allowed)
+
+
+def _whole_readings(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Without a last reading that has fewer layers than the one before it: it was cut short."""
+    sizes = table.groupby("reading").size().to_numpy()
+    if len(sizes) < 2 or sizes[-1] >= sizes[-2]:
+        return table, []
+    note = "the latest reading lacks some layers; the table by layer shows the reading before it"
+    return table[table["reading"] < len(sizes) - 1], [note]
+
+
+def _recent(
+    row: Mapping[str, object], ranks: Mapping[str, np.ndarray], settled_rank: float
+) -> RecentLayer:
+    name, channels = str(row["layer"]), int(_finite(row["channels"]))
+    return RecentLayer(
+        name=name,
+        kind=str(row["kind"]),
+        channels=channels,
+        tied_to=str(row["tied_to"]),
+        metrics={metric: _finite(row[metric]) for metric in METRIC_NAMES},
+        ranks=ranks[name],
+        settled=has_settled(ranks[name], channels, settled_rank),
+    )
+
+
+def _finite(value: object) -> float:
+    """NaN for what is not finite, which no metric is."""
+    number = float(str(value))
+    return number if isfinite(number) else float("nan")
+
+
+def _check_channels(run: Run, latest: pd.DataFrame) -> None:
+    damaged = latest[~(latest["channels"] >= 1)]
+    if len(damaged):
+        raise UsageError(
+            f"{layers_path(run.path)} is damaged (layer {str(damaged['layer'].iloc[0])!r} has no "
+            "channels); train again"
+        )
+
+
+MOST_PAIRS = 100
+"""Of more pairs than this only the strongest are kept."""
+
+
+class ChannelEvidence(NamedTuple):
+    """What a correlation matrix tells about single channels, counted from 0."""
+
+    dead: tuple[int, ...]
+    duplicates: tuple[Duplicate, ...]  # strongest first
+    duplicate_pairs: int  # with those that are not kept
+
+
+NO_EVIDENCE = ChannelEvidence((), (), 0)
+
+
+def channel_evidence(correlations: np.ndarray, near_duplicate: float) -> ChannelEvidence:
+    """Dead channels and near copies.
+
+    Args:
+        correlations: [C, C], NaN for dead channels.
+        near_duplicate: abs(R_ij) from which two channels are near copies.
+    """
+    dead = np.flatnonzero(np.isnan(np.diagonal(correlations)))
+    strength = np.triu(np.abs(np.nan_to_num(correlations)), k=1)
+    # in the precision of the matrix, so that a value at the threshold counts
+    limit = strength.dtype.type(near_duplicate)
+    firsts, seconds = np.nonzero((strength >= limit) & (strength > 0))
+    order = np.argsort(-strength[firsts, seconds], kind="stable")[:MOST_PAIRS]
+    pairs = zip(firsts[order].tolist(), seconds[order].tolist(), strict=True)
+    return ChannelEvidence(
+        tuple(dead.tolist()),
+        tuple(Duplicate(i, j, float(correlations[i, j])) for i, j in pairs),
+        len(firsts),
+    )

@@ -1,0 +1,198 @@
+"""The advice as a text for a terminal, in the layout that its users know."""
+
+import re
+from collections.abc import Mapping
+from math import isnan
+
+from nasmon.analysis.layout import (
+    ARROW,
+    PLAIN_ARROW,
+    RULE,
+    SIGN_WORDS,
+    SIGNS,
+    escaped,
+    markdown_row,
+    ruled,
+    wrapped,
+)
+from nasmon.analysis.recommend.findings import Advice, Finding, LayerAdvice, Verdict
+from nasmon.analysis.words import printable, short_count
+
+ADVICE_CAVEAT = (
+    "This is a reading of the variance, not a measurement of the loss: what varies little may "
+    "still matter. Narrow, train again, compare, and keep what holds."
+)
+
+ADVICE_HEADINGS = (
+    *("layer", "channels", "redun.", "corr.", "eff.rank", "rank_99", "dead", "settled"),
+    "what to do",
+)
+
+_ORDER = ("narrow", "undefined", "wait", "weak", "limited", "keep", "fixed")
+
+_FINE = {
+    "keep": "the width is used",
+    "fixed": "the width is that of another layer, the input or the output",
+}
+
+
+def recommendations_text(name: str, verdict: Verdict, advice: Advice, plain: bool = False) -> str:
+    """The whole text.
+
+    Args:
+        name: of the model.
+        verdict: of the run.
+        advice: by layer.
+        plain: whether to write words in place of the status signs.
+    """
+    signs, arrow = (SIGN_WORDS, PLAIN_ARROW) if plain else (SIGNS, ARROW)
+    lines = [RULE, printable(f"NAS ANALYSIS RECOMMENDATIONS FOR {name.upper()}"), RULE, ""]
+    for number, finding in enumerate(verdict.findings, start=1):
+        lines += [f"{number}. {finding.title}:", f"   {signs[finding.status]} {_found(finding)}"]
+        lines += [f"   {arrow} {line}" for line in finding.lines]
+        lines += [""]
+    lines += ["BY LAYER:", *_by_layer(advice, signs["info"], arrow), ""]
+    if advice.layers:
+        lines += [*_together(advice), ""]
+    lines += [*wrapped(ADVICE_CAVEAT, "   "), "", RULE]
+    return "\n".join(lines)
+
+
+def cells(layer: LayerAdvice) -> list[str]:
+    """A layer's row of the table, in the order of ``ADVICE_HEADINGS``."""
+    settled = {True: "yes", False: "no", None: "-"}[layer.settled]
+    todo = f"narrow to {layer.width}" if layer.action == "narrow" else layer.action
+    numbers = (
+        (layer.redundancy, ".2f"),
+        (layer.correlation, ".2f"),
+        (layer.effective_rank, ".1f"),
+        (layer.rank_99, ".0f"),
+        (layer.dead, ".0f"),
+    )
+    written = ["-" if isnan(value) else format(value, form) for value, form in numbers]
+    return [printable(layer.layer), str(layer.channels), *written, settled, todo]
+
+
+def details(advice: Advice) -> list[tuple[list[str], tuple[str, ...]]]:
+    """Layers where something is to be done or known, and their lines; those with the same at once.
+
+    The layers to narrow come first.
+    """
+    told = [one for one in advice.layers if not _is_fine(one)]
+    told.sort(key=lambda one: _ORDER.index(one.action))
+    by_lines: dict[tuple[str, ...], list[str]] = {}
+    for layer in told:
+        by_lines.setdefault(layer.lines, []).append(printable(layer.layer))
+    return [(names, tuple(printable(line) for line in lines)) for lines, names in by_lines.items()]
+
+
+def summed_up(advice: Advice) -> list[str]:
+    """How many layers there is nothing to say about."""
+    lines = []
+    for action, what in _FINE.items():
+        count = sum(_is_fine(layer) and layer.action == action for layer in advice.layers)
+        if count:
+            lines.append(f"{count} layer{'s' if count > 1 else ''}: {action} ({what})")
+    return lines
+
+
+def together(advice: Advice) -> str:
+    """What all changes save."""
+    if not advice.widths:
+        waiting = sum(layer.action == "wait" for layer in advice.layers)
+        settle = f"; {waiting} {'has' if waiting == 1 else 'have'} not settled" if waiting else ""
+        return f"No layer is to be narrowed{settle}."
+    saving, found = advice.saving, []
+    for less, whole, what in (
+        (saving.params, advice.params, "parameters"),
+        (saving.macs, advice.macs, "multiply-adds"),
+    ):
+        if less is not None and whole:
+            share = f"{100 * less / whole:.1f} % less"
+            found.append(f"{short_count(whole)} -> {short_count(whole - less)} {what} ({share})")
+    return f"All changes together: {', '.join(found) or 'what they save is not known'}."
+
+
+def _is_fine(layer: LayerAdvice) -> bool:
+    remarkable = layer.duplicates or layer.dead > 0 or isnan(layer.rank_99)
+    return layer.action in _FINE and not remarkable
+
+
+def _found(finding: Finding) -> str:
+    return f"{finding.level} ({finding.evidence})" if finding.evidence else finding.level
+
+
+def _by_layer(advice: Advice, sign: str, arrow: str) -> list[str]:
+    if not advice.layers:
+        missing = (f"   {arrow} {printable(note)}" for note in advice.notes)
+        return [f"   {sign} NOT KNOWN", *missing]
+    lines = ["", *ruled(ADVICE_HEADINGS, [cells(layer) for layer in advice.layers])]
+    lines += ["(- is not defined, or too early to tell; channels count from 0)", ""]
+    for names, told in details(advice):
+        lines += wrapped(f"{', '.join(names)}:", "   ", "   ")
+        for line in told:
+            lines += wrapped(line, f"   {arrow} ", "     ")
+        lines += [""]
+    lines += [f"   {line}" for line in summed_up(advice)]
+    return lines if lines[-1] else lines[:-1]
+
+
+def _together(advice: Advice) -> list[str]:
+    lines = wrapped(together(advice), "   ")
+    if advice.command:
+        lines += ["   To train the narrower model beside this one:", f"     {advice.command}"]
+    elif advice.widths:
+        lines += ["   Build the model with these widths, and train it again."]
+    return lines
+
+
+def recommendations_markdown(
+    name: str, verdict: Verdict, advice: Advice, plain: bool = False
+) -> str:
+    """The whole page.
+
+    Args:
+        name: of the model.
+        verdict: of the run.
+        advice: by layer.
+        plain: whether to write words in place of the status signs.
+    """
+    signs = SIGN_WORDS if plain else SIGNS
+    lines = [f"# NAS analysis recommendations for {escaped(name.upper())}", ""]
+    for number, finding in enumerate(verdict.findings, start=1):
+        lines += [
+            f"## {number}. {finding.title.capitalize()}",
+            "",
+            *_finding_markdown(finding, signs),
+            "",
+        ]
+    lines += ["## By layer", "", *_layers_markdown(advice), "", f"> {ADVICE_CAVEAT}"]
+    return "\n".join(lines)
+
+
+def _finding_markdown(finding: Finding, signs: Mapping[str, str]) -> list[str]:
+    evidence = f" ({finding.evidence})" if finding.evidence else ""
+    sign = escaped(signs[finding.status].strip())
+    lines = [f"{sign} **{finding.level}**{evidence}", ""]
+    return lines + [f"- {escaped(line)}" for line in finding.lines]
+
+
+def _layers_markdown(advice: Advice) -> list[str]:
+    if not advice.layers:
+        return ["Not known:", "", *(f"- {escaped(note)}" for note in advice.notes)]
+    lines = [
+        markdown_row(ADVICE_HEADINGS),
+        markdown_row([":--", *["--:"] * (len(ADVICE_HEADINGS) - 2), ":--"]),
+    ]
+    lines += [markdown_row([escaped(cell) for cell in cells(layer)]) for layer in advice.layers]
+    lines += ["", "\\- is not defined, or too early to tell; channels count from 0.", ""]
+    for names, told in details(advice):
+        lines += [f"- {', '.join(f'**{escaped(name)}**' for name in names)}"]
+        lines += [f"  - {escaped(line)}" for line in told]
+    lines += [f"- {line}" for line in summed_up(advice)]
+    lines += ["", escaped(together(advice))]
+    if advice.command:
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", advice.command)), default=0))
+        lines += ["To train the narrower model beside this one:"]
+        lines += ["", f"{fence}sh", advice.command, fence]
+    return lines

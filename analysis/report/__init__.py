@@ -1,0 +1,1 @@
+"""``python -m analysis.report``: all about a run as one HTML page."""

@@ -1,0 +1,1 @@
+"""How a model's widths hang together, and what they cost."""
