@@ -30,10 +30,10 @@ from bench.resnet import Network, resnet50
 from bench.traffic import Counts, counts
 from nasmon.budget import AFTERMATH, DEFAULT_BUDGET, room_of
 from nasmon.kernels.compiled import CompiledKernels
-from nasmon.kernels.groups import WIDEST
+from nasmon.kernels.rows import ROWS_PER_CHANNEL
+from nasmon.kernels.solvers import WIDEST
 from nasmon.monitor import DEFAULT_MAX_ROWS, Monitor
 from nasmon.probe_set import DEFAULT_CHUNK
-from nasmon.rows import ROWS_PER_CHANNEL
 
 # rows x channels of one chunk, from real networks
 SHAPES = (
@@ -78,8 +78,8 @@ def reading(rows: Sequence[tuple[int, int]], chunks: int = 1) -> Reading:
     covariances, to_solve = kernels._begin(states)
     outside = Counts(0, 0, 0, 0, 0)
     solved = []
-    for matrices, is_outside in zip(to_solve, kernels._outside(), strict=True):
-        if is_outside:
+    for matrices, of_batch in zip(to_solve, kernels._solvers, strict=True):
+        if not of_batch.inside_xla:
             outside += solver(matrices.shape[-1], matrices.shape[0])
             matrices = matrices[..., 0]
         solved.append(matrices)

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from nasmon.kernels.rows import rows_of
 from nasmon.macs import macs_of
-from nasmon.rows import rows_of
 from nasmon.taps import capture, choose_taps
 
 IMAGE = (224, 224, 3)

@@ -26,7 +26,7 @@ from bench.results import command_of, write_section
 from bench.self_time import SelfTime, hooks_of
 from bench.trainings import TRAININGS, Training
 from nasmon import NASMonitorCallback, Reading
-from nasmon.rows import rows_of
+from nasmon.kernels.rows import rows_of
 from nasmon.taps import capture, choose_taps
 from tests.oracle import assert_metrics
 

@@ -21,7 +21,7 @@ from bench import resident
 from bench.interleaved import Ratios, interleave
 from bench.results import BLAS_SETTINGS, command_of, write_section
 from nasmon.kernels.compiled import CompiledKernels
-from nasmon.kernels.groups import WIDEST
+from nasmon.kernels.solvers import WIDEST
 from nasmon.kernels.spectrum import eigenvalues
 
 Solver = Callable[[], np.ndarray]

@@ -4,42 +4,23 @@ A reading is a few programs: ``absorb`` updates the statistics of all monitored 
 chunk of rows, ``measure`` turns the statistics of all layers into spectra, metrics and
 correlations. Shapes are the same at every reading, so each is traced and compiled once.
 
-Eigenvalues of narrow layers are found inside XLA, in batches padded to a common width. Those of
-wide ones are left to TensorFlow's ordinary kernel (``tf.linalg.eigvalsh``), between two XLA
-programs: see ``WIDEST``.
+What is done with which layer is told by its batch's solver: see ``solvers``. Where one cannot
+finish inside XLA, ``measure`` is two XLA programs with that between them.
 """
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from nasmon.kernels import metrics
-from nasmon.kernels.covariance import (
-    SHIFT_ROWS,
-    CovarianceState,
-    Products,
-    covariance,
-    empty,
-    from_products,
-    from_rows,
-    merge,
-    products,
-    sample,
-    working_dtype,
-)
-from nasmon.kernels.groups import Group, groups_of
-from nasmon.kernels.kept_rows import KeptRows, grams, keep, no_rows
 from nasmon.kernels.metric_table import METRICS
-from nasmon.kernels.spectrum import eigenvalues
-
-State = CovarianceState | KeptRows
+from nasmon.kernels.solvers import State, batches_of, solver_of
 
 States = tuple[State, ...]
-"""The statistics of all layers, a stack for each group; rows are kept a layer each."""
+"""The statistics of all layers, a stack for each batch."""
 
 Rows = tuple[tuple[tf.Tensor, ...], ...]
 """For each layer the matrices of rows [N, C] that it put out, one for each time it was called."""
@@ -65,12 +46,14 @@ class CompiledKernels:
 
     def __init__(self, channels: Sequence[int], rows: Sequence[int | None] | None = None) -> None:
         self._channels = tuple(channels)
-        self._groups = groups_of(self._channels, rows or [None] * len(self._channels))
-        self._empty = tuple(self._empty_state(group) for group in self._groups)
+        self._batches = batches_of(self._channels, rows or [None] * len(self._channels))
+        self._solvers = tuple(map(solver_of, self._batches))
+        pairs = zip(self._solvers, self._batches, strict=True)
+        self._empty: States = tuple(solver.init(batch) for solver, batch in pairs)
         self._absorb = tf.function(self._absorb_all, jit_compile=True, autograph=False)
-        # as one program, unless eigenvalues are to be found between two
-        jit = not any(self._outside())
-        self._begin = tf.function(self._spectra_of_all, jit_compile=True, autograph=False)
+        # as one program, unless something is to be done between two
+        jit = self._inside_xla
+        self._begin = tf.function(self._solve_all, jit_compile=True, autograph=False)
         self._end = tf.function(self._metrics_of_all, jit_compile=True, autograph=False)
         self._measure = tf.function(self._measure_all, jit_compile=jit, autograph=False)
         # once traced, the programs themselves are called: other shapes are an error, not a retrace
@@ -119,11 +102,11 @@ class CompiledKernels:
         """The layers' numbers, in the order of ``channels``, out of ``launch_measure``'s vector."""
         layers: dict[int, LayerMeasurements] = {}
         of_metrics = len(self._channels) * len(METRICS)
-        of_spectra = sum(len(group.members) * group.width for group in self._groups)
+        of_spectra = sum(len(batch.members) * batch.width for batch in self._batches)
         values, spectra, correlations = np.split(packed, np.cumsum([of_metrics, of_spectra]))
         rows_of_metrics = iter(values.reshape(-1, len(METRICS)))
         squares = correlations.view(np.float32)
-        for width, members, _ in self._groups:
+        for width, members, _ in self._batches:
             count = len(members)
             own_spectra, spectra = np.split(spectra, [count * width])
             own_squares, squares = np.split(squares, [count * width**2])
@@ -140,58 +123,44 @@ class CompiledKernels:
         programs = (self._absorb, self._measure, self._begin, self._end)
         return sum(program.experimental_get_tracing_count() for program in programs)
 
-    def _outside(self) -> list[bool]:
-        """Of each group, whether its eigenvalues are found outside XLA."""
-        return [not group.is_narrow for group in self._groups]
-
-    def _empty_state(self, group: Group) -> State:
-        if group.rows is not None:
-            stacks = [no_rows(group.rows, group.width) for _ in group.members]
-            return KeptRows(*map(tf.stack, zip(*stacks, strict=True)))
-        states = [empty(group.width) for _ in group.members]
-        return CovarianceState(*map(tf.stack, zip(*states, strict=True)))
+    @property
+    def _inside_xla(self) -> bool:
+        return all(solver.inside_xla for solver in self._solvers)
 
     def _absorb_all(self, states: States, rows: Rows) -> States:
-        pairs = zip(states, self._groups, strict=True)
-        return tuple(_absorbed(state, [rows[i] for i in g.members], g.width) for state, g in pairs)
+        return tuple(
+            solver.absorb(state, [rows[index] for index in batch.members])
+            for solver, state, batch in zip(self._solvers, states, self._batches, strict=True)
+        )
 
     def _measure_all(self, states: States) -> tf.Tensor:
-        if not any(self._outside()):
-            return self._metrics_of_all(states, *self._spectra_of_all(states))
-        covariances, spectra = self._begin(states)
-        outside = zip(spectra, self._outside(), strict=True)
-        solved = tuple(_solved_outside(s) if is_outside else s for s, is_outside in outside)
-        return self._end(states, covariances, solved)
+        begin = self._solve_all if self._inside_xla else self._begin
+        end = self._metrics_of_all if self._inside_xla else self._end
+        covariances, solved = begin(states)
+        return end(states, covariances, self._finish_all(solved))
 
-    def _spectra_of_all(self, states: States) -> tuple[tuple[tf.Tensor, ...], ...]:
-        """Covariances of all groups; and their spectra, or what is to be solved outside."""
-        covariances, spectra = [], []
-        for state, group in zip(states, self._groups, strict=True):
-            if isinstance(state, KeptRows):
-                one = [
-                    grams(KeptRows(*parts)) for parts in zip(*map(tf.unstack, state), strict=True)
-                ]
-                of_channels, of_rows = map(tf.stack, zip(*one, strict=True))
-                covariances.append(of_channels)
-                spectra.append(metrics.solvable(of_rows))
-                continue
-            covariances.append(covariance(state))
-            to_solve = metrics.solvable(covariances[-1])
-            spectra.append(eigenvalues(to_solve) if group.is_narrow else to_solve)
-        return tuple(covariances), tuple(spectra)
+    def _solve_all(self, states: States) -> tuple[tuple[tf.Tensor, ...], ...]:
+        """Covariances of all batches; and their spectra, or what those are to be made of."""
+        pairs = zip(self._solvers, states, strict=True)
+        covariances, solved = zip(*(solver.solve(state) for solver, state in pairs), strict=True)
+        return covariances, solved
+
+    def _finish_all(self, solved: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
+        pairs = zip(self._solvers, solved, strict=True)
+        return tuple(solver.finish(matrices) for solver, matrices in pairs)
 
     def _metrics_of_all(
         self, states: States, covariances: Sequence[tf.Tensor], spectra: Sequence[tf.Tensor]
     ) -> tf.Tensor:
         batches, of_pairs = [], []
-        for state, group, matrices, spectrum in zip(
-            states, self._groups, covariances, spectra, strict=True
+        for state, batch, matrices, spectrum in zip(
+            states, self._batches, covariances, spectra, strict=True
         ):
-            channels = tf.constant([self._channels[index] for index in group.members])
+            channels = tf.constant([self._channels[index] for index in batch.members])
             # the smaller Gram matrix lacks zeros
-            spectrum = tf.pad(spectrum, [[0, 0], [0, group.width - spectrum.shape[1]]])
-            batch, correlations = metrics.statistics(state.count, channels, matrices, spectrum)
-            batches.append(batch)
+            spectrum = tf.pad(spectrum, [[0, 0], [0, batch.width - spectrum.shape[1]]])
+            of_batch, correlations = metrics.statistics(state.count, channels, matrices, spectrum)
+            batches.append(of_batch)
             of_pairs.append(tf.cast(correlations, tf.float32))
         values = metrics.evaluate(metrics.side_by_side(batches))
         spectra = [batch.spectrum for batch in batches]
@@ -207,54 +176,3 @@ def _two_in_one(numbers: tf.Tensor) -> tf.Tensor:
     """float32 [n] in the memory of float64 [n / 2], so that one copy brings both kinds."""
     even = tf.pad(numbers, [[0, numbers.shape[0] % 2]])
     return tf.bitcast(tf.reshape(even, [-1, 2]), tf.float64)
-
-
-def _absorbed(state: State, rows: Sequence[Sequence[tf.Tensor]], width: int) -> State:
-    """The stacked states of a group after one more chunk."""
-    if isinstance(state, KeptRows):
-        own = zip(*map(tf.unstack, state), strict=True)
-        kept = [reduce(keep, r, KeptRows(*parts)) for parts, r in zip(own, rows, strict=True)]
-        return KeptRows(*map(tf.stack, zip(*kept, strict=True)))
-    if all(len(matrices) == 1 for matrices in rows):
-        return merge(state, from_products(_products([matrix for (matrix,) in rows], width)))
-    fresh = [_padded_state(reduce(merge, map(from_rows, r)), width) for r in rows]
-    return merge(state, CovarianceState(*map(tf.stack, zip(*fresh, strict=True))))
-
-
-def _products(matrices: Sequence[tf.Tensor], width: int) -> Products:
-    """The stacked sums over each layer's rows.
-
-    What can be done for all layers at once is: each operation of a layer's own takes 10 ms to
-    compile.
-    """
-    samples = [sample(rows) for rows in matrices]
-    working = tf.float64 if any(s.dtype == tf.float64 for s in samples) else tf.float32
-    stacked = tf.stack([_padded(tf.cast(s, working), SHIFT_ROWS, width) for s in samples])
-    sizes = tf.constant([[max(1, s.shape[0])] for s in samples], working)
-    shifts = tf.reduce_sum(stacked, axis=1) / sizes
-    sums = [
-        products(rows, tf.cast(shift[: rows.shape[1]], working_dtype(rows)))
-        for rows, shift in zip(matrices, tf.unstack(shifts), strict=True)
-    ]
-    # float32 as long as they may be: converted all at once
-    dtype = tf.float64 if any(one.products.dtype == tf.float64 for one in sums) else tf.float32
-    grams_of_all = [_padded(tf.cast(s.products, dtype), width + 1, width + 1) for s in sums]
-    counts = tf.stack([one.count for one in sums])
-    return Products(counts, tf.cast(shifts, tf.float64), tf.stack(grams_of_all))
-
-
-def _padded(matrix: tf.Tensor, *shape: int) -> tf.Tensor:
-    """Zeros up to ``shape`` change no eigenvalue but add zeros."""
-    if matrix.shape == shape:
-        return matrix
-    return tf.pad(matrix, [[0, n - own] for n, own in zip(shape, matrix.shape, strict=True)])
-
-
-def _padded_state(state: CovarianceState, width: int) -> CovarianceState:
-    return CovarianceState(
-        state.count, _padded(state.mean, width), _padded(state.scatter, width, width)
-    )
-
-
-def _solved_outside(matrices: tf.Tensor) -> tf.Tensor:
-    return tf.reverse(tf.linalg.eigvalsh(matrices), [-1])

@@ -5,28 +5,11 @@ The American Statistician 37, 1983) joins chunks, devices and machines alike; ``
 with the statistics of the new rows, so the algebra exists once.
 """
 
-from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import tensorflow as tf
-from tensorflow.compiler.tf2xla.ops import gen_xla_ops
-from tensorflow.compiler.xla import xla_data_pb2
 
-SHIFT_ROWS = 64
-"""Rows averaged for the provisional mean: its error, an eighth of a standard deviation, adds about
-1/64 to the float32 rounding of the product; more rows would only cost time."""
-
-LEAST_PART, MOST_PARTS = 170, 3
-"""Columns are multiplied in up to three parts of at least so many, and each pair of parts once:
-a third of the operations is spared by symmetry. More or smaller parts are slower products."""
-
-SLAB, SLAB_IN_PARTS = 2**18, 2**20
-"""Numbers in a slab of shifted rows: measured, 1 MB stays in a core's cache; in parts, fewer rows
-make the products slow."""
-
-MOST_AT_ONCE = 2**20
-"""Of more numbers slabs pay: their loop doubles the time that a layer takes to compile."""
+from nasmon.kernels.products import Products, outer, products
 
 
 class CovarianceState(NamedTuple):
@@ -38,14 +21,6 @@ class CovarianceState(NamedTuple):
     count: tf.Tensor  # []      rows seen, int64 (a float32 count stops being exact at 2**24)
     mean: tf.Tensor  # [C]     mean of the rows, float64
     scatter: tf.Tensor  # [C, C]  sum of centred outer products, float64
-
-
-class Products(NamedTuple):
-    """Sums over the rows of a chunk, shifted by a provisional mean; also several, stacked."""
-
-    count: tf.Tensor  # []      rows, int64
-    shift: tf.Tensor  # [C]     what was taken from each row, float64
-    products: tf.Tensor  # [1 + C, 1 + C]  of (1, shifted row) with itself, float32 or float64
 
 
 def empty(channels: int) -> CovarianceState:
@@ -83,62 +58,6 @@ def from_rows(rows: tf.Tensor) -> CovarianceState:
     return from_products(products(rows))
 
 
-def products(rows: tf.Tensor, shift: tf.Tensor | None = None) -> Products:
-    """What one pass over a chunk of rows yields; ``from_products`` makes a state of it.
-
-    The rows are shifted by a provisional mean and a column of ones is put beside them: one float32
-    product at the highest precision then yields the products and the column sums together. Many
-    rows go through it in slabs, so that nothing of the size of the rows is ever written; the slabs
-    are added in float64.
-
-    Args:
-        rows: as for ``from_rows``.
-        shift: [C] what to take from each row, in ``working_dtype(rows)``; the mean of a ``sample``
-            of them if None.
-
-    Raises:
-        ValueError: as for ``from_rows``.
-    """
-    _check_rows(rows)
-    working = working_dtype(rows)
-    if shift is None:
-        rows_of_sample = sample(rows)
-        size = tf.cast(tf.shape(rows_of_sample)[0], working)
-        shift = tf.math.divide_no_nan(tf.reduce_sum(rows_of_sample, axis=0), size)
-
-    cuts = _cuts(rows.shape[1])
-
-    def of_slab(first: int | tf.Tensor, height: int | tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        # each part is shifted straight out of the rows, or a slab of them is copied before
-        slabs = (
-            tf.slice(rows, [first, begin], [height, end - begin]) for begin, end in pairwise(cuts)
-        )
-        shifts = (shift[begin:end] for begin, end in pairwise(cuts))
-        parts = [
-            tf.cast(tf.cast(slab, working) - own, tf.float32)
-            for slab, own in zip(slabs, shifts, strict=True)
-        ]
-        parts[0] = tf.concat([tf.ones_like(parts[0][:, :1]), parts[0]], axis=1)
-        return _symmetric([[dot(a, b) for b in parts[i:]] for i, a in enumerate(parts)])
-
-    count = tf.shape(rows, out_type=tf.int64)[0]
-    return Products(count, tf.cast(shift, tf.float64), _over_slabs(rows, of_slab))
-
-
-def sample(rows: tf.Tensor) -> tf.Tensor:
-    """SHIFT_ROWS rows, evenly spaced, or all if there are no more; in ``working_dtype(rows)``."""
-    count = rows.shape[0] if rows.shape[0] is not None else tf.shape(rows)[0]
-    stride = (
-        count // SHIFT_ROWS or 1 if isinstance(count, int) else tf.maximum(count // SHIFT_ROWS, 1)
-    )
-    return tf.cast(rows[::stride][:SHIFT_ROWS], working_dtype(rows))
-
-
-def working_dtype(rows: tf.Tensor) -> tf.DType:
-    """What rows are shifted in, so that an offset they can hold does no harm."""
-    return tf.float64 if rows.dtype == tf.float64 else tf.float32
-
-
 def from_products(sums: Products) -> CovarianceState:
     """The state of the rows behind ``sums``, or the states of several chunks, stacked."""
     count, shifted = tf.cast(sums.count, tf.float64), tf.cast(sums.products, tf.float64)
@@ -147,7 +66,7 @@ def from_products(sums: Products) -> CovarianceState:
     return CovarianceState(
         sums.count,
         sums.shift + offset,
-        shifted[..., 1:, 1:] - count[..., None, None] * _outer(offset),
+        shifted[..., 1:, 1:] - count[..., None, None] * outer(offset, offset),
     )
 
 
@@ -164,7 +83,7 @@ def merge(a: CovarianceState, b: CovarianceState) -> CovarianceState:
     return CovarianceState(
         a.count + b.count,
         a.mean + delta * share_b[..., None],
-        a.scatter + b.scatter + _outer(delta) * (count_a * share_b)[..., None, None],
+        a.scatter + b.scatter + outer(delta, delta) * (count_a * share_b)[..., None, None],
     )
 
 
@@ -181,80 +100,3 @@ def covariance(state: CovarianceState) -> tf.Tensor:
     freedom = tf.cast(state.count, tf.float64) - 1
     undefined = tf.constant(float("nan"), tf.float64)
     return state.scatter / tf.where(freedom > 0, freedom, undefined)[..., None, None]
-
-
-def dot(a: tf.Tensor, b: tf.Tensor, axis: int = 0) -> tf.Tensor:
-    """A product of two matrices in float32, never in a GPU's coarser TF32.
-
-    The precision is asked for in the product itself: TensorFlow's own switch is global and would
-    change the user's training.
-
-    Args:
-        a: [N, C] float32.
-        b: the same, or of another width or height than ``a`` along the axis that is kept.
-        axis: what is summed over: 0 gives [C, C], 1 gives [N, N].
-    """
-    dimensions = xla_data_pb2.DotDimensionNumbers(
-        lhs_contracting_dimensions=[axis], rhs_contracting_dimensions=[axis]
-    )
-    highest = xla_data_pb2.PrecisionConfig.HIGHEST
-    precision = xla_data_pb2.PrecisionConfig(operand_precision=[highest, highest])
-    return gen_xla_ops.xla_dot_v2(
-        lhs=a,
-        rhs=b,
-        dimension_numbers=dimensions.SerializeToString(),
-        precision_config=precision.SerializeToString(),
-        preferred_element_type=tf.float32,
-    )
-
-
-def _check_rows(rows: tf.Tensor) -> None:
-    if rows.shape.rank != 2 or not rows.dtype.is_floating:
-        raise ValueError(
-            f"rows have shape {rows.shape} and dtype {rows.dtype.name}; pass a floating-point "
-            "matrix [N, C], for instance tf.reshape(activations, [-1, C])"
-        )
-
-
-def _over_slabs(rows: tf.Tensor, of_slab: Callable[..., tf.Tensor]) -> tf.Tensor:
-    """The sum of ``of_slab`` over slabs of equal height and what is left over, in float64.
-
-    Of a single slab it is what ``of_slab(first, height, rows)`` gives.
-    """
-    count, channels = rows.shape
-    numbers = (count or 0) * channels
-    if numbers <= MOST_AT_ONCE:
-        return of_slab(0, tf.shape(rows)[0] if count is None else count, rows)
-    slabs = numbers // (SLAB if len(_cuts(channels)) == 2 else SLAB_IN_PARTS)
-    height = count // slabs
-
-    def add(i: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        # or XLA casts half-precision rows as a whole, before the loop
-        own, _ = gen_xla_ops.xla_optimization_barrier([rows, i])
-        return i + 1, total + tf.cast(of_slab(i * height, height, own), tf.float64)
-
-    nothing = tf.zeros([channels + 1, channels + 1], tf.float64)
-    _, total = tf.while_loop(lambda i, _: i < slabs, add, (tf.constant(0), nothing))
-    rest = count - slabs * height
-    return total + tf.cast(of_slab(count - rest, rest, rows), tf.float64) if rest else total
-
-
-def _cuts(channels: int) -> list[int]:
-    """Where the columns are parted, both ends included."""
-    parts = min(MOST_PARTS, max(1, channels // LEAST_PART))
-    return [channels * i // parts for i in range(parts + 1)]
-
-
-def _symmetric(upper: Sequence[Sequence[tf.Tensor]]) -> tf.Tensor:
-    """A symmetric matrix from its blocks on and above the diagonal."""
-    if len(upper) == 1:
-        return upper[0][0]
-    rows = [
-        tf.concat([*(tf.transpose(upper[j][i - j]) for j in range(i)), *blocks], axis=1)
-        for i, blocks in enumerate(upper)
-    ]
-    return tf.concat(rows, axis=0)
-
-
-def _outer(vector: tf.Tensor) -> tf.Tensor:
-    return vector[..., :, None] * vector[..., None, :]

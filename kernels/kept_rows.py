@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from nasmon.kernels.covariance import dot
+from nasmon.kernels.products import dot
 
 
 class KeptRows(NamedTuple):
@@ -30,6 +30,25 @@ def no_rows(most: int, channels: int) -> KeptRows:
     return KeptRows(tf.zeros([], tf.int64), tf.zeros([most, channels]))
 
 
+def merge(a: KeptRows, b: KeptRows) -> KeptRows:
+    """The rows of both, those of ``a`` first: associative, with ``no_rows`` as identity.
+
+    In another order they are the same rows in another order, of which ``grams`` makes the same.
+
+    Args:
+        a: rows [..., N, C], with room for those of ``b``; also several such states, stacked.
+        b: rows [..., M, C]; its room may be smaller or larger than that of ``a``.
+    """
+    if not b.rows.shape[-2]:
+        return a
+    place = tf.range(a.rows.shape[-2], dtype=tf.int64)
+    behind = place - a.count[..., None]
+    taken = tf.clip_by_value(behind, 0, b.rows.shape[-2] - 1)
+    added = tf.gather(b.rows, taken, axis=-2, batch_dims=a.rows.shape.rank - 2)
+    added = tf.where((behind < b.count[..., None])[..., None], added, 0)
+    return KeptRows(a.count + b.count, tf.where((behind < 0)[..., None], a.rows, added))
+
+
 def keep(state: KeptRows, rows: tf.Tensor) -> KeptRows:
     """The state after more rows.
 
@@ -37,10 +56,8 @@ def keep(state: KeptRows, rows: tf.Tensor) -> KeptRows:
         state: with room for them.
         rows: [n, C] float16, bfloat16 or float32.
     """
-    start = tf.cast(state.count, tf.int32)
-    filled = start + tf.range(rows.shape[0])
-    updated = tf.tensor_scatter_nd_update(state.rows, filled[:, None], tf.cast(rows, tf.float32))
-    return KeptRows(state.count + rows.shape[0], updated)
+    count = tf.constant(rows.shape[0], tf.int64)
+    return merge(state, KeptRows(count, tf.cast(rows, tf.float32)))
 
 
 def grams(state: KeptRows) -> Grams:

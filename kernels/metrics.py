@@ -130,14 +130,24 @@ def dead_channels(statistics: Statistics) -> tf.Tensor:
     return tf.where(trace(statistics) > 0, dead, _undefined(dead))
 
 
-def rows(statistics: Statistics) -> tf.Tensor:
+def row_count(statistics: Statistics) -> tf.Tensor:
     """Rows that entered the estimate."""
     return tf.cast(statistics.rows, tf.float64)
 
 
 FUNCTIONS: dict[str, Callable[[Statistics], tf.Tensor]] = {
-    metric.name: globals()[metric.name] for metric in METRICS
+    "redundancy_score": redundancy_score,
+    "correlation_mean": correlation_mean,
+    "correlation_std": correlation_std,
+    "trace": trace,
+    "condition_number": condition_number,
+    "effective_rank": effective_rank,
+    "rank_99": rank_99,
+    "saturation": saturation,
+    "dead_channels": dead_channels,
+    "rows": row_count,
 }
+"""By the names in ``METRICS``."""
 
 
 def _are_finite(covariances: tf.Tensor) -> tf.Tensor:

@@ -15,6 +15,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from nasmon.kernels.products import outer
+
 Blocks = tuple[tf.Tensor, tf.Tensor]
 
 # XLA hands a loop's elementwise work of 256 kB or more to two threads, which at this size wait for
@@ -143,14 +145,10 @@ def _reflect(matrices: tf.Tensor, rows: int) -> tf.Tensor:
         # a division last, or XLA works w out anew for every entry of the matrix
         w = (p - _dot(p, v) / (2 * half) * v) / half
         own = zip(slabs, tf.split(v, heights, -1), tf.split(w, heights, -1), strict=True)
-        return k + 1, *(slab - _outer(v_own, w) - _outer(w_own, v) for slab, v_own, w_own in own)
+        return k + 1, *(slab - outer(v_own, w) - outer(w_own, v) for slab, v_own, w_own in own)
 
     slabs = tf.split(matrices, heights, axis=-2)
     return tf.concat(tf.while_loop(lambda k, *_: k < rows, step, (tf.constant(0), *slabs))[1:], -2)
-
-
-def _outer(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    return x[..., :, None] * y[..., None, :]
 
 
 def _dot(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:

@@ -15,8 +15,8 @@ import tensorflow as tf
 from nasmon.budget import Price
 from nasmon.isolation import check_unchanging, untouched
 from nasmon.kernels.compiled import CompiledKernels, LayerMeasurements, Rows
+from nasmon.kernels.rows import ROWS_PER_CHANNEL, rows_of
 from nasmon.probe_set import ProbeSet, probe_set
-from nasmon.rows import ROWS_PER_CHANNEL, rows_of
 from nasmon.structure import Widths, describe, read_widths
 from nasmon.taps import Captured, capture, choose_taps, measurable_taps
 

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from nasmon.kernels.kept_rows import grams, keep, no_rows
+from nasmon.kernels.kept_rows import KeptRows, grams, keep, merge, no_rows
 
 EPS = float(np.finfo(np.float32).eps)
 RNG = np.random.default_rng(4)
@@ -39,3 +41,59 @@ def test_a_non_finite_row_shows() -> None:
     found = grams(keep(no_rows(4, 6), tf.constant(rows)))
     assert np.isnan(found.covariance[2]).all()
     assert np.isnan(found.rows[:3, :3]).all()
+
+
+def kept(rows: np.ndarray, room: int) -> KeptRows:
+    return keep(no_rows(room, rows.shape[1]), tf.constant(rows))
+
+
+@pytest.mark.parametrize("jit", [True, False])
+@given(cuts=st.lists(st.integers(0, 20), max_size=4), seed=st.integers(0, 99))
+@settings(max_examples=20, deadline=None)
+def test_any_chunking_and_any_grouping_keeps_the_same_rows(
+    jit: bool, cuts: list[int], seed: int
+) -> None:
+    rows = np.random.default_rng(seed).normal(size=(20, 3)).astype(np.float32)
+    parts = [kept(part, 20) for part in np.split(rows, sorted(cuts))]
+    join = JOINED if jit else merge
+    left, right = no_rows(20, 3), no_rows(20, 3)
+    for part in parts:
+        left = join(left, part)
+    for part in reversed(parts):
+        right = join(part, right)
+    for joined in (left, right):
+        assert int(joined.count) == 20
+        np.testing.assert_array_equal(joined.rows, rows)
+
+
+JOINED = tf.function(merge, jit_compile=True)
+
+
+def test_no_rows_are_the_identity_of_merge() -> None:
+    state = kept(RNG.normal(size=(5, 3)).astype(np.float32), 8)
+    for joined in (merge(state, no_rows(8, 3)), merge(no_rows(8, 3), state)):
+        assert int(joined.count) == 5
+        np.testing.assert_array_equal(joined.rows, state.rows)
+
+
+def test_the_order_of_states_does_not_matter() -> None:
+    first, second = (RNG.normal(size=(n, 4)).astype(np.float32) for n in (5, 7))
+    a, b = kept(first, 12), kept(second, 12)
+    one, other = grams(merge(a, b)), grams(merge(b, a))
+    largest = float(tf.reduce_max(one.covariance))
+    np.testing.assert_allclose(one.covariance, other.covariance, atol=16 * EPS * largest)
+    spectra = [np.linalg.eigvalsh(found.rows) for found in (one, other)]
+    np.testing.assert_allclose(spectra[0], spectra[1], atol=16 * EPS * largest)
+
+
+def test_stacked_states_are_merged_one_by_one() -> None:
+    sizes = [(2, 3), (4, 1)]
+    pairs = [[kept(RNG.normal(size=(n, 3)).astype(np.float32), 6) for n in both] for both in sizes]
+    stacks = [
+        KeptRows(*map(tf.stack, zip(*states, strict=True))) for states in zip(*pairs, strict=True)
+    ]
+    joined = merge(*stacks)
+    for index, (a, b) in enumerate(pairs):
+        own = merge(a, b)
+        assert int(joined.count[index]) == int(own.count)
+        np.testing.assert_array_equal(joined.rows[index], own.rows)

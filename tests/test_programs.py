@@ -14,9 +14,9 @@ import tensorflow as tf
 from bench.flow import Copy, flow
 from bench.programs import Program, parse
 from bench.traffic import counts, dots, host_copies
-from nasmon.kernels import covariance
+from nasmon.kernels import products
 from nasmon.kernels.compiled import CompiledKernels
-from nasmon.kernels.covariance import SHIFT_ROWS, dot
+from nasmon.kernels.products import SHIFT_ROWS, dot
 from nasmon.kernels.spectrum import eigenvalues
 
 Shape = tuple[int, int]
@@ -26,7 +26,7 @@ SHAPES: tuple[Shape, ...] = (
     *((6144, 256), (1536, 512), (4096, 1024)),
 )
 # however many kinds of slabs there are
-LARGEST_SLAB = max(value for name, value in vars(covariance).items() if name.startswith("SLAB"))
+LARGEST_SLAB = max(value for name, value in vars(products).items() if name.startswith("SLAB"))
 
 
 def compiled(function: Callable, *arguments: object, stage: str = "optimized_hlo") -> Program:
@@ -94,7 +94,7 @@ def test_shifted_rows_are_written_once_and_in_slabs() -> None:
     _, copies = flow(program, [len(program.entry.parameters) - 1])
     sample, shifted = sorted(copies, key=lambda copy: copy.times)
     assert sample.array.shape == (SHIFT_ROWS, channels)
-    assert shifted.array.shape == (covariance.SLAB // channels, channels + 1)
+    assert shifted.array.shape == (products.SLAB // channels, channels + 1)
     assert shifted.array.numbers * shifted.times == rows * (channels + 1)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nasmon.rows import ROWS_PER_CHANNEL, rows_of
+from nasmon.kernels.rows import ROWS_PER_CHANNEL, rows_of
 
 
 def activations(*shape: int) -> np.ndarray:

@@ -1,0 +1,197 @@
+"""How layers are solved: a record of plain functions for each kind of layer, all of one form.
+
+Layers of a kind whose widths are near each other share a batch, padded to a common width. A narrow
+layer's eigenvalues are found inside XLA; a wide one's by TensorFlow's ordinary kernel
+(``tf.linalg.eigvalsh``), see ``WIDEST``; those of a wide layer with fewer rows than channels from
+the smaller Gram matrix of its rows.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from nasmon.kernels import kept_rows, metrics
+from nasmon.kernels.covariance import (
+    CovarianceState,
+    covariance,
+    empty,
+    from_products,
+    from_rows,
+    merge,
+)
+from nasmon.kernels.kept_rows import KeptRows
+from nasmon.kernels.products import SHIFT_ROWS, Products, products, sample, working_dtype
+from nasmon.kernels.spectrum import eigenvalues
+
+State = CovarianceState | KeptRows
+"""The statistics of a batch, stacked."""
+
+LayerRows = Sequence[tf.Tensor]
+"""The matrices of rows [N, C] that a layer put out, one for each time it was called."""
+
+
+WIDEST = 128
+"""Wider layers are solved by TensorFlow's ordinary kernel: it takes less time on a CPU, and each
+width in XLA costs a second and more of compilation (bench/test_spectrum.py)."""
+
+
+RUNGS = (
+    64,
+    WIDEST,
+    *(width for power in range(7, 20) for width in (3 * 2 ** (power - 1), 2 ** (power + 1))),
+)
+"""Layers up to each rung share one batch: padding costs a millisecond or two, and another batch up
+to a second of compilation."""
+
+
+STEP = 16
+"""A batch is as wide as its widest layer, rounded up to this: whole vector registers."""
+
+
+class Batch(NamedTuple):
+    """Layers whose statistics are stacked."""
+
+    width: int  # their common width, padded up to it
+    members: tuple[int, ...]  # which of the layers
+    rows: int | None = None  # rows to keep of each, where they are fewer than channels
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether their eigenvalues are found inside XLA."""
+        return self.width <= WIDEST
+
+
+def batches_of(channels: Sequence[int], rows: Sequence[int | None]) -> tuple[Batch, ...]:
+    """Every layer in one group.
+
+    Args:
+        channels: of each layer.
+        rows: of each layer in a whole reading; None if its rows cannot be kept.
+    """
+    members: dict[tuple[int, int | None], list[int]] = {}
+    for index, (count, kept) in enumerate(zip(channels, rows, strict=True)):
+        if count > WIDEST and kept is not None and kept < count:
+            key: tuple[int, int | None] = (count, kept)
+        else:
+            key = (next(rung for rung in RUNGS if count <= rung), None)
+        members.setdefault(key, []).append(index)
+    return tuple(
+        Batch(rung if kept else _common_width([channels[i] for i in found]), tuple(found), kept)
+        for (rung, kept), found in members.items()
+    )
+
+
+def _common_width(channels: Sequence[int]) -> int:
+    widest = max(channels)
+    return -(-widest // STEP) * STEP
+
+
+class Solver(NamedTuple):
+    """What is done with the layers of a batch; another kind needs no branch anywhere else."""
+
+    init: Callable[[Batch], State]  # before the first chunk
+    absorb: Callable[[Any, Sequence[LayerRows]], State]  # after one more, with each layer's rows
+    merge: Callable[[Any, Any], State]  # of the rows of both
+    # covariances [L, W, W], and their spectra or what ``finish`` makes them of, inside XLA
+    solve: Callable[[Any], tuple[tf.Tensor, tf.Tensor]]
+    finish: Callable[[tf.Tensor], tf.Tensor]  # spectra [L, W] or shorter, descending, float64
+    inside_xla: bool  # whether XLA can compile ``finish``
+
+
+def solver_of(batch: Batch) -> Solver:
+    """The functions for the layers of a batch."""
+    if batch.rows is not None:
+        return FEW_ROWS
+    return NARROW if batch.is_narrow else WIDE
+
+
+def _init(batch: Batch) -> State:
+    return _stacked([empty(batch.width) for _ in batch.members])
+
+
+def _absorb(state: CovarianceState, rows: Sequence[LayerRows]) -> State:
+    width = state.mean.shape[-1]
+    if all(len(matrices) == 1 for matrices in rows):
+        return merge(state, from_products(_products([matrix for (matrix,) in rows], width)))
+    fresh = [_padded_state(reduce(merge, map(from_rows, r)), width) for r in rows]
+    return merge(state, _stacked(fresh))
+
+
+def _solve_narrow(state: CovarianceState) -> tuple[tf.Tensor, tf.Tensor]:
+    covariances = covariance(state)
+    return covariances, eigenvalues(metrics.solvable(covariances))
+
+
+def _solve_wide(state: CovarianceState) -> tuple[tf.Tensor, tf.Tensor]:
+    covariances = covariance(state)
+    return covariances, metrics.solvable(covariances)
+
+
+def _init_rows(batch: Batch) -> State:
+    return _stacked([kept_rows.no_rows(batch.rows or 0, batch.width) for _ in batch.members])
+
+
+def _absorb_rows(state: KeptRows, rows: Sequence[LayerRows]) -> State:
+    layers = zip(_unstacked(state), rows, strict=True)
+    return _stacked([reduce(kept_rows.keep, matrices, own) for own, matrices in layers])
+
+
+def _solve_rows(state: KeptRows) -> tuple[tf.Tensor, tf.Tensor]:
+    grams = _stacked([kept_rows.grams(own) for own in _unstacked(state)])
+    return grams.covariance, metrics.solvable(grams.rows)
+
+
+def _by_lapack(matrices: tf.Tensor) -> tf.Tensor:
+    return tf.reverse(tf.linalg.eigvalsh(matrices), [-1])
+
+
+NARROW = Solver(_init, _absorb, merge, _solve_narrow, tf.identity, inside_xla=True)
+WIDE = Solver(_init, _absorb, merge, _solve_wide, _by_lapack, inside_xla=False)
+FEW_ROWS = Solver(
+    _init_rows, _absorb_rows, kept_rows.merge, _solve_rows, _by_lapack, inside_xla=False
+)
+
+
+def _stacked(states: Sequence[Any]) -> Any:
+    return type(states[0])(*map(tf.stack, zip(*states, strict=True)))
+
+
+def _unstacked(state: KeptRows) -> list[KeptRows]:
+    return [KeptRows(*parts) for parts in zip(*map(tf.unstack, state), strict=True)]
+
+
+def _products(matrices: Sequence[tf.Tensor], width: int) -> Products:
+    """The stacked sums over each layer's rows.
+
+    What can be done for all layers at once is: each operation of a layer's own takes 10 ms to
+    compile.
+    """
+    samples = [sample(rows) for rows in matrices]
+    working = tf.float64 if any(s.dtype == tf.float64 for s in samples) else tf.float32
+    stacked = tf.stack([_padded(tf.cast(s, working), SHIFT_ROWS, width) for s in samples])
+    sizes = tf.constant([[max(1, s.shape[0])] for s in samples], working)
+    shifts = tf.reduce_sum(stacked, axis=1) / sizes
+    sums = [
+        products(rows, tf.cast(shift[: rows.shape[1]], working_dtype(rows)))
+        for rows, shift in zip(matrices, tf.unstack(shifts), strict=True)
+    ]
+    # float32 as long as they may be: converted all at once
+    dtype = tf.float64 if any(one.products.dtype == tf.float64 for one in sums) else tf.float32
+    grams_of_all = [_padded(tf.cast(s.products, dtype), width + 1, width + 1) for s in sums]
+    counts = tf.stack([one.count for one in sums])
+    return Products(counts, tf.cast(shifts, tf.float64), tf.stack(grams_of_all))
+
+
+def _padded(matrix: tf.Tensor, *shape: int) -> tf.Tensor:
+    """Zeros up to ``shape`` change no eigenvalue but add zeros."""
+    if matrix.shape == shape:
+        return matrix
+    return tf.pad(matrix, [[0, n - own] for n, own in zip(shape, matrix.shape, strict=True)])
+
+
+def _padded_state(state: CovarianceState, width: int) -> CovarianceState:
+    return CovarianceState(
+        state.count, _padded(state.mean, width), _padded(state.scatter, width, width)
+    )

@@ -1,0 +1,49 @@
+"""Which layers share a batch of eigenvalue problems, and what is done with those of each kind."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nasmon.kernels.solvers import WIDEST, Batch, batches_of, solver_of
+
+
+def test_narrow_layers_share_batches_as_wide_as_the_widest() -> None:
+    batches = batches_of([3, 16, 20, 100, 1], [None] * 5)
+    assert batches == (Batch(32, (0, 1, 2, 4)), Batch(112, (3,)))
+    assert all(batch.is_narrow for batch in batches)
+
+
+def test_a_small_network_is_not_padded_far() -> None:
+    assert batches_of([4, 8, 1], [None] * 3) == (Batch(16, (0, 1, 2)),)
+
+
+def test_every_layer_is_in_one_batch() -> None:
+    channels = [1, 16, 64, 65, 128, 129, 200, 256, 1280, 5000]
+    batches = batches_of(channels, [None] * len(channels))
+    assert sorted(i for batch in batches for i in batch.members) == list(range(len(channels)))
+    assert all(batch.width >= channels[i] for batch in batches for i in batch.members)
+    assert [g.is_narrow for g in batches] == [g.width <= WIDEST for g in batches]
+
+
+def test_rows_are_kept_where_they_are_fewer_than_channels_and_the_layer_is_wide() -> None:
+    channels, rows = [960, 960, 320, 960, 64], [288, 288, None, 4000, 10]
+    batches = batches_of(channels, rows)
+    assert [(g.members, g.rows) for g in batches if g.rows] == [((0, 1), 288)]
+
+
+@pytest.mark.parametrize("batch", [Batch(16, (0, 1)), Batch(144, (0, 1)), Batch(144, (0, 1), 40)])
+def test_a_kinds_states_merge_into_what_one_of_all_rows_would_be(batch: Batch) -> None:
+    solver, random = solver_of(batch), np.random.default_rng(3)
+    chunks = [
+        [(tf.constant(random.normal(size=(rows, batch.width)), tf.float32),) for _ in range(2)]
+        for rows in (12, 28)
+    ]
+    apart = [solver.absorb(solver.init(batch), chunk) for chunk in chunks]
+    joined = solver.merge(*apart)
+    whole = solver.absorb(apart[0], chunks[1])
+    spectra = [solver.finish(solver.solve(state)[1]).numpy() for state in (joined, whole)]
+    assert joined.count.numpy().tolist() == [40, 40]
+    np.testing.assert_allclose(spectra[0], spectra[1], atol=16 * 1.2e-7 * spectra[0].max())
+    rows = np.concatenate([chunk[1][0] for chunk in chunks]).astype(np.float64)
+    exact = np.linalg.eigvalsh(np.cov(rows, rowvar=False))[::-1]
+    np.testing.assert_allclose(spectra[0][1], exact[: spectra[0].shape[1]], atol=2e-6 * exact[0])
