@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nasmon.errors import UsageError
-from nasmon.record_rebuild import typed_module
+from nasmon.record.rebuild import typed_module
 
 
 class Parser(argparse.ArgumentParser):

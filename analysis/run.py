@@ -1,6 +1,5 @@
 """A recorded run, as its files tell it."""
 
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -14,14 +13,9 @@ import pandas as pd
 from nasmon.analysis.csv_files import check_lengths, read_columns, read_header, read_tail
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES
-from nasmon.record import Record, read_record
-from nasmon.run_files import (
-    LAYER_COLUMNS,
-    RUN_COLUMNS,
-    layers_path,
-    record_path,
-    spectra_path,
-)
+from nasmon.record.files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
+from nasmon.record.run import Record, read_record
+from nasmon.record.spectra import SpectraAt, read_spectra
 from nasmon.thresholds import thresholds_of
 
 REQUIRED = (
@@ -30,24 +24,11 @@ REQUIRED = (
 )
 """What a run's CSV must have; its other columns read NaN where they are missing."""
 
+
 _BEGINNING = "epoch,step,redundancy_score"
 
+
 _SUFFIXES = ("_nas_metrics", "_metrics")
-
-
-class LayerSpectrum(NamedTuple):
-    """One layer's spectrum at one reading."""
-
-    eigenvalues: np.ndarray  # [C] float64, descending
-    correlations: np.ndarray  # [C, C] float32, NaN for dead channels
-
-
-class SpectraAt(NamedTuple):
-    """All layers' spectra at one reading."""
-
-    epoch: int
-    step: int
-    layers: dict[str, LayerSpectrum]
 
 
 class LayerHistory(NamedTuple):
@@ -139,16 +120,7 @@ class Run:
     def spectra(self) -> tuple[SpectraAt, SpectraAt] | None:
         """The spectra of the first and the latest reading; None if they were not recorded."""
         path = spectra_path(self.path)
-        if not path.exists():
-            return None
-        try:
-            # opened here, for NumPy leaves a damaged file open
-            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-                return _spectra_at("first", file), _spectra_at("latest", file)
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise UsageError(
-                f"{path} is damaged ({type(error).__name__}); remove it, or train again"
-            ) from None
+        return read_spectra(path) if path.exists() else None
 
     @cached_property
     def history(self) -> pd.DataFrame | None:
@@ -245,17 +217,6 @@ def _reading_numbers(table: pd.DataFrame) -> np.ndarray:
     moments = table[["epoch", "step"]].to_numpy()
     changes = (moments[1:] != moments[:-1]).any(axis=1)
     return np.concatenate([[0], np.cumsum(changes)])[: len(table)]
-
-
-def _spectra_at(which: str, file: np.lib.npyio.NpzFile) -> SpectraAt:
-    epoch, step = file[which].tolist()
-    layers = {
-        str(name): LayerSpectrum(
-            file[f"{which}/eigenvalues/{index}"], file[f"{which}/correlations/{index}"]
-        )
-        for index, name in enumerate(file[f"{which}/layers"])
-    }
-    return SpectraAt(epoch, step, layers)
 
 
 def _holds_a_run(path: Path) -> bool:

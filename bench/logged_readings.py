@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from nasmon.kernels.metric_table import METRICS
-from nasmon.open_sinks import open_sinks
 from nasmon.reading import LayerInfo, Reading, Spectra
-from nasmon.sinks import Sink
+from nasmon.sinks.opening import Sink, open_sinks
 
 LAYERS = 43
 WIDTHS = (16, 24, 32, 64, 96, 128, 192, 256)

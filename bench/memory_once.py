@@ -15,7 +15,8 @@ import tensorflow as tf
 from bench.resident import Peaks
 from bench.trainings import TRAININGS, Training
 from nasmon import Monitor
-from nasmon.taps import capture, choose_taps
+from nasmon.capture import capture
+from nasmon.taps import choose_taps, layers_of
 
 STEPS = 4
 READINGS = 4
@@ -97,7 +98,7 @@ def needed(made: Training, monitor: Monitor) -> dict[str, int]:
     sizes: list[int] = []
 
     def trace(x: tf.Tensor) -> tf.Tensor:
-        captured = capture(made.model, taps, x)
+        captured = capture(made.model, layers_of(taps), x)
         sizes.extend(_bytes(t) for tap in taps for t in tap.tensors(captured))
         return x
 

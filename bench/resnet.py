@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from nasmon.capture import capture
 from nasmon.kernels.rows import rows_of
-from nasmon.macs import macs_of
-from nasmon.taps import capture, choose_taps
+from nasmon.taps import choose_taps, layers_of
+from nasmon.widths.macs import macs_of
 
 IMAGE = (224, 224, 3)
 
@@ -38,7 +39,7 @@ def resnet50(chunk: int, most: int, chunks: int) -> Network:
     found: dict[str, Any] = {}
 
     def forward(x: tf.Tensor) -> list[tf.Tensor]:
-        captured = capture(model, taps, x)
+        captured = capture(model, layers_of(taps), x)
         found["outputs"] = [tensor for tap in taps for tensor in tap.tensors(captured)]
         return [rows_of(tensor, -1, most, chunks) for tensor in found["outputs"]]
 

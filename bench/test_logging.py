@@ -27,7 +27,7 @@ from bench.logged_readings import LAYERS, Files, network, readings
 from bench.results import command_of, write_section
 from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES, RESOLUTION
 from nasmon.reading import Reading
-from nasmon.run_files import COST_COLUMNS, layers_path
+from nasmon.record.files import COST_COLUMNS, layers_path
 
 READINGS = 10_000
 TARGET = 0.010

@@ -26,8 +26,9 @@ from bench.results import command_of, write_section
 from bench.self_time import SelfTime, hooks_of
 from bench.trainings import TRAININGS, Training
 from nasmon import NASMonitorCallback, Reading
+from nasmon.capture import capture
 from nasmon.kernels.rows import rows_of
-from nasmon.taps import capture, choose_taps
+from nasmon.taps import choose_taps, layers_of
 from tests.oracle import assert_metrics
 
 BUDGET = 0.05
@@ -181,7 +182,7 @@ def check_reading(made: Training, callback: Piece) -> None:
     monitor = callback.monitor
     reading = monitor.read(0)
     taps = choose_taps(made.model, "auto")
-    captured = capture(made.model, taps, made.validation[: reading.samples])
+    captured = capture(made.model, layers_of(taps), made.validation[: reading.samples])
     tap = min(taps, key=lambda t: abs(t.info.channels - 32))
     (tensor,) = tap.tensors(captured)
     chunks, most = monitor._probe.chunks, monitor._probe._max_rows

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from nasmon.callback import NASMonitorCallback
     from nasmon.monitor import Monitor
     from nasmon.reading import LayerInfo, Reading
-    from nasmon.record import Rebuild
-    from nasmon.run_sink import Origin
+    from nasmon.record.run import Rebuild
+    from nasmon.sinks.run_record import Origin
     from nasmon.taps import list_layers
 
 __all__ = [
@@ -28,9 +28,9 @@ _HOMES = {
     "LayerInfo": "nasmon.reading",
     "Monitor": "nasmon.monitor",
     "NASMonitorCallback": "nasmon.callback",
-    "Origin": "nasmon.run_sink",
+    "Origin": "nasmon.sinks.run_record",
     "Reading": "nasmon.reading",
-    "Rebuild": "nasmon.record",
+    "Rebuild": "nasmon.record.run",
     "list_layers": "nasmon.taps",
 }
 

@@ -17,12 +17,12 @@ from nasmon.errors import UsageError, at_least_one
 from nasmon.fit_data import PassingBatches, validation_data_of_fit
 from nasmon.kernels.metric_table import AGGREGATED
 from nasmon.monitor import DEFAULT_MAX_ROWS, Monitor
-from nasmon.open_sinks import open_sinks
 from nasmon.probe_set import is_one_shot
 from nasmon.reading import Reading
-from nasmon.run_files import metrics_path
-from nasmon.run_sink import UNKNOWN_ORIGIN, Origin
-from nasmon.sinks import IfExists, Sink, check_if_exists
+from nasmon.record.files import metrics_path
+from nasmon.sinks.csv_tables import IfExists, check_if_exists
+from nasmon.sinks.opening import Sink, Writer, open_sinks
+from nasmon.sinks.run_record import UNKNOWN_ORIGIN, Origin
 from nasmon.taps import choose_taps, is_built
 from nasmon.thresholds import merged_thresholds
 
@@ -126,7 +126,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         self._budget = OverheadBudget(overhead_budget)
         self._monitor: Monitor | None = None
         self._source: Any = None
-        self._sinks: list[Sink] = []
+        self._sinks: list[Sink | Writer] = []
         self._off = False
         self._epoch = 0
         self._first_epoch: int | None = None  # of this fit
@@ -252,7 +252,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         resumed = self._epoch > 0 and self._if_exists == "error"
         self.csv_path = self._resolved_csv_path()
         if_exists = "append" if resumed else self._if_exists
-        self._sinks = open_sinks(
+        self._sinks[:] = open_sinks(
             self._log_dir, self.csv_path, if_exists, self._origin, left_open="interrupted"
         )
         self._source = source

@@ -1,5 +1,6 @@
 """Monitor: a probe within a budget, and where its readings go; for the callback and other loops."""
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -12,14 +13,15 @@ import pandas as pd
 from nasmon.budget import DEFAULT_BUDGET, OverheadBudget, Price
 from nasmon.errors import UsageError, at_least_one
 from nasmon.kernels.metric_table import METRIC_NAMES
-from nasmon.open_sinks import open_sinks
 from nasmon.probe import Launched, Probe
 from nasmon.reading import LayerInfo, Reading, Spectra, frame
-from nasmon.run_sink import UNKNOWN_ORIGIN, Origin, RunSink, Watched
-from nasmon.sinks import IfExists, Sink
-from nasmon.structure import layer_record
+from nasmon.record.run import LayerRecord
+from nasmon.sinks.csv_tables import IfExists
+from nasmon.sinks.opening import Sink, Writer, open_sinks, whole_sink
+from nasmon.sinks.run_record import UNKNOWN_ORIGIN, Origin, Watched
 from nasmon.summary import summary
 from nasmon.thresholds import merged_thresholds
+from nasmon.widths.graph import ModelWidths
 
 DEFAULT_MAX_ROWS = 16_384
 """Neighbouring positions are so alike that more rows change no metric by half of what other samples
@@ -68,7 +70,8 @@ class Monitor:
         log_dir: TensorBoard folder, or None for no TensorBoard.
         csv_path: the run's CSV, or None for no CSV.
         if_exists: what to do with an earlier run's CSV: "error", "append" or "overwrite".
-        sinks: other places for readings: objects with a method ``write(reading)``.
+        sinks: other places for readings: objects with a method ``write(reading)``, and
+            perhaps ``begin(watched)`` and ``close(status, error)``.
         thresholds: any of ``nasmon.thresholds.THRESHOLDS``, for the remarks in
             ``summary()``.
         origin: what the run's record tells of where it comes from: seed, command, history.
@@ -99,7 +102,7 @@ class Monitor:
         log_dir: str | os.PathLike[str] | None = None,
         csv_path: str | os.PathLike[str] | None = None,
         if_exists: IfExists = "error",
-        sinks: Sequence[Sink] = (),
+        sinks: Sequence[Sink | Writer] = (),
         thresholds: Mapping[str, float] | None = None,
         origin: Origin = UNKNOWN_ORIGIN,
     ) -> None:
@@ -120,7 +123,8 @@ class Monitor:
             self._model = model
             at_least_one("max_rows", max_rows)
             self._probe = Probe(model, x, layers, samples, chunk, max_rows, thrifty)
-            self._sinks = [*open_sinks(log_dir, csv_path, if_exists, origin), *sinks]
+            opened = open_sinks(log_dir, csv_path, if_exists, origin)
+            self._sinks = [*opened, *map(whole_sink, sinks)]
             self.layers: tuple[LayerInfo, ...] = self._probe.layers
             self.budget.learn(self._probe.price)
             self._begin_record()
@@ -258,8 +262,7 @@ class Monitor:
             self.budget.pause()
             self._stopped = True
         for sink in self._sinks:
-            if isinstance(sink, RunSink):
-                sink.close(status, error)
+            sink.close(status, error)
 
     def __enter__(self) -> "Monitor":
         return self
@@ -309,9 +312,6 @@ class Monitor:
         self.budget.learn(Price(chunk, max(0.0, seconds - chunk * flight.chunks)))
 
     def _begin_record(self) -> None:
-        recorded = [sink for sink in self._sinks if isinstance(sink, RunSink)]
-        if not recorded:
-            return
         widths = self._probe.widths
         watched = Watched(
             model_name=self._model.name,
@@ -325,7 +325,7 @@ class Monitor:
             macs=widths and widths.macs,
             structure=widths and widths.structure,
         )
-        for sink in recorded:
+        for sink in self._sinks:
             sink.begin(watched)
 
     def _keep(self, reading: Reading) -> None:
@@ -353,3 +353,18 @@ def _budget(given: float | OverheadBudget | None) -> tuple[OverheadBudget, bool]
     if isinstance(given, OverheadBudget):
         return given, False
     return OverheadBudget(given), True
+
+
+def layer_record(info: LayerInfo, rows: int, widths: ModelWidths | None) -> LayerRecord:
+    """What the run's record says about a monitored layer."""
+    return LayerRecord(
+        name=info.name,
+        kind=info.kind,
+        channels=info.channels,
+        params=info.params,
+        macs=None if math.isnan(info.macs) else int(info.macs),
+        tied_to=info.tied_to,
+        rank_limit=widths.rank_limits.get(info.name) if widths else None,
+        widths=widths.layers.get(info.name, ()) if widths else (),
+        rows=rows,
+    )

@@ -13,12 +13,14 @@ import keras
 import tensorflow as tf
 
 from nasmon.budget import Price
+from nasmon.capture import Captured, capture, named_layers
 from nasmon.isolation import check_unchanging, untouched
 from nasmon.kernels.compiled import CompiledKernels, LayerMeasurements, Rows
 from nasmon.kernels.rows import ROWS_PER_CHANNEL, rows_of
 from nasmon.probe_set import ProbeSet, probe_set
-from nasmon.structure import Widths, describe, read_widths
-from nasmon.taps import Captured, capture, choose_taps, measurable_taps
+from nasmon.taps import choose_taps, layers_of, measurable_taps
+from nasmon.widths.follow import describe, read_widths
+from nasmon.widths.graph import ModelWidths
 
 FEWEST_SAMPLES = 8
 """However many positions an image has, a few images alone would not stand for the data."""
@@ -126,7 +128,8 @@ class Probe:
 
     def _rows(self, x: Any, most: int, chunks: int) -> Rows:
         tracing = not tf.executing_eagerly()
-        captured = capture(self._model, self._taps, x, everything=tracing)
+        layers = list(named_layers(self._model)) if tracing else layers_of(self._taps)
+        captured = capture(self._model, layers, x)
         if tracing:
             self._captured: Captured | None = captured
         self._taps = measurable_taps(self._taps, captured)
@@ -195,7 +198,7 @@ class Probe:
         waited = absorbed - handed_over + copied - launched
         return price, waited > (copied - begun) / 4
 
-    def _read_widths(self) -> Widths | None:
+    def _read_widths(self) -> ModelWidths | None:
         """What the traced forward pass tells about the model's widths and costs."""
         if self._eager:
             try:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES, METRICS, Metric
-from nasmon.run_files import COST_COLUMNS
+from nasmon.record.files import COST_COLUMNS
 
 
 class LayerInfo(NamedTuple):

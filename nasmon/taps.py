@@ -1,47 +1,30 @@
-"""Which layers are monitored, and how their outputs are captured.
-
-A layer's output is captured by wrapping ``layer.call`` on the instance, only while a forward pass
-runs or is traced; that works in functional, nested and subclassed models alike.
-"""
+"""Which layers are monitored, and what of a forward pass is theirs."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
-from functools import wraps
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import keras
 import tensorflow as tf
 
+from nasmon.capture import INPUT, OUTPUT, Captured, named_layers, output_names
 from nasmon.errors import UsageError
-from nasmon.growth import DEPTHWISE, MIXING
-from nasmon.isolation import untouched
 from nasmon.reading import LayerInfo
-from nasmon.structure import OUTPUT, Call, output_names
+from nasmon.widths.layer_rules import DEPTHWISE, MIXING
 
 _OWNS_WIDTH = (*MIXING, *DEPTHWISE)
 
-# these call their parts in a loop, out of reach, but put out what their parts did
-_LOOPS = (keras.layers.TimeDistributed, keras.layers.RNN)
-
-
-class Captured(NamedTuple):
-    """What a forward pass put out."""
-
-    calls: list[Call]  # of the recorded layers, in the order in which they ended
-    outputs: list[tf.Tensor]  # of the model
-    operations: Sequence[tf.Operation] = ()  # of a traced pass, as they were made
-
 
 class Tap(NamedTuple):
-    """A point of the model whose output is captured."""
+    """A point of the model: a layer and which side of it, or an output of the model."""
 
     name: str  # path of the layer in the model, or of the output
     layer: keras.Layer | None  # None for an output of the model
     position: int = 0  # which of the model's outputs
     axis: int = -1  # the axis that holds the channels
     required: bool = False  # whether the user asked for it by name
+    side: Literal["input", "output"] = "output"  # what goes into the layer, or comes out of it
 
     @property
     def info(self) -> LayerInfo:
@@ -54,10 +37,16 @@ class Tap(NamedTuple):
         return LayerInfo(self.name, kind, _width(layer), tied, params)
 
     def tensors(self, captured: Captured) -> tuple[tf.Tensor, ...]:
-        """What the tap put out in a forward pass, in the order of its calls; () if nothing."""
+        """What passed the tap in a forward pass, in the order of its calls; () if nothing did.
+
+        Of a layer with several inputs the first.
+        """
         if self.layer is None:
             return tuple(captured.outputs[self.position : self.position + 1])
-        return tuple(t for call in captured.calls if call.name == self.name for t in call.outputs)
+        calls = [call for call in captured.calls if call.name == self.name]
+        if self.side == INPUT:
+            return tuple(tensor for call in calls for tensor in call.inputs[:1])
+        return tuple(tensor for call in calls for tensor in call.outputs)
 
 
 def list_layers(model: keras.Model) -> list[LayerInfo]:
@@ -87,7 +76,7 @@ def choose_taps(model: keras.Model, layers: str | Sequence[str]) -> list[Tap]:
     Raises:
         ValueError: a selector matches nothing; the message lists what there is.
     """
-    named = list(_named_layers(model))
+    named = list(named_layers(model))
     if layers == "auto":
         taps = [_tap(name, layer) for name, layer in named if _owns_width(layer)]
         if not taps:
@@ -109,27 +98,9 @@ def choose_taps(model: keras.Model, layers: str | Sequence[str]) -> list[Tap]:
     return sorted(chosen.values(), key=lambda t: order.index(t.name) if t.layer else len(order))
 
 
-def capture(model: keras.Model, taps: Sequence[Tap], x: Any, everything: bool = False) -> Captured:
-    """Runs ``model(x, training=False)`` and returns what the taps' layers put out.
-
-    The model is left as it was: see ``isolation.untouched``. A layer that is not called, or only
-    in the body of a loop, has no entry.
-
-    Args:
-        model: a built Keras model.
-        taps: whose layers' calls to record.
-        x: a batch of inputs.
-        everything: whether to record the calls of all other layers, too.
-    """
-    calls: list[Call] = []
-    layers = [(tap.name, tap.layer) for tap in taps if tap.layer is not None]
-    if everything:
-        layers = list(_named_layers(model))
-    with untouched(), _functions_inlined(), _wrapped(layers, calls):
-        outputs = model(x, training=False)
-    traced = not tf.executing_eagerly()
-    operations = tf.compat.v1.get_default_graph().get_operations() if traced else ()
-    return Captured(calls, tf.nest.flatten(outputs), operations)
+def layers_of(taps: Sequence[Tap]) -> list[tuple[str, keras.Layer]]:
+    """The layers to capture for some taps, with their names."""
+    return [(tap.name, tap.layer) for tap in taps if tap.layer is not None]
 
 
 def measurable_taps(taps: Sequence[Tap], captured: Captured) -> list[Tap]:
@@ -173,79 +144,6 @@ def _unmeasurable(tensors: Sequence[tf.Tensor], axis: int) -> str | None:
             )
     widths = {tensor.shape[axis] for tensor in tensors}
     return f"it puts out different widths: {widths}" if len(widths) > 1 or None in widths else None
-
-
-@contextmanager
-def _wrapped(layers: Sequence[tuple[str, keras.Layer]], calls: list[Call]) -> Iterator[None]:
-    own = [vars(layer).get("call") for _, layer in layers]
-    try:
-        for name, layer in layers:
-            vars(layer)["call"] = _recording(name, layer, calls)
-        yield
-    finally:
-        for (_, layer), call in zip(layers, own, strict=True):
-            vars(layer).pop("call", None)
-            if call is not None:
-                vars(layer)["call"] = call
-
-
-def _recording(name: str, layer: keras.Layer, calls: list[Call]) -> Callable[..., Any]:
-    graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
-    call = layer.call
-    leaf = isinstance(layer, _LOOPS) or not any(layer._flatten_layers(include_self=False))
-
-    def of_this_pass(tensors: Any) -> tuple[tf.Tensor, ...]:
-        # what is made in the body of a loop cannot leave it
-        return tuple(
-            t
-            for t in tf.nest.flatten(tensors)
-            if isinstance(t, tf.Tensor) and getattr(t, "graph", None) is graph
-        )
-
-    @wraps(call)
-    def recorded(*args: Any, **kwargs: Any) -> Any:
-        outputs = call(*args, **kwargs)
-        own = of_this_pass(outputs)
-        if own:
-            calls.append(Call(name, layer, leaf, of_this_pass((args, kwargs)), own))
-        return outputs
-
-    return recorded
-
-
-@contextmanager
-def _functions_inlined() -> Iterator[None]:
-    """Traces a ``@tf.function`` inside the model as part of the forward pass.
-
-    Its layers' outputs could not leave a function of its own.
-    """
-    before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(before)
-
-
-def _named_layers(model: keras.Layer, prefix: str = "") -> Iterator[tuple[str, keras.Layer]]:
-    """Every layer below ``model`` with its path, parents before children, each once."""
-    seen: set[int] = set()
-    names: dict[str, int] = {}
-
-    def below(parent: keras.Layer, prefix: str) -> Iterator[tuple[str, keras.Layer]]:
-        for layer in parent._flatten_layers(include_self=False, recursive=False):
-            if id(layer) in seen or isinstance(layer, keras.layers.InputLayer):
-                continue
-            seen.add(id(layer))
-            name = prefix + layer.name
-            names[name] = names.get(name, 0) + 1
-            # two layers of one name in one place: Keras allows it in subclassed models
-            unique = name if names[name] == 1 else f"{name}#{names[name]}"
-            yield unique, layer
-            if not isinstance(layer, _LOOPS):
-                yield from below(layer, f"{unique}/")
-
-    yield from below(model, prefix)
 
 
 def _tap(name: str, layer: keras.Layer, required: bool = False) -> Tap:

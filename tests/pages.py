@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nasmon.kernels.metric_table import METRIC_NAMES
-from nasmon.run_files import spectra_path
+from nasmon.record.files import spectra_path
 from tests.recorded import chain, metrics, write_run
 
 SCRIPT = "<script>document.title='broken'</script>"

@@ -10,7 +10,7 @@ from nasmon.analysis.recommend.advice import advise
 from nasmon.analysis.recommend.findings import Advice, LayerAdvice
 from nasmon.analysis.run import Run, load_run
 from nasmon.kernels.metric_table import METRIC_NAMES
-from nasmon.run_files import spectra_path
+from nasmon.record.files import spectra_path
 from nasmon.thresholds import DEFAULT_THRESHOLDS
 from tests.recorded import chain, metrics, write_run
 

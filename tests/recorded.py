@@ -14,14 +14,8 @@ import pandas as pd
 
 from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES, METRICS
 from nasmon.reading import aggregate
-from nasmon.record import FORMAT, VERSION
-from nasmon.run_files import (
-    LAYER_COLUMNS,
-    RUN_COLUMNS,
-    layers_path,
-    record_path,
-    spectra_path,
-)
+from nasmon.record.files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
+from nasmon.record.run import RECORD_FORMAT, RECORD_VERSION
 from nasmon.thresholds import DEFAULT_THRESHOLDS
 
 POSITIONS = 48  # of every layer's output
@@ -62,8 +56,8 @@ def chain(widths: Sequence[int], inputs: int = 3) -> dict[str, Any]:
         )
         before, width_before = name, width
     return {
-        "format": FORMAT,
-        "version": VERSION,
+        "format": RECORD_FORMAT,
+        "version": RECORD_VERSION,
         "model_name": "chain",
         "status": "ended",
         "error": None,

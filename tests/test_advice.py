@@ -6,7 +6,7 @@ import pytest
 from nasmon.analysis.recommend.widths import rounded
 from nasmon.analysis.run import load_run
 from nasmon.errors import UsageError
-from nasmon.run_files import layers_path, record_path, spectra_path
+from nasmon.record.files import layers_path, record_path, spectra_path
 from tests.planted_runs import (
     advised,
     beside,

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from nasmon import Monitor, NASMonitorCallback
 from nasmon.kernels.metric_table import AGGREGATED
-from nasmon.record import read_record
-from nasmon.run_files import record_path
+from nasmon.record.files import record_path
+from nasmon.record.run import read_record
 from tests.networks import compiled, functional, images, unlimited
 
 X, Y = images(40)

@@ -19,7 +19,7 @@ from nasmon.analysis.plot.style import MARKED, publication
 from nasmon.analysis.run import load_run
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES
-from nasmon.run_files import layers_path, spectra_path
+from nasmon.record.files import layers_path, spectra_path
 from nasmon.thresholds import DEFAULT_THRESHOLDS
 from tests.recorded import chain, metrics, write_run
 

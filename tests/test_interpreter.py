@@ -3,7 +3,7 @@
 import shutil
 import sys
 
-from nasmon.record_rebuild import typed_python
+from nasmon.record.rebuild import typed_python
 
 
 def test_commands_to_type_name_this_interpreter(monkeypatch, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 
 from nasmon.analysis.plot import command
 from nasmon.analysis.plot.kinds import KINDS
-from nasmon.run_files import layers_path, spectra_path
+from nasmon.record.files import layers_path, spectra_path
 from tests.recorded import chain, write_run
 
 ALONE = ["redundancy", "correlation", "dashboard", "layers", "spectrum"]

@@ -13,7 +13,7 @@ import pytest
 from nasmon.analysis.recommend import as_json
 from nasmon.analysis.recommend.command import advice_text, main
 from nasmon.analysis.run import load_run
-from nasmon.run_files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
+from nasmon.record.files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
 from nasmon.thresholds import DEFAULT_THRESHOLDS
 from tests.planted_runs import joined, planted_run, planted_values, wide_chain
 from tests.recorded import chain, write_run

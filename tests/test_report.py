@@ -18,7 +18,7 @@ import pytest
 from nasmon.analysis.report import command
 from nasmon.analysis.report.page import MARKER
 from nasmon.analysis.run import load_run
-from nasmon.run_files import layers_path, record_path, spectra_path
+from nasmon.record.files import layers_path, record_path, spectra_path
 from tests.pages import IMAGE, SCRIPT, Page, hostile_run
 from tests.recorded import chain, metrics, write_run
 

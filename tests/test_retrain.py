@@ -5,8 +5,8 @@ import shlex
 
 import pytest
 
-from nasmon.record import read_record
-from nasmon.record_rebuild import retrain_command
+from nasmon.record.rebuild import retrain_command
+from nasmon.record.run import read_record
 from tests.recorded import chain
 
 

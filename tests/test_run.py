@@ -13,7 +13,7 @@ from nasmon.analysis.csv_files import read_tail
 from nasmon.analysis.run import load_run, newest_run
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES, METRICS
-from nasmon.run_files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
+from nasmon.record.files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
 from tests.recorded import chain, metrics, write_run
 
 LAYERS = ("conv0", "conv1", "conv2", "conv3", "conv4")

@@ -16,9 +16,10 @@ import pytest
 from nasmon import Monitor, Origin, Rebuild
 from nasmon.errors import RunExistsError, UsageError
 from nasmon.reading import Spectra
-from nasmon.record import read_record
-from nasmon.run_files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
-from nasmon.run_sink import RunSink
+from nasmon.record.files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
+from nasmon.record.run import read_record
+from nasmon.sinks.opening import whole_sink
+from nasmon.sinks.run_record import RunSink
 from nasmon.thresholds import DEFAULT_THRESHOLDS
 from tests.networks import compiled, functional, images, tiny, unlimited
 from tests.recorded import chain, write_run
@@ -167,7 +168,7 @@ def test_a_monitor_that_was_switched_off_has_failed(tmp_path: Path) -> None:
 
     def watch(data: Any) -> Monitor:
         monitor = original(data)
-        monitor._sinks.append(Full())
+        monitor._sinks.append(whole_sink(Full()))
         return monitor
 
     callback._watch = watch  # type: ignore[method-assign]

@@ -10,9 +10,9 @@ from tensorboard.util.tensor_util import make_ndarray
 
 from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES
 from nasmon.reading import LayerInfo, Reading, Spectra
-from nasmon.run_files import layers_path
-from nasmon.sinks import CsvSink
-from nasmon.tensorboard_sink import TensorBoardSink
+from nasmon.record.files import layers_path
+from nasmon.sinks.csv_tables import CsvSink
+from nasmon.sinks.tensorboard import TensorBoardSink
 from tests.test_reading import reading
 
 RUN = ["epoch", "step", *(m.name for m in AGGREGATED), "probe_seconds", "overhead"]

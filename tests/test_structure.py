@@ -12,26 +12,28 @@ import tensorflow as tf
 from keras import layers, ops
 
 from nasmon import Monitor
-from nasmon.macs import macs_of
-from nasmon.record import read_record
-from nasmon.run_files import record_path
-from nasmon.structure import Widths, read_widths
-from nasmon.taps import Captured, capture
+from nasmon.capture import Captured, capture, named_layers
+from nasmon.record.files import record_path
+from nasmon.record.run import read_record
 from nasmon.train.models import BLOCK_NAMES, build_model
-from nasmon.widths.graph import totals
+from nasmon.widths.follow import read_widths
+from nasmon.widths.graph import ModelWidths, totals
+from nasmon.widths.macs import macs_of
 from tests.networks import Subclassed, functional, nested
 from tests.recorded import chain
 
 SAMPLES = 2
 
 
-def widths_of(model: keras.Model, *shapes: tuple[int, ...]) -> Widths:
+def widths_of(model: keras.Model, *shapes: tuple[int, ...]) -> ModelWidths:
     """What a traced forward pass of a model tells."""
     shapes = shapes or tuple(tensor.shape[1:] for tensor in model.inputs)
     found: list[Captured] = []
 
     def run(*inputs: tf.Tensor) -> Any:
-        captured = capture(model, [], inputs[0] if len(inputs) == 1 else list(inputs), True)
+        captured = capture(
+            model, list(named_layers(model)), inputs[0] if len(inputs) == 1 else list(inputs)
+        )
         found.append(captured)
         return captured.outputs
 
@@ -40,7 +42,7 @@ def widths_of(model: keras.Model, *shapes: tuple[int, ...]) -> Widths:
     return read_widths(*found[0], samples=SAMPLES)
 
 
-def owners(widths: Widths) -> dict[str, tuple[int, str, str]]:
+def owners(widths: ModelWidths) -> dict[str, tuple[int, str, str]]:
     return {o.name: (o.channels, o.tied_to, o.fixed_by) for o in widths.structure.owners}
 
 
@@ -140,7 +142,7 @@ def test_the_cost_of_other_widths_holds_for_the_trained_models(name: str) -> Non
     assert totals(record, new) == (narrower.count_params(), widths.macs)
 
 
-def record_of(model: keras.Model, widths: Widths) -> Any:
+def record_of(model: keras.Model, widths: ModelWidths) -> Any:
     """A record with a model's structure, as a reader of files gets it."""
     record = _a_record(chain((4, 1)))
     return record._replace(
@@ -149,7 +151,7 @@ def record_of(model: keras.Model, widths: Widths) -> Any:
 
 
 def _a_record(tree: dict[str, Any]) -> Any:
-    from nasmon.record import _record
+    from nasmon.record.run import _record
 
     return _record(tree, Path())
 

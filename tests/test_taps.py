@@ -10,8 +10,8 @@ import tensorflow as tf
 from keras import layers
 
 from nasmon import list_layers
-from nasmon.structure import Call
-from nasmon.taps import Captured, Tap, capture, choose_taps, measurable_taps
+from nasmon.capture import Call, Captured, capture
+from nasmon.taps import Tap, choose_taps, layers_of, measurable_taps
 from tests.networks import Subclassed, functional, images, nested
 
 
@@ -43,7 +43,7 @@ def tapped(model: keras.Model, taps: list[Tap], x: tf.Tensor, traced: bool = Tru
     """What each tap that can be measured put out, from a traced or an eager pass."""
 
     def run(x: tf.Tensor) -> Any:
-        captured = capture(model, taps, x)
+        captured = capture(model, layers_of(taps), x)
         return {tap.name: tap.tensors(captured) for tap in measurable_taps(taps, captured)}
 
     return (tf.function(run, autograph=False) if traced else run)(x)
@@ -137,7 +137,7 @@ def test_captured_is_what_the_layers_put_out(build: Any, traced: bool) -> None:
 
 def test_a_shared_layer_is_captured_at_each_call() -> None:
     model = built_subclassed()
-    captured = capture(model, choose_taps(model, "shared"), tf.constant(images(4)[0]))
+    captured = capture(model, layers_of(choose_taps(model, "shared")), tf.constant(images(4)[0]))
     (first,), (second,) = (call.outputs for call in captured.calls)
     np.testing.assert_allclose(model.shared(first), second, atol=1e-6)
 
@@ -145,7 +145,7 @@ def test_a_shared_layer_is_captured_at_each_call() -> None:
 def test_layers_are_unwrapped_even_when_the_model_fails() -> None:
     model = functional()
     with pytest.raises(ValueError, match="incompatible"):
-        capture(model, choose_taps(model, "auto"), tf.zeros([1, 12, 16, 4]))
+        capture(model, layers_of(choose_taps(model, "auto")), tf.zeros([1, 12, 16, 4]))
     assert not any("call" in vars(layer) for layer in model.layers)
 
 
@@ -154,7 +154,7 @@ def test_a_call_that_was_replaced_before_is_kept() -> None:
     head = model.get_layer("head")
     replaced = head.call
     vars(head)["call"] = replaced
-    capture(model, choose_taps(model, "head"), tf.constant(images(2)[0]))
+    capture(model, layers_of(choose_taps(model, "head")), tf.constant(images(2)[0]))
     assert vars(head)["call"] is replaced
 
 
@@ -180,7 +180,7 @@ def test_several_outputs_become_a_tap_each() -> None:
     inputs = keras.Input((4,))
     model = keras.Model(inputs, {"a": layers.Dense(2)(inputs), "b": layers.Dense(3)(inputs)})
     taps = choose_taps(model, "output")
-    captured = capture(model, taps, tf.ones([5, 4]))
+    captured = capture(model, layers_of(taps), tf.ones([5, 4]))
     found = measurable_taps(taps, captured)
     assert [tap.name for tap in found] == ["output_0", "output_1"]
     assert [tap.tensors(captured)[0].shape for tap in found] == [(5, 2), (5, 3)]
@@ -210,3 +210,13 @@ def test_what_cannot_be_measured_is_refused_by_name_and_skipped_by_auto() -> Non
         measurable_taps(choose_taps(model, "used"), put_out(floats, tf.ones([3, 4])))
     with pytest.raises(ValueError, match="none of the layers used puts out"):
         measurable_taps([Tap("used", model.used)], Captured([], []))
+
+
+def test_a_tap_may_be_at_a_layers_input() -> None:
+    model, (x, _) = functional(), images(4)
+    taps = [Tap(name, model.get_layer(name), side="input") for name in ("relu0", "head")]
+    captured = capture(model, layers_of([*taps, *choose_taps(model, "norm0")]), tf.constant(x))
+    (before,), (into_head,) = (tap.tensors(captured) for tap in taps)
+    (norm,) = choose_taps(model, "norm0")[0].tensors(captured)
+    np.testing.assert_array_equal(before, norm)
+    np.testing.assert_allclose(model.get_layer("head")(into_head), model(x), atol=1e-6)

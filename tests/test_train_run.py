@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from nasmon.errors import UsageError
-from nasmon.record import read_record
+from nasmon.record.run import read_record
 from nasmon.train import train
 from nasmon.train.cli import build_parser
 from nasmon.train.models import BLOCK_NAMES, build_model

@@ -9,7 +9,7 @@ import pytest
 from nasmon.analysis.recommend.verdict import decide, verdict
 from nasmon.analysis.run import Run
 from nasmon.analysis.words import distinct_number
-from nasmon.run_files import RUN_COLUMNS
+from nasmon.record.files import RUN_COLUMNS
 from nasmon.thresholds import DEFAULT_THRESHOLDS as LIMITS
 
 NAN = float("nan")

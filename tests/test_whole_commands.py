@@ -13,7 +13,7 @@ import pytest
 from keras import layers
 
 from nasmon import Monitor
-from nasmon.run_files import metrics_path
+from nasmon.record.files import metrics_path
 from nasmon.train import train
 
 CONFIG = """

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from nasmon.errors import UsageError
-from nasmon.record import Cost, Owner, read_record
-from nasmon.widths.graph import groups_of, totals
+from nasmon.record.run import read_record
+from nasmon.widths.graph import Cost, Owner, groups_of, totals
 from tests.recorded import chain
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nasmon.errors import UsageError
-from nasmon.record_rebuild import typed_module, typed_python
+from nasmon.record.rebuild import typed_module, typed_python
 from nasmon.train.config import resolve_settings
 from nasmon.train.options import Settings, all_options
 from nasmon.train.outputs import Outputs, TrainingInterrupted

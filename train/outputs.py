@@ -40,24 +40,25 @@ def outputs_of(settings: Settings) -> Outputs:
     model, history = folder / f"{training.model}.keras", folder / f"{training.model}_history.csv"
     if not nas.enabled:
         return Outputs(model, history)
-    from nasmon import run_files
+
+    from nasmon.record import files
 
     log_dir = Path(nas.log_dir)
-    metrics = Path(nas.csv_path or run_files.metrics_path(log_dir, training.model))
+    metrics = Path(nas.csv_path or files.metrics_path(log_dir, training.model))
     return Outputs(
         model,
         history,
         metrics,
-        run_files.layers_path(metrics),
-        run_files.record_path(metrics),
-        run_files.spectra_path(metrics),
+        files.layers_path(metrics),
+        files.record_path(metrics),
+        files.spectra_path(metrics),
         log_dir / training.model,
     )
 
 
 def save_model(model: keras.Model, path: Path) -> None:
     """Save a model; a file already there is replaced only when the new one is whole."""
-    from nasmon.run_files import whole_file
+    from nasmon.record.files import whole_file
 
     with whole_file(path) as unfinished:
         model.save(unfinished)

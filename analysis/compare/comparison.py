@@ -22,7 +22,7 @@ from nasmon.analysis.history import VALIDATION_LOSS, TaskResult, shared_metric, 
 from nasmon.analysis.run import Run, distinct_names
 from nasmon.analysis.words import BEST
 from nasmon.errors import UsageError
-from nasmon.run_files import record_path
+from nasmon.record.files import record_path
 
 TOLERANCE = 0.01
 """What the task metric may lose: in points of a score, or as a share of a loss."""

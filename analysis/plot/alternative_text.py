@@ -6,10 +6,11 @@ import numpy as np
 
 from nasmon.analysis.plot.kinds import Options, chosen_layers, kind_called, missing
 from nasmon.analysis.plot.series import shares, timelines
-from nasmon.analysis.run import LayerSpectrum, Run, distinct_names
+from nasmon.analysis.run import Run, distinct_names
 from nasmon.analysis.words import count_of, number, printable
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES
+from nasmon.record.spectra import LayerSpectrum
 
 _NAMED = 3  # so many layers are named as the lowest
 

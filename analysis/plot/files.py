@@ -11,7 +11,7 @@ from nasmon.analysis.plot.kinds import FILE_TYPES, KINDS, Options, missing
 from nasmon.analysis.plot.picture import render
 from nasmon.analysis.run import Run, distinct_names
 from nasmon.errors import UsageError
-from nasmon.run_files import layers_path, record_path, spectra_path, whole_file
+from nasmon.record.files import layers_path, record_path, spectra_path, whole_file
 
 _LONGEST_STEM = 56
 """Characters of a model's name in a file's, which most systems limit to 255 bytes."""

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from nasmon.analysis.run import Run
 from nasmon.errors import UsageError
-from nasmon.run_files import layers_path, spectra_path
+from nasmon.record.files import layers_path, spectra_path
 
 FILE_TYPES = ("png", "svg", "pdf")
 """The endings that a picture's file may have."""

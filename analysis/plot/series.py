@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasmon.analysis.run import LayerSpectrum, Run
+from nasmon.analysis.run import Run
 from nasmon.kernels.metric_table import RANK_SHARE
+from nasmon.record.spectra import LayerSpectrum
 
 
 class Timeline(NamedTuple):

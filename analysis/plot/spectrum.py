@@ -12,10 +12,11 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from nasmon.analysis.plot.kinds import Options, chosen_layers
 from nasmon.analysis.plot.series import LayerShares, reduced_line, shares, timelines
 from nasmon.analysis.plot.style import BLUE, MARKED, fitted, say_undefined
-from nasmon.analysis.run import Run, SpectraAt
+from nasmon.analysis.run import Run
 from nasmon.analysis.words import count_of, power_of_ten, shortened_apart, thousands
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import RESOLUTION
+from nasmon.record.spectra import SpectraAt
 
 MOST_PANELS = 120
 """More layers than these do not fit into one picture; ``Options.layers`` chooses."""

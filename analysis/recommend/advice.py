@@ -21,10 +21,11 @@ from nasmon.analysis.recommend.widths import (
     decide_width,
     width_map,
 )
-from nasmon.analysis.run import LayerSpectrum, Run
-from nasmon.record import Record
-from nasmon.record_rebuild import retrain_command
-from nasmon.run_files import layers_path, record_path, spectra_path
+from nasmon.analysis.run import Run
+from nasmon.record.files import layers_path, record_path, spectra_path
+from nasmon.record.rebuild import retrain_command
+from nasmon.record.run import Record
+from nasmon.record.spectra import LayerSpectrum
 from nasmon.widths.graph import totals
 
 ROUND_TO = 4

@@ -11,7 +11,7 @@ from nasmon.analysis.recommend.findings import Duplicate
 from nasmon.analysis.run import Run
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES
-from nasmon.run_files import layers_path
+from nasmon.record.files import layers_path
 
 FEWEST_READINGS, MOST_READINGS = 5, 200
 """How many of the last readings tell whether a rank has settled: a tenth of all within these."""

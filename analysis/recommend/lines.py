@@ -10,7 +10,7 @@ from nasmon.analysis.recommend.findings import Saving
 from nasmon.analysis.recommend.layers import ENOUGH, ChannelEvidence, RecentLayer
 from nasmon.analysis.recommend.widths import GroupMember, WidthDecision, is_limited
 from nasmon.analysis.words import short_count
-from nasmon.record import Record
+from nasmon.record.run import Record
 from nasmon.widths.graph import WidthGroup
 
 NAMED_PAIRS = 5

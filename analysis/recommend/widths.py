@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from nasmon.analysis.recommend.findings import Action
 from nasmon.analysis.recommend.layers import RecentLayer
-from nasmon.record import Owner, Record, Segments
-from nasmon.widths.graph import WidthGroup, groups_of
+from nasmon.record.run import Record
+from nasmon.widths.graph import Owner, Segments, WidthGroup, groups_of
 
 
 class GroupMember(NamedTuple):

@@ -18,7 +18,7 @@ from nasmon.analysis.recommend.advice import ROUND_TO, recommendations
 from nasmon.analysis.report.page import MARKER, page
 from nasmon.analysis.run import Run, load_run, newest_run
 from nasmon.errors import UsageError
-from nasmon.run_files import whole_file
+from nasmon.record.files import whole_file
 
 _HEAD = 4096  # bytes of a page in which its marker stands
 

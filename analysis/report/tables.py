@@ -11,7 +11,7 @@ from nasmon.analysis.recommend.advice import Recommendations
 from nasmon.analysis.recommend.findings import Advice, LayerAdvice
 from nasmon.analysis.run import Run
 from nasmon.analysis.words import printable
-from nasmon.record import Record
+from nasmon.record.run import Record
 
 _ENDINGS = {
     "running": ("This run has not ended.", "It is still running, or its process was killed."),

@@ -8,10 +8,61 @@ and its output, each made of owners' widths side by side.
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from math import prod
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from nasmon.errors import UsageError
-from nasmon.record import Cost, Owner, Record, Segments
+
+Segments = tuple[tuple[str, int], ...]
+"""A width as owners of widths, each so many times: (("a", 1), ("b", 1)) is a and b side by side."""
+
+
+class Owner(NamedTuple):
+    """Something that has a width of its own: a layer, or an input of the model."""
+
+    name: str
+    channels: int
+    tied_to: str  # the owner it shares its width with (joined by an add); "" for none
+    fixed_by: str  # why its width cannot be chosen: "input", "output", a layer's name; "" if it can
+
+
+class Cost(NamedTuple):
+    """Parameters and multiply-adds of a layer, by what they grow with.
+
+    Both are dictionaries with the keys "in_out" (the product of the widths of input and output),
+    "in", "out" and "fixed". A width of () is one that does not change.
+    """
+
+    layer: str
+    inputs: Segments
+    outputs: Segments
+    params: dict[str, int]
+    macs: dict[str, int]
+
+
+class Structure(NamedTuple):
+    """The widths of a model and what they cost."""
+
+    owners: tuple[Owner, ...] = ()
+    costs: tuple[Cost, ...] = ()
+
+
+Width = Segments | None
+"""What a tensor's last axis is made of; None if that is not known."""
+
+
+class ModelWidths(NamedTuple):
+    """What a forward pass tells about widths and costs."""
+
+    structure: Structure
+    layers: dict[str, Segments]  # by layer that was called, what its output's width is made of
+    rank_limits: dict[str, int]  # by layer, the most directions its input lets its output have
+    layer_macs: dict[str, int]  # by layer, for one input
+    macs: int | None  # of all operations, for one input; None if an operation's is not known
+
+
+def repeated(width: Segments, times: int) -> Segments:
+    """A width so many times side by side."""
+    return tuple((owner, each * times) for owner, each in width)
 
 
 class WidthGroup(NamedTuple):
@@ -39,13 +90,33 @@ def groups_of(owners: Iterable[Owner]) -> tuple[WidthGroup, ...]:
     return tuple(_group(leader, tied) for leader, tied in members.items())
 
 
-def totals(record: Record, widths: Mapping[str, int]) -> tuple[int, int | None]:
+class Costed(Protocol):
+    """A model whose costs are known, as a run's record tells them."""
+
+    @property
+    def params(self) -> int:
+        """Parameters of the whole model."""
+
+    @property
+    def macs(self) -> int | None:
+        """Multiply-adds of the whole model for one input; None if not known."""
+
+    @property
+    def owners(self) -> tuple[Owner, ...]:
+        """The owners of widths."""
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        """The costs of layers."""
+
+
+def totals(model: Costed, widths: Mapping[str, int]) -> tuple[int, int | None]:
     """Parameters and multiply-adds of the whole model with other widths.
 
-    Parameters and multiply-adds of layers that the record says nothing of count as they are.
+    Parameters and multiply-adds of layers whose costs are not known count as they are.
 
     Args:
-        record: of the run, with the structure of its model.
+        model: with its structure.
         widths: new widths by owner; owners that are left out keep theirs. For a sensible model all
             owners of a group have one.
 
@@ -55,14 +126,14 @@ def totals(record: Record, widths: Mapping[str, int]) -> tuple[int, int | None]:
     Raises:
         UsageError: a cost names an owner that is not there.
     """
-    today = {owner.name: owner.channels for owner in record.owners}
+    today = {owner.name: owner.channels for owner in model.owners}
     changed = {**today, **widths}
-    params, macs = Fraction(record.params), Fraction(record.macs or 0)
-    for cost in record.costs:
+    params, macs = Fraction(model.params), Fraction(model.macs or 0)
+    for cost in model.costs:
         inputs, outputs = _growth(cost, today, changed)
         params += _change(cost.params, inputs, outputs)
         macs += _change(cost.macs, inputs, outputs)
-    return round(params), None if record.macs is None else round(macs)
+    return round(params), None if model.macs is None else round(macs)
 
 
 def _leader(owner: Owner, by_name: Mapping[str, Owner]) -> str:

@@ -80,7 +80,7 @@ def _read_cache(path: Path, source: str) -> Images | None:
 
 def _write_cache(path: Path, images: Images) -> None:
     """Write in full beside the path, then rename: a reader never meets half a file."""
-    from nasmon.run_files import whole_file
+    from nasmon.record.files import whole_file
 
     # A cache that cannot be written costs five seconds a run and nothing else.
     with contextlib.suppress(OSError):

@@ -10,14 +10,12 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import BadZipFile
 
-import numpy as np
-
-from nasmon.errors import UsageError
 from nasmon.reading import Reading
-from nasmon.record import LayerRecord, Rebuild, Record, Structure, read_record, write_record
-from nasmon.run_files import record_path, spectra_path, whole_file
+from nasmon.record.files import record_path, spectra_path
+from nasmon.record.run import LayerRecord, Rebuild, Record, read_record, write_record
+from nasmon.record.spectra import Arrays, arrays_of, first_arrays, write_spectra
+from nasmon.widths.graph import Structure
 
 SHARE = 0.002
 """Of the time from one writing of spectra to the next, the most that goes into it: little of what
@@ -71,7 +69,7 @@ class RunSink:
         self._record_path, self._spectra_path = record_path(csv_path), spectra_path(csv_path)
         self._origin = origin
         self._earlier: tuple[dict[str, Any], ...] = ()
-        self._first: dict[str, np.ndarray] | None = None
+        self._first: Arrays | None = None
         if continues:
             self._take_up()
         else:
@@ -112,7 +110,7 @@ class RunSink:
         if reading.spectra is None:
             return
         if self._first is None:
-            self._first = _arrays("first", reading)
+            self._first = arrays_of("first", reading)
         self._latest = reading
         begun = time.perf_counter()
         if begun >= self._rest_until:
@@ -154,40 +152,14 @@ class RunSink:
             names = ("started", "ended", "status", "command")
             self._earlier = (*last.earlier, {name: getattr(last, name) for name in names})
         if self._spectra_path.exists():
-            self._first = _first_of(self._spectra_path)
+            self._first = first_arrays(self._spectra_path)
 
     def _write_spectra(self) -> None:
         if self._latest is None or self._first is None:
             return
-        arrays = {**self._first, **_arrays("latest", self._latest)}
-        with whole_file(self._spectra_path) as unfinished, open(unfinished, "wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
+        arrays = {**self._first, **arrays_of("latest", self._latest)}
+        write_spectra(self._spectra_path, arrays)
         self._latest = None
-
-
-def _first_of(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of the first reading of an earlier run."""
-    try:
-        # opened here, for NumPy leaves a damaged file open
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files if name.startswith("first")}
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise UsageError(
-            f"{path} is damaged ({type(error).__name__}) and cannot be continued; remove it, or "
-            'pass if_exists="overwrite"'
-        ) from None
-
-
-def _arrays(which: str, reading: Reading) -> dict[str, np.ndarray]:
-    """A reading's spectra under the names that they have in the file."""
-    assert reading.spectra is not None
-    arrays = {which: np.array([reading.epoch, reading.step])}
-    arrays[f"{which}/layers"] = np.array([info.name for info in reading.layers])
-    for index, eigenvalues in enumerate(reading.spectra.eigenvalues):
-        arrays[f"{which}/eigenvalues/{index}"] = eigenvalues
-    for index, correlations in enumerate(reading.spectra.correlations):
-        arrays[f"{which}/correlations/{index}"] = correlations.astype(np.float32, copy=False)
-    return arrays
 
 
 def _now() -> str:

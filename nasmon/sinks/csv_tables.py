@@ -1,4 +1,4 @@
-"""Where readings go: two CSV files, and whatever else has a ``write``.
+"""Readings as rows of two CSV files.
 
 Each reading is flushed as it happens, so that a killed run keeps all it had.
 """
@@ -9,13 +9,16 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, NoReturn, Protocol
+from typing import Literal, NoReturn
 
 from nasmon.errors import RunExistsError, UsageError
 from nasmon.reading import LayerInfo, Reading
-from nasmon.run_files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
+from nasmon.record.files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
+from nasmon.sinks.run_record import Watched
 
 IfExists = Literal["error", "append", "overwrite"]
+
+
 IF_EXISTS: tuple[IfExists, ...] = ("error", "append", "overwrite")
 
 
@@ -27,13 +30,6 @@ def check_if_exists(if_exists: str) -> None:
     """
     if if_exists not in IF_EXISTS:
         raise UsageError(f"if_exists is {if_exists!r}; pass one of {', '.join(IF_EXISTS)}")
-
-
-class Sink(Protocol):
-    """Something that keeps readings."""
-
-    def write(self, reading: Reading) -> None:
-        """Keeps one reading, flushed when it returns."""
 
 
 class CsvSink:
@@ -66,6 +62,9 @@ class CsvSink:
                 f"{self.path} cannot be written ({error.strerror}); choose another csv_path"
             ) from error
 
+    def begin(self, watched: Watched) -> None:
+        """Nothing: what is watched stands in the run's record."""
+
     def write(self, reading: Reading) -> None:
         """Appends one reading; the run's row comes last, so it tells that all of it is there."""
         head = (reading.epoch, reading.step)
@@ -73,6 +72,9 @@ class CsvSink:
         by_layer = ((*head, *_described(info), *values) for info, values in rows)
         _append(self.layers_path, by_layer)
         _append(self.path, [(*head, *reading.aggregates.values(), *reading.costs)])
+
+    def close(self, status: str, error: str | None = None) -> None:
+        """Nothing: every reading is flushed as it happens."""
 
     def _check_companions(self, if_exists: str) -> None:
         """What lies there without the CSV belongs to a run whose CSV was moved away."""

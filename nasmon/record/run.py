@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nasmon.errors import UsageError
-from nasmon.run_files import whole_file
+from nasmon.record.files import whole_file
+from nasmon.widths.graph import Cost, Owner, Segments, Structure
 
-FORMAT, VERSION = "nasmon run", 1
-
-Segments = tuple[tuple[str, int], ...]
-"""A width as owners of widths, each so many times: (("a", 1), ("b", 1)) is a and b side by side."""
+RECORD_FORMAT, RECORD_VERSION = "nasmon run", 1
 
 
 class LayerRecord(NamedTuple):
@@ -30,36 +28,6 @@ class LayerRecord(NamedTuple):
     rank_limit: int | None  # the most directions its input lets it have, if fewer than channels
     widths: Segments  # what its width is made of; () if not known
     rows: int | None = None  # that enter a whole reading
-
-
-class Owner(NamedTuple):
-    """Something that has a width of its own: a layer, or an input of the model."""
-
-    name: str
-    channels: int
-    tied_to: str  # the owner it shares its width with (joined by an add); "" for none
-    fixed_by: str  # why its width cannot be chosen: "input", "output", a layer's name; "" if it can
-
-
-class Cost(NamedTuple):
-    """Parameters and multiply-adds of a layer, by what they grow with.
-
-    Both are dictionaries with the keys "in_out" (the product of the widths of input and output),
-    "in", "out" and "fixed". A width of () is one that does not change.
-    """
-
-    layer: str
-    inputs: Segments
-    outputs: Segments
-    params: dict[str, int]
-    macs: dict[str, int]
-
-
-class Structure(NamedTuple):
-    """The widths of a model and what they cost."""
-
-    owners: tuple[Owner, ...] = ()
-    costs: tuple[Cost, ...] = ()
 
 
 class Rebuild(NamedTuple):
@@ -105,7 +73,7 @@ class Record(NamedTuple):
 
 def write_record(path: Path, record: Record) -> None:
     """Writes a record; one already there is replaced only when the new one is whole."""
-    tree = {"format": FORMAT, "version": VERSION, **_plain(record)}
+    tree = {"format": RECORD_FORMAT, "version": RECORD_VERSION, **_plain(record)}
     # from where the record lies, so that a folder of runs can be moved
     tree["history"] = record.history and os.path.relpath(record.history, path.parent)
     with whole_file(path) as unfinished:
@@ -122,12 +90,12 @@ def read_record(path: Path) -> Record:
         tree = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read ({error}); remove it, or train again") from None
-    if not isinstance(tree, dict) or tree.get("format") != FORMAT:
+    if not isinstance(tree, dict) or tree.get("format") != RECORD_FORMAT:
         raise UsageError(f"{path} is not the record of a nasmon run; remove it, or train again")
-    if tree.get("version") != VERSION:
+    if tree.get("version") != RECORD_VERSION:
         raise UsageError(
-            f"{path} has version {tree.get('version')}, this nasmon reads {VERSION}; use the "
-            "nasmon that wrote it"
+            f"{path} has version {tree.get('version')}, this nasmon reads {RECORD_VERSION}; use "
+            "the nasmon that wrote it"
         )
     try:
         return _record(tree, path.parent)

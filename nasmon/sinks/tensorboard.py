@@ -18,9 +18,12 @@ from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
 from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES, RESOLUTION
 from nasmon.reading import LayerInfo, Reading
-from nasmon.run_files import COST_COLUMNS
+from nasmon.record.files import COST_COLUMNS
+from nasmon.sinks.run_record import Watched
 
-BINS = 30  # as TensorBoard's own histograms have
+HISTOGRAM_BINS = 30  # as TensorBoard's own histograms have
+
+
 HISTOGRAMS = ("eigenvalues", "correlations")
 
 
@@ -45,6 +48,9 @@ class TensorBoardSink:
         self._layers: tuple[LayerInfo, ...] = ()
         self._scalars, self._histograms = Summary(), Summary()
 
+    def begin(self, watched: Watched) -> None:
+        """Nothing: what is watched stands in the run's record."""
+
     def write(self, reading: Reading) -> None:
         """Writes one reading at its step, flushed when it returns."""
         if reading.layers != self._layers:
@@ -66,6 +72,9 @@ class TensorBoardSink:
             tf.summary.experimental.write_raw_pb(summary, step=step)
         self._writer.flush()
 
+    def close(self, status: str, error: str | None = None) -> None:
+        """Nothing: every reading is flushed as it happens."""
+
     def _make_protos(self, layers: tuple[LayerInfo, ...]) -> None:
         names = [f"nas/{name}" for name in _RUN_SCALARS]
         names += [f"nas/{info.name}/{name}" for info in layers for name in METRIC_NAMES]
@@ -73,7 +82,7 @@ class TensorBoardSink:
         for name in names:
             self._scalars.MergeFrom(scalar_pb(name, 0.0))
         for name in (f"nas/{info.name}/{kind}" for info in layers for kind in HISTOGRAMS):
-            self._histograms.MergeFrom(histogram_pb(name, np.zeros(1), buckets=BINS))
+            self._histograms.MergeFrom(histogram_pb(name, np.zeros(1), buckets=HISTOGRAM_BINS))
         self._layers = layers
 
 
@@ -104,14 +113,14 @@ def _above_diagonal(channels: int) -> tuple[np.ndarray, ...]:
 
 
 def _buckets(values: np.ndarray) -> np.ndarray:
-    """Left edge, right edge and count of each bin, [BINS, 3] float64; zeros for no values."""
+    """Left edge, right edge and count of each bin, [bins, 3] float64; zeros for no values."""
     if not values.size:
-        return np.zeros((BINS, 3))
+        return np.zeros((HISTOGRAM_BINS, 3))
     low, high = values.min(), values.max()
     # as TensorBoard does, the largest value goes into the last bin, and so do equal ones
-    width = (high - low) / BINS or 1.0
-    bins = np.minimum((values - low) / width, BINS - 1).astype(np.intp)
+    width = (high - low) / HISTOGRAM_BINS or 1.0
+    bins = np.minimum((values - low) / width, HISTOGRAM_BINS - 1).astype(np.intp)
     if low == high:
-        bins[:] = BINS - 1
-    edges = np.linspace(low, high, BINS + 1)
-    return np.stack([edges[:-1], edges[1:], np.bincount(bins, minlength=BINS)], axis=1)
+        bins[:] = HISTOGRAM_BINS - 1
+    edges = np.linspace(low, high, HISTOGRAM_BINS + 1)
+    return np.stack([edges[:-1], edges[1:], np.bincount(bins, minlength=HISTOGRAM_BINS)], axis=1)

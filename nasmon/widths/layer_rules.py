@@ -8,7 +8,9 @@ import keras
 DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 """Layers that keep channels apart, so that their width is their input's."""
 
+
 _SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
+
 
 MIXING = (
     keras.layers.Conv1D,
@@ -23,6 +25,7 @@ MIXING = (
 )
 """Layers with a kernel over all channels, which own the width of their output."""
 
+
 PER_CHANNEL = tuple(
     getattr(keras.layers, name)
     for name in ("BatchNormalization", "LayerNormalization", "RMSNormalization", "PReLU")
@@ -30,6 +33,7 @@ PER_CHANNEL = tuple(
     if hasattr(keras.layers, name)
 )
 """Layers with some weights for each channel."""
+
 
 GROWTHS = ("in_out", "in", "out", "fixed")
 """With the product of both widths, the input's width, the output's width, or neither."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from nasmon.record import Record
+from nasmon.record.run import Record
 
 
 def retrain_command(record: Record, widths: Mapping[str, int]) -> str | None:

@@ -10,12 +10,15 @@ reported as fixed, rather than advice be given that cannot be followed.
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from nasmon.growth import (
+from nasmon.capture import INPUT, OUTPUT, Call, output_names
+from nasmon.reading import LayerInfo
+from nasmon.widths.graph import Cost, ModelWidths, Owner, Segments, Structure, Width, repeated
+from nasmon.widths.layer_rules import (
     DEPTHWISE,
     MIXING,
     PER_CHANNEL,
@@ -24,15 +27,7 @@ from nasmon.growth import (
     macs_by_growth,
     params_by_growth,
 )
-from nasmon.macs import macs_of
-from nasmon.reading import LayerInfo
-from nasmon.record import Cost, LayerRecord, Owner, Segments, Structure
-
-Width = Segments | None
-"""What a tensor's last axis is made of; None if that is not known."""
-
-INPUT, OUTPUT = "input", "output"
-"""Why a width is fixed, where no layer's name says it."""
+from nasmon.widths.macs import macs_of
 
 _MIXING_LAYERS = (
     keras.layers.Permute,
@@ -40,32 +35,16 @@ _MIXING_LAYERS = (
     keras.layers.Attention,
     keras.layers.AdditiveAttention,
 )
+
+
 _MIXING = (
     *("MatMul", "BatchMatMul", "Einsum", "Conv", "DepthwiseConv", "DepthToSpace", "SpaceToDepth"),
     *("Gather", "Reverse", "While", "StatelessWhile", "If", "StatelessIf"),
     *("PartitionedCall", "StatefulPartitionedCall"),
 )
+
+
 _REDUCTIONS = ("Mean", "Max", "Min", "Sum", "Prod", "ArgMax", "ArgMin", "All", "Any")
-
-
-class Call(NamedTuple):
-    """One call of a layer in a traced forward pass."""
-
-    name: str
-    layer: keras.Layer
-    leaf: bool  # whether the layer has no layers inside
-    inputs: tuple[tf.Tensor, ...]
-    outputs: tuple[tf.Tensor, ...]
-
-
-class Widths(NamedTuple):
-    """What a forward pass tells about widths and costs."""
-
-    structure: Structure
-    layers: dict[str, Segments]  # by layer that was called, what its output's width is made of
-    rank_limits: dict[str, int]  # by layer, the most directions its input lets its output have
-    layer_macs: dict[str, int]  # by layer, for one input
-    macs: int | None  # of all operations, for one input; None if an operation's is not known
 
 
 def read_widths(
@@ -73,7 +52,7 @@ def read_widths(
     outputs: Sequence[tf.Tensor],
     operations: Sequence[tf.Operation],
     samples: int,
-) -> Widths:
+) -> ModelWidths:
     """Follows the widths through a traced forward pass.
 
     Args:
@@ -92,12 +71,7 @@ def read_widths(
     return widths._replace(layers={**widths.layers, **{n: w or () for n, w in of_outputs}})
 
 
-def output_names(count: int) -> list[str]:
-    """What the model's outputs are called among the monitored layers."""
-    return [OUTPUT] if count == 1 else [f"{OUTPUT}_{position}" for position in range(count)]
-
-
-def describe(info: LayerInfo, widths: Widths | None) -> LayerInfo:
+def describe(info: LayerInfo, widths: ModelWidths | None) -> LayerInfo:
     """A monitored layer with what the forward pass told about it."""
     macs = widths.layer_macs.get(info.name) if widths else None
     made_of = widths.layers.get(info.name, ()) if widths else ()
@@ -107,21 +81,6 @@ def describe(info: LayerInfo, widths: Widths | None) -> LayerInfo:
     return info._replace(
         macs=math.nan if macs is None else macs,
         tied_to="" if tied_to == info.name else tied_to,
-    )
-
-
-def layer_record(info: LayerInfo, rows: int, widths: Widths | None) -> LayerRecord:
-    """What the run's record says about a monitored layer."""
-    return LayerRecord(
-        name=info.name,
-        kind=info.kind,
-        channels=info.channels,
-        params=info.params,
-        macs=None if math.isnan(info.macs) else int(info.macs),
-        tied_to=info.tied_to,
-        rank_limit=widths.rank_limits.get(info.name) if widths else None,
-        widths=widths.layers.get(info.name, ()) if widths else (),
-        rows=rows,
     )
 
 
@@ -168,7 +127,7 @@ class _Pass:
         for owner, _ in width or ():
             self._fixed.setdefault(owner, reason)
 
-    def result(self, samples: int) -> Widths:
+    def result(self, samples: int) -> ModelWidths:
         by_layer: dict[str, dict[str, int]] = {}
         for call in self._calls:
             macs = macs_of(self._operations(self._inside[id(call)])) or {}
@@ -177,7 +136,7 @@ class _Pass:
             earlier = by_layer.get(call.name, {})
             by_layer[call.name] = {k: n + earlier.get(k, 0) for k, n in one.items()}
         everything = macs_of(self._all_operations)
-        return Widths(
+        return ModelWidths(
             structure=Structure(self._owners(), tuple(self._costs(by_layer))),
             layers={c.name: self.width(c.outputs[0]) or () for c in self._all_calls},
             rank_limits=self._rank_limits(),
@@ -220,7 +179,7 @@ class _Pass:
         if isinstance(layer, keras.layers.Concatenate):
             outcome = self._side_by_side(call.inputs, layer.axis, call.outputs[0], call.name)
         elif isinstance(layer, DEPTHWISE):
-            outcome = _times(known[0], layer.depth_multiplier) if known else None
+            outcome = repeated(known[0], layer.depth_multiplier) if known else None
             self._note_input(call, known)
         elif isinstance(layer, MIXING):
             self._note_input(call, known)
@@ -294,7 +253,7 @@ class _Pass:
         if len(known) == 1 and channels and ranks[0] is not None:
             times, rest = divmod(channels, self._count(known[0]))
             if times and not rest and output.shape.rank < ranks[0]:
-                return _times(known[0], times)
+                return repeated(known[0], times)
         self._bind_all(known, name)
         return None
 
@@ -399,10 +358,6 @@ def _by_layer(call: Call) -> bool:
         return False
     ours = type(call.layer).__module__.startswith("keras.")
     return bool(call.layer.weights) or (ours and not isinstance(call.layer, keras.layers.Lambda))
-
-
-def _times(width: Segments, times: int) -> Segments:
-    return tuple((owner, each * times) for owner, each in width)
 
 
 def _moves_channels(operation: tf.Operation) -> bool:

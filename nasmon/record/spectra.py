@@ -1,0 +1,93 @@
+"""The spectra of a run's first and latest reading, ``<stem>_spectra.npz``: its layout."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+from zipfile import BadZipFile
+
+import numpy as np
+
+from nasmon.errors import UsageError
+from nasmon.reading import Reading
+from nasmon.record.files import whole_file
+
+Arrays = dict[str, np.ndarray]
+"""By the names that they have in the file."""
+
+_UNREADABLE = (OSError, KeyError, ValueError, EOFError, BadZipFile)
+
+
+class LayerSpectrum(NamedTuple):
+    """One layer's spectrum at one reading."""
+
+    eigenvalues: np.ndarray  # [C] float64, descending
+    correlations: np.ndarray  # [C, C] float32, NaN for dead channels
+
+
+class SpectraAt(NamedTuple):
+    """All layers' spectra at one reading."""
+
+    epoch: int
+    step: int
+    layers: dict[str, LayerSpectrum]
+
+
+def arrays_of(which: Literal["first", "latest"], reading: Reading) -> Arrays:
+    """A reading's spectra, which it holds."""
+    assert reading.spectra is not None
+    arrays: Arrays = {which: np.array([reading.epoch, reading.step])}
+    arrays[f"{which}/layers"] = np.array([info.name for info in reading.layers])
+    for index, eigenvalues in enumerate(reading.spectra.eigenvalues):
+        arrays[f"{which}/eigenvalues/{index}"] = eigenvalues
+    for index, correlations in enumerate(reading.spectra.correlations):
+        arrays[f"{which}/correlations/{index}"] = correlations.astype(np.float32, copy=False)
+    return arrays
+
+
+def write_spectra(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes both readings' arrays; a file already there is replaced only by a whole one."""
+    with whole_file(path) as unfinished, open(unfinished, "wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def first_arrays(path: Path) -> Arrays:
+    """The arrays of the first reading, for a run that continues it.
+
+    Raises:
+        UsageError: the file is damaged.
+    """
+    try:
+        # opened here, for NumPy leaves a damaged file open
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files if name.startswith("first")}
+    except _UNREADABLE as error:
+        raise UsageError(
+            f"{path} is damaged ({type(error).__name__}) and cannot be continued; remove it, or "
+            'pass if_exists="overwrite"'
+        ) from None
+
+
+def read_spectra(path: Path) -> tuple[SpectraAt, SpectraAt]:
+    """The spectra of the first and the latest reading.
+
+    Raises:
+        UsageError: the file is damaged.
+    """
+    try:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return _spectra_at("first", file), _spectra_at("latest", file)
+    except _UNREADABLE as error:
+        raise UsageError(
+            f"{path} is damaged ({type(error).__name__}); remove it, or train again"
+        ) from None
+
+
+def _spectra_at(which: str, file: np.lib.npyio.NpzFile) -> SpectraAt:
+    epoch, step = file[which].tolist()
+    layers = {
+        str(name): LayerSpectrum(
+            file[f"{which}/eigenvalues/{index}"], file[f"{which}/correlations/{index}"]
+        )
+        for index, name in enumerate(file[f"{which}/layers"])
+    }
+    return SpectraAt(epoch, step, layers)
