@@ -11,8 +11,8 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from bench.curves import CURVES, CURVES_FILE, Curve, Part, Point, read_points, slope_of, upper_half
 from bench.results import command_of
-from nasmon.analysis.figures.labels import whole
 from nasmon.analysis.plot.style import BLUE, DARK, GREY, PURPLE, heading, publication
+from nasmon.analysis.words import thousands
 
 PICTURE = CURVES_FILE.with_suffix(".png")
 
@@ -59,7 +59,7 @@ def _time_panel(axes: Axes, curve: Curve, points: list[Point]) -> None:
     top = 1000 * max(point.quartile_high for point in points)
     if all(part.exponent == 0 for part in curve.parts):
         axes.set_ylim(0, 1.5 * top)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: whole(x)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: thousands(x)))
     else:
         axes.set_xscale("log")
         axes.set_yscale("log")
@@ -102,7 +102,7 @@ def _memory_panel(axes: Axes, points: list[Point]) -> None:
     axes.set_ylim(low, 1.3 * max(high, 5))
     axes.set_xlabel("readings so far")
     axes.set_ylabel("growth of memory (MB)")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: whole(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: thousands(value)))
     axes.grid(axis="y")
     heading(axes, "Resident memory", "allowed: what readings keep")
     axes.legend(loc="upper left", handlelength=2.4, borderaxespad=0.2)
@@ -115,7 +115,7 @@ def _allowed(curve: Curve) -> str:
 
 def _value_ticks(axes: Axes, values: list[int]) -> None:
     shown = values if len(values) <= 7 else values[::2]
-    axes.set_xticks(shown, [whole(value) for value in shown])
+    axes.set_xticks(shown, [thousands(value) for value in shown])
     axes.xaxis.set_minor_locator(NullLocator())
 
 

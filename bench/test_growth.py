@@ -82,8 +82,8 @@ def of_part(points: list[Point], part: Part) -> list[Point]:
 
 
 def long_run() -> dict[str, Any]:
-    """What ``bench.readings_once`` prints, from a process of its own."""
-    command = [sys.executable, "-m", "bench.readings_once"]
+    """What ``bench.once.readings`` prints, from a process of its own."""
+    command = [sys.executable, "-m", "bench.once.readings"]
     root = Path(__file__).parents[1]
     found = subprocess.run(command, cwd=root, check=True, stdout=subprocess.PIPE, text=True)
     made: dict[str, Any] = json.loads(found.stdout)

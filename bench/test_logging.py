@@ -22,8 +22,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util.tensor_util import make_ndarray
 
 from bench.interleaved import Ratios, interleave
-from bench.logged_once import WARM
 from bench.logged_readings import LAYERS, Files, network, readings
+from bench.once.logged import WARM
 from bench.results import command_of, write_section
 from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES, RESOLUTION
 from nasmon.reading import Reading
@@ -161,7 +161,7 @@ def in_turn_with_a_fresh_process(old: Callable[[], float], folder: Path) -> Rati
         folder: for the other process's files.
     """
     begun = subprocess.Popen(
-        [sys.executable, "-m", "bench.logged_once", str(folder)],
+        [sys.executable, "-m", "bench.once.logged", str(folder)],
         cwd=Path(__file__).parents[1],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
         stdin=subprocess.PIPE,

@@ -82,8 +82,8 @@ def measure(name: str) -> Measured:
 
 
 def process(name: str, how: str) -> dict[str, int]:
-    """What ``bench.memory_once`` prints, from a process of its own."""
-    command = [sys.executable, "-m", "bench.memory_once", name, how]
+    """What ``bench.once.memory`` prints, from a process of its own."""
+    command = [sys.executable, "-m", "bench.once.memory", name, how]
     root = Path(__file__).parents[1]
     found = subprocess.run(command, cwd=root, check=True, stdout=subprocess.PIPE, text=True)
     made: dict[str, int] = json.loads(found.stdout)

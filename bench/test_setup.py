@@ -49,10 +49,10 @@ def test_set_up_to_the_first_reading(benchmark: BenchmarkFixture) -> None:
 
 
 def in_a_process(name: str) -> dict[str, Any]:
-    """What ``bench.setup_once`` finds out about a model, in a fresh process on two cores."""
+    """What ``bench.once.setup`` finds out about a model, in a fresh process on two cores."""
     with on_two_cores():
         ended = subprocess.run(
-            [sys.executable, "-m", "bench.setup_once", name],
+            [sys.executable, "-m", "bench.once.setup", name],
             cwd=Path(__file__).parents[1],
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
             capture_output=True,

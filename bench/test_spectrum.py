@@ -151,7 +151,7 @@ def test_a_layer_of_few_rows_is_solved_by_them(benchmark: BenchmarkFixture) -> N
 
 @pytest.mark.skipif(not resident.AVAILABLE, reason="no peaks of memory on this system")
 def test_memory_of_the_widest(benchmark: BenchmarkFixture) -> None:
-    command = [sys.executable, "-m", "bench.widest_once", str(MEMORY_OF)]
+    command = [sys.executable, "-m", "bench.once.widest", str(MEMORY_OF)]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
 
     def run() -> float:

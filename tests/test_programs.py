@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 import pytest
 import tensorflow as tf
 
-from bench.flow import Copy, flow
-from bench.programs import Program, parse
-from bench.traffic import counts, dots, host_copies
+from bench.hlo.flow import Copy, flow
+from bench.hlo.programs import Program, parse
+from bench.hlo.traffic import counts, dots, host_copies
 from nasmon.kernels import products
 from nasmon.kernels.compiled import CompiledKernels
 from nasmon.kernels.products import SHIFT_ROWS, dot

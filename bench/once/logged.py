@@ -1,4 +1,4 @@
-"""A process with files of its own: ``python -m bench.logged_once FOLDER``.
+"""A process with files of its own: ``python -m bench.once.logged FOLDER``.
 
 It writes a hundred readings down and prints ``ready``; then, for each line on standard input, it
 writes one more and prints its seconds.

@@ -1,4 +1,4 @@
-"""Set-up in a process of its own: ``python -m bench.setup_once NAME`` prints what it took as JSON.
+"""Set-up in a process of its own: ``python -m bench.once.setup NAME`` prints what it took as JSON.
 
 The model is built and has trained for an epoch of a few steps before, as TensorFlow's own start-up
 and the tracing of the training step are not the monitor's. Then the same short ``fit`` runs without
@@ -26,6 +26,7 @@ from nasmon.kernels import compiled
 from nasmon.kernels.metric_table import METRIC_NAMES
 
 STEPS = 4
+
 
 PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "caching the probe set": ((probe, "probe_set"),),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import NamedTuple
 
-from bench.programs import TAKING_PART, Array, Computation, Instruction, Program
+from bench.hlo.programs import TAKING_PART, Array, Computation, Instruction, Program
 
 FREE = (
     *("parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "call"),
@@ -17,8 +17,10 @@ FREE = (
 )
 """What runs no kernel of its own: names, and loops, whose bodies are counted."""
 
+
 HOST = ("infeed", "outfeed", "send", "recv", "copy-start", "async-start", "custom-call")
 """What copies to or from the host, or may."""
+
 
 ARITHMETIC = (
     *("add", "subtract", "multiply", "divide", "maximum", "minimum", "compare", "select", "abs"),

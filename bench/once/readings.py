@@ -1,4 +1,4 @@
-"""Ten thousand readings in a process of their own: ``python -m bench.readings_once``.
+"""Ten thousand readings in a process of their own: ``python -m bench.once.readings``.
 
 Prints as JSON what a reading takes and what the process holds, block by block. The monitor writes
 CSV and TensorBoard files; its model is tiny, so that what a reading leaves behind would show.
@@ -20,6 +20,8 @@ from bench.resident import resident_bytes
 from nasmon import Monitor, Reading
 
 READINGS = 10_000
+
+
 BLOCK = 500
 
 

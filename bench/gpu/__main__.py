@@ -1,7 +1,7 @@
 """``python -m bench.gpu`` writes bench/GPU.md: on paper, what the kernels would take on an H100.
 
-Every figure comes from the text of the compiled programs (``bench.traffic``) and the rates
-in ``bench.h100``. The same TensorFlow gives the same page.
+Every figure comes from the text of the compiled programs (``bench.hlo.traffic``) and the rates
+in ``bench.gpu.h100``. The same TensorFlow gives the same page.
 """
 
 import inspect
@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from bench.gpu_page import PAGE, count, number, percent, seconds, table
-from bench.h100 import (
+from bench.gpu.h100 import (
     BANDWIDTH,
     FLOAT32,
     FLOAT64,
@@ -25,9 +24,10 @@ from bench.h100 import (
     estimate,
     solver,
 )
-from bench.programs import parse
-from bench.resnet import Network, resnet50
-from bench.traffic import Counts, counts
+from bench.gpu.page import PAGE, count, number, percent, seconds, table
+from bench.gpu.resnet import Network, resnet50
+from bench.hlo.programs import parse
+from bench.hlo.traffic import Counts, counts
 from nasmon.budget import AFTERMATH, DEFAULT_BUDGET, room_of
 from nasmon.kernels.compiled import CompiledKernels
 from nasmon.kernels.rows import ROWS_PER_CHANNEL
@@ -41,7 +41,10 @@ SHAPES = (
     *((6144, 256), (1536, 512), (4096, 1024)),
 )
 
+
 BATCH, IMAGES = 256, 1_281_167  # of a training step; of ImageNet
+
+
 FORWARD_AND_BACKWARD = 3  # a training step in forward passes
 
 
@@ -269,4 +272,4 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    Path(__file__).with_name("GPU.md").write_text(page(), "utf-8")
+    Path(__file__).parent.with_name("GPU.md").write_text(page(), "utf-8")

@@ -12,6 +12,7 @@ from nasmon.widths.macs import macs_of
 
 IMAGE = (224, 224, 3)
 
+
 # operations of a traced graph that run no kernel
 NAMES = ("Const", "Identity", "NoOp", "Placeholder", "ReadVariableOp", "Reshape", "Shape", "Pack")
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bench.programs import Array, Computation, Instruction, Program
-from bench.traffic import FREE, numbers_read
+from bench.hlo.programs import Array, Computation, Instruction, Program
+from bench.hlo.traffic import FREE, numbers_read
 
 REDUCING = ("dot", "reduce", "reduce-window", "convolution")
 """What sums over rows: its result is no copy of them."""

@@ -1,4 +1,4 @@
-"""Memory in a process of its own: ``python -m bench.memory_once NAME watched|unwatched``.
+"""Memory in a process of its own: ``python -m bench.once.memory NAME watched|unwatched``.
 
 Prints what a training takes as JSON, in bytes, phase by phase. Each phase trains or reads the same
 few steps several times, so that it is the peak of a training that goes on.
@@ -19,6 +19,8 @@ from nasmon.capture import capture
 from nasmon.taps import choose_taps, layers_of
 
 STEPS = 4
+
+
 READINGS = 4
 
 

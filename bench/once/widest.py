@@ -1,4 +1,4 @@
-"""Memory of a wide layer's eigenvalues in a process of its own: ``python -m bench.widest_once C``.
+"""Memory of a wide layer's eigenvalues in a process of its own: ``python -m bench.once.widest C``.
 
 Prints the peak above the matrix itself in bytes: a process that has solved one before would use
 that one's memory again, unseen.

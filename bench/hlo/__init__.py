@@ -1,0 +1,1 @@
+"""What compiled programs say of themselves, read from their text; tests use it too."""
