@@ -1,0 +1,114 @@
+"""The wheel installs one name, which nothing in an environment or a project hides."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.recorded import write_run
+
+ROOT = Path(__file__).parent.parent
+DATA = (
+    "nasmon/train/defaults.yaml",
+    "nasmon/analysis/plot/publication.mplstyle",
+    "nasmon/analysis/report/templates/report.html.j2",
+    "nasmon/analysis/report/templates/style.css",
+    "nasmon/analysis/report/templates/sort.js",
+)
+LIBRARY = "kernels"
+"""A well-known library of another kind, with a name that one of our folders has, too."""
+
+
+def pip(python: Path | str, *arguments: object) -> None:
+    """Runs pip; a registry that cannot be reached skips the test, but not in CI."""
+    command = [python, "-m", "pip", "--disable-pip-version-check", *arguments]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=300)
+    if done.returncode and "No matching distribution" in done.stderr and not os.environ.get("CI"):
+        pytest.skip("no package registry is reached")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the packages alone."""
+    source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")
+    for folder in ("nasmon", "kernels", "train", "analysis"):
+        shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("*.pyc"))
+    for file in ("setup.cfg", "pyproject.toml", "README.md"):
+        shutil.copy(ROOT / file, source)
+    pip(sys.executable, "wheel", "--no-deps", "--wheel-dir", built, source)
+    (found,) = built.glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module", params=["before", "after"])
+def python(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory) -> Path:
+    """A fresh environment with the wheel, and the library installed before it or after it."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=True, symlinks=True)
+    python = folder / "bin" / "python"
+    # what nasmon needs is there already; the repository is not, for no .pth in there is read
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "libraries.pth").write_text(sysconfig.get_path("purelib"))
+    for wanted in (LIBRARY, wheel) if request.param == "before" else (wheel, LIBRARY):
+        pip(python, "install", "--no-deps", "--force-reinstall", wanted)
+    return python
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's project, with names of its own that are ours in the repository; and a run."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("kernels", "analysis"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text("mine = True\n")
+    (folder / "train.py").write_text("mine = True\n")
+    write_run(folder / "run.csv")
+    return folder
+
+
+def output(project: Path, *command: object) -> str:
+    done = subprocess.run(
+        [*map(str, command)], cwd=project, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_wheel_holds_one_name_and_its_data(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    metadata = f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"
+    assert {name.partition("/")[0] for name in names} == {"nasmon", metadata}
+    assert set(DATA) <= set(names)
+    modules = {
+        str(path.relative_to(ROOT))
+        for folder in ("nasmon", "kernels", "train", "analysis")
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    installed = {name if name.startswith("nasmon/") else f"nasmon/{name}" for name in modules}
+    assert installed == {name for name in names if name.endswith(".py")}
+
+
+def test_the_commands_work_beside_what_has_their_names(python: Path, project: Path) -> None:
+    here = "import kernels, train, analysis, nasmon; print(nasmon.__file__, kernels.mine)"
+    where = output(project, python, "-c", here)
+    assert (
+        where == f"{next(python.parents[1].glob('lib/*/site-packages'))}/nasmon/__init__.py True\n"
+    )
+    assert "--enable-nas" in output(project, python.with_name("nasmon-train"), "--help")
+    by_script = output(project, python.with_name("nasmon-recommend"), "--csv", "run.csv")
+    by_module = output(project, python, "-m", "nasmon.analysis.recommend", "--csv", "run.csv")
+    assert "NAS ANALYSIS RECOMMENDATIONS FOR CHAIN" in by_script
+    assert by_module == by_script
+
+
+def test_the_library_of_the_same_name_stays_whole(python: Path, tmp_path: Path) -> None:
+    files = "from importlib.metadata import files; import nasmon.kernels.metric_table; "
+    files += f"missing = [f for f in files({LIBRARY!r}) if not f.locate().exists()]; print(missing)"
+    assert output(tmp_path, python, "-c", files) == "[]\n"
