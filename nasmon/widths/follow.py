@@ -17,7 +17,17 @@ import tensorflow as tf
 
 from nasmon.capture import INPUT, OUTPUT, Call, output_names
 from nasmon.reading import LayerInfo
-from nasmon.widths.graph import Cost, ModelWidths, Owner, Segments, Structure, Width, repeated
+from nasmon.widths.graph import (
+    Cost,
+    ModelWidths,
+    Owner,
+    Segments,
+    Structure,
+    Width,
+    leader_of,
+    repeated,
+    ties_of,
+)
 from nasmon.widths.layer_rules import (
     DEPTHWISE,
     MIXING,
@@ -75,8 +85,8 @@ def describe(info: LayerInfo, widths: ModelWidths | None) -> LayerInfo:
     """A monitored layer with what the forward pass told about it."""
     macs = widths.layer_macs.get(info.name) if widths else None
     made_of = widths.layers.get(info.name, ()) if widths else ()
-    leaders = {o.name: o.tied_to or o.name for o in widths.structure.owners} if widths else {}
-    own = (leaders.get(owner, owner) for owner, _ in made_of)
+    ties = ties_of(widths.structure.owners) if widths else {}
+    own = (leader_of(owner, ties) for owner, _ in made_of)
     tied_to = " + ".join(dict.fromkeys(own))
     return info._replace(
         macs=math.nan if macs is None else macs,
@@ -96,7 +106,7 @@ class _Pass:
         self._inside = {id(call): self._between(call) for call in self._calls}
         self._widths: dict[str, Width] = {}
         self._channels: dict[str, int] = {}
-        self._leaders: dict[str, str] = {}  # a forest: who an owner shares its width with
+        self._ties: dict[str, str] = {}  # who an owner shares its width with, "" for none
         self._fixed: dict[str, str] = {}
         self._inputs: dict[str, Width] = {}
 
@@ -170,7 +180,7 @@ class _Pass:
 
     def _own(self, name: str, channels: int) -> Segments:
         self._channels.setdefault(name, channels)
-        self._leaders.setdefault(name, name)
+        self._ties.setdefault(name, "")
         return ((name, 1),)
 
     def _follow_call(self, call: Call) -> None:
@@ -290,15 +300,14 @@ class _Pass:
         return self._channels[segment[0]], segment[1]
 
     def _leader(self, owner: str) -> str:
-        while self._leaders[owner] != owner:
-            owner = self._leaders[owner]
-        return owner
+        return leader_of(owner, self._ties)
 
     def _join(self, a: str, b: str) -> None:
         a, b = self._leader(a), self._leader(b)
         order = list(self._channels)
         first, second = sorted((a, b), key=order.index)
-        self._leaders[second] = first
+        if first != second:
+            self._ties[second] = first
 
     def _owners(self) -> tuple[Owner, ...]:
         reasons: dict[str, str] = {}

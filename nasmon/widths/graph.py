@@ -84,10 +84,36 @@ def groups_of(owners: Iterable[Owner]) -> tuple[WidthGroup, ...]:
         UsageError: an owner is tied to none that is there, or widths that are shared differ.
     """
     by_name = {owner.name: owner for owner in owners}
+    ties = ties_of(by_name.values())
     members: dict[str, list[Owner]] = {}
     for owner in by_name.values():
-        members.setdefault(_leader(owner, by_name), []).append(owner)
+        members.setdefault(leader_of(owner.name, ties), []).append(owner)
     return tuple(_group(leader, tied) for leader, tied in members.items())
+
+
+def ties_of(owners: Iterable[Owner]) -> dict[str, str]:
+    """By owner the one it is tied to, "" for none; as ``leader_of`` follows them."""
+    return {owner.name: owner.tied_to for owner in owners}
+
+
+def leader_of(owner: str, ties: Mapping[str, str]) -> str:
+    """The owner at the end of the ties of another, or itself.
+
+    Raises:
+        UsageError: one is tied to an owner that is not there, or in a circle.
+
+    Example:
+        >>> leader_of("c", {"a": "", "b": "a", "c": "b"})
+        'a'
+    """
+    seen = {owner}
+    while ties[owner]:
+        following = ties[owner]
+        if following not in ties or following in seen:
+            raise _damaged(f"{owner!r} is tied to {following!r}")
+        seen.add(following)
+        owner = following
+    return owner
 
 
 class Costed(Protocol):
@@ -134,16 +160,6 @@ def totals(model: Costed, widths: Mapping[str, int]) -> tuple[int, int | None]:
         params += _change(cost.params, inputs, outputs)
         macs += _change(cost.macs, inputs, outputs)
     return round(params), None if model.macs is None else round(macs)
-
-
-def _leader(owner: Owner, by_name: Mapping[str, Owner]) -> str:
-    seen = [owner.name]
-    while owner.tied_to:
-        if owner.tied_to not in by_name or owner.tied_to in seen:
-            raise _damaged(f"{owner.name!r} is tied to {owner.tied_to!r}")
-        owner = by_name[owner.tied_to]
-        seen.append(owner.name)
-    return owner.name
 
 
 def _group(leader: str, members: Iterable[Owner]) -> WidthGroup:
