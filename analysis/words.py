@@ -12,7 +12,12 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def printable(name: str) -> str:
-    """A name on one line, without characters that a picture's file could not hold."""
+    r"""A name on one line, without characters that a picture's file could not hold.
+
+    Example:
+        >>> printable("two\nlines")
+        'two\\nlines'
+    """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
@@ -71,13 +76,23 @@ def distinct_number(value: float, *limits: float, form: str = "f", digits: int =
 
 
 def scientific(value: float, *limits: float) -> str:
-    """2.34e4, as short as a person would write it."""
+    """A number in powers of ten, as short as a person would write it.
+
+    Example:
+        >>> scientific(23400.0)
+        '2.34e4'
+    """
     mantissa, mark, exponent = distinct_number(value, *limits, form="e", digits=2).partition("e")
     return f"{mantissa}e{int(exponent)}" if mark else mantissa
 
 
 def short_count(count: int) -> str:
-    """A count: whole up to a million, then in millions or billions with three digits."""
+    """A count: whole up to a million, then in millions or billions with three digits.
+
+    Example:
+        >>> short_count(37_848), short_count(20_570_000)
+        ('37,848', '20.6 M')
+    """
     for size, letter in ((10**9, "G"), (10**6, "M")):
         if count >= size:
             return f"{float(f'{count / size:.3g}'):,g} {letter}"

@@ -88,7 +88,13 @@ def merge(a: CovarianceState, b: CovarianceState) -> CovarianceState:
 
 
 def update(state: CovarianceState, rows: tf.Tensor) -> CovarianceState:
-    """The state after more rows; see ``from_rows`` for what rows may be."""
+    """The state after more rows; see ``from_rows`` for what rows may be.
+
+    Example:
+        >>> state = update(empty(2), tf.constant([[1.0, 0.0], [3.0, 0.0]]))
+        >>> covariance(update(state, tf.constant([[5.0, 3.0]]))).numpy().tolist()
+        [[4.0, 3.0], [3.0, 3.0]]
+    """
     return merge(state, from_rows(rows))
 
 

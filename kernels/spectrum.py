@@ -58,6 +58,10 @@ def eigenvalues(matrices: tf.Tensor) -> tf.Tensor:
     Raises:
         ValueError: not float32 or float64, not square, fewer than two dimensions, or a C that is
             0 or unknown.
+
+    Example:
+        >>> eigenvalues(tf.constant([[2.0, 1.0], [1.0, 2.0]])).numpy().round(5).tolist()
+        [3.0, 1.0]
     """
     matrices = tf.convert_to_tensor(matrices)
     _require_square_floats(matrices)

@@ -86,6 +86,13 @@ class Monitor:
         ValueError: a selector that matches nothing, bad numbers, no data, a model that changes
             its variables when called; each names the value and the remedy.
         FileExistsError: an earlier run's CSV is in the way.
+
+    Example:
+        >>> inputs = keras.Input((8,))
+        >>> model = keras.Model(inputs, keras.layers.Dense(4, name="dense")(inputs))
+        >>> monitor = Monitor(model, np.random.default_rng(0).random((32, 8), np.float32))
+        >>> monitor.read(step=0)["dense"]["rows"]
+        32.0
     """
 
     def __init__(

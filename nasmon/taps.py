@@ -55,6 +55,12 @@ def list_layers(model: keras.Model) -> list[LayerInfo]:
     Args:
         model: a Keras model, functional or subclassed; built, or the widths of depthwise layers
             read 0.
+
+    Example:
+        >>> inputs = keras.Input((4,))
+        >>> model = keras.Model(inputs, keras.layers.Dense(2, name="head")(inputs))
+        >>> [(layer.name, layer.channels) for layer in list_layers(model)]
+        [('head', 2)]
     """
     return [tap.info for tap in choose_taps(model, "auto")]
 

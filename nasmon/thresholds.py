@@ -62,6 +62,10 @@ def merged_thresholds(thresholds: Mapping[str, float] | None) -> dict[str, float
 
     Raises:
         ValueError: a name that there is not.
+
+    Example:
+        >>> merged_thresholds({"high_redundancy": 0.8})["high_redundancy"]
+        0.8
     """
     for name in thresholds or {}:
         if name not in DEFAULT_THRESHOLDS:

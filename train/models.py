@@ -51,6 +51,10 @@ def expand_widths(widths: Sequence[int]) -> tuple[int, ...]:
 
     Raises:
         UsageError: If the count fits neither form or a width is below 1.
+
+    Example:
+        >>> expand_widths((4, 8, 16, 16))
+        (4, 4, 8, 8, 16, 16, 16, 16, 16, 16, 8, 8, 4, 4)
     """
     widths = tuple(widths)
     if len(widths) not in (SHORT_COUNT, len(BLOCK_NAMES)):
