@@ -1,6 +1,5 @@
 """NASMonitorCallback: when to probe, and where readings go."""
 
-import math
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +19,7 @@ from nasmon.monitor import DEFAULT_MAX_ROWS, Monitor
 from nasmon.probe_set import is_one_shot
 from nasmon.reading import Reading
 from nasmon.record.files import metrics_path
+from nasmon.schedule import LOG_FREQUENCIES, Schedule
 from nasmon.sinks.csv_tables import IfExists, check_if_exists
 from nasmon.sinks.opening import Sink, Writer, open_sinks
 from nasmon.sinks.run_record import UNKNOWN_ORIGIN, Origin
@@ -30,7 +30,6 @@ FREQUENT_MAX_ROWS = 4_096
 """With ``log_freq="batch"``: a reading a second has to be cheap, and is one of many; what it misses
 is less than what other samples would change (bench/test_thinning.py)."""
 
-LOG_FREQUENCIES = ("epoch", "batch")
 ERROR_POLICIES = ("warn", "raise")
 
 
@@ -116,10 +115,10 @@ class NASMonitorCallback(keras.callbacks.Callback):
         self._validation_data = validation_data
         self._log_dir, self._csv_path, self._if_exists = log_dir, csv_path, if_exists
         self._origin = origin
-        self._batch_freq, self._on_error = batch_freq, on_error
+        self._on_error = on_error
         self._layers, self._samples, self._chunk = layers, samples, chunk
-        self._frequent = log_freq == "batch"
-        default = FREQUENT_MAX_ROWS if self._frequent else DEFAULT_MAX_ROWS
+        self._schedule = Schedule(log_freq, batch_freq)
+        default = FREQUENT_MAX_ROWS if self._schedule.frequent else DEFAULT_MAX_ROWS
         self._max_rows = default if max_rows is None else max_rows
         self._thresholds = merged_thresholds(thresholds)
         self._overhead_budget = overhead_budget
@@ -128,14 +127,8 @@ class NASMonitorCallback(keras.callbacks.Callback):
         self._source: Any = None
         self._sinks: list[Sink | Writer] = []
         self._off = False
-        self._epoch = 0
-        self._first_epoch: int | None = None  # of this fit
-        self._training = False  # whether an epoch is under way
-        self._due_at = 0  # the epoch's batch at which a reading was due last
-        self._asked = False  # whether the epoch's own reading was
-        self._waiting = False  # whether the reading that was due last still is
         self._logged = False  # whether this fit's logs have had values
-        if self._frequent:
+        if self._schedule.frequent:
             # on the instance only: in epoch mode Keras finds no batch hook to call
             self.on_train_batch_begin = self._begin_batch
             self.on_train_batch_end = self._end_batch
@@ -170,9 +163,9 @@ class NASMonitorCallback(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Notes where the optimizer stands; preparing waits for the first epoch's number."""
-        self._off = self._training = self._waiting = self._logged = False
+        self._off = self._logged = False
         self._budget.abandon()
-        self._first_epoch = None
+        self._schedule.begin_fit()
         self._first_iteration = self._guarded(lambda: int(_iterations(self.model))) or 0
         if self._monitor is not None and not self._monitor.watches(self.model):
             self._monitor = self._source = None
@@ -181,13 +174,10 @@ class NASMonitorCallback(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Prepares before the first epoch."""
-        self._epoch, self._training = epoch, True
-        self._due_at, self._asked = 0, False
-        if self._first_epoch is None:
-            self._first_epoch = epoch
+        self._schedule.begin_epoch(epoch)
         if self._source is None:
             self._guarded(self._prepare, mendable=True)
-        if not self._frequent:
+        if not self._schedule.frequent:
             self._budget.resume()
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
@@ -195,7 +185,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
 
         Also begins to copy what the validation draws from a generator.
         """
-        if not self._training:
+        if not self._schedule.training:
             return
         self._budget.pause()
         if isinstance(self._source, PassingBatches):
@@ -206,7 +196,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         """Finishes the epoch's reading and adds it to ``logs``."""
         self._budget.pause()
         reading = self._guarded(self._read_epoch)
-        self._training = False
+        self._schedule.training = False
         if logs is None or self._off or self._monitor is None:
             return
         self._logged |= reading is not None
@@ -230,16 +220,11 @@ class NASMonitorCallback(keras.callbacks.Callback):
 
     def _end_batch(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._budget.pause()
-        done = batch + 1
-        due = done - self._due_at >= self._batch_freq
         if self._monitor is not None and self._monitor.in_flight:
             self._guarded(self._monitor.collect)
-        # the epoch's last batch is read when the epoch ends
-        if not (due or self._waiting) or done >= (self._steps() or math.inf):
-            return
-        if due:
-            self._due_at = done
-        self._guarded(lambda: self._ask(done, retry=not due))
+        asked = self._schedule.after_batch(batch + 1, self._steps())
+        if asked is not None:
+            self._guarded(lambda: self._ask(batch + 1, retry=asked == "retry"))
 
     def _prepare(self) -> None:
         """Finds the data, opens the files, and sets up if the model is ready for it.
@@ -249,7 +234,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         """
         source = self._find_source()
         choose_taps(self.model, self._layers)
-        resumed = self._epoch > 0 and self._if_exists == "error"
+        resumed = self._schedule.epoch > 0 and self._if_exists == "error"
         self.csv_path = self._resolved_csv_path()
         if_exists = "append" if resumed else self._if_exists
         self._sinks[:] = open_sinks(
@@ -280,7 +265,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
             max_rows=self._max_rows,
             overhead_budget=self._budget,
             # all readings of a run alike, or its curves would show which are which
-            thrifty=self._frequent,
+            thrifty=self._schedule.frequent,
             sinks=self._sinks,
             thresholds=self._thresholds,
         )
@@ -288,12 +273,12 @@ class NASMonitorCallback(keras.callbacks.Callback):
 
     def _ask_for_epoch(self) -> None:
         """Asks for the reading at the end of an epoch, once."""
-        if not self._asked:
-            self._asked = self._ask()
+        if not self._schedule.asked:
+            self._schedule.asked = self._ask()
 
     def _read_epoch(self) -> Reading | None:
         self._ask_for_epoch()
-        return None if self._monitor is None or self._waiting else self._monitor.collect()
+        return None if self._monitor is None or self._schedule.waiting else self._monitor.collect()
 
     def _ask(self, batches: int | None = None, *, retry: bool = False, last: bool = False) -> bool:
         """Begins a reading, of the end of the epoch if ``batches`` is None, or has it wait.
@@ -306,28 +291,21 @@ class NASMonitorCallback(keras.callbacks.Callback):
             if passing and not self._source.batches:
                 return False
             self._watch(iter(self._source.batches) if passing else self._source)
-        ended = batches is None and self._epoch + 1 == self.params.get("epochs")
+        epoch, epochs = self._schedule.epoch, self.params.get("epochs")
+        ended = batches is None and self._schedule.ends(epochs)
+        trained = self._budget.training_seconds - self._trained_before
         begun = self.monitor.launch(
-            lambda: self._step(self._epoch, batches),
-            epoch=self._epoch,
+            lambda: self._step(epoch, batches),
+            epoch=epoch,
             last=last or ended,
             retry=retry,
-            remaining=self._remaining(batches),
+            remaining=self._schedule.remaining(trained, batches, self._steps(), epochs),
         )
-        self._waiting = not begun
+        self._schedule.waiting = not begun
         return True
 
-    def _remaining(self, batches: int | None) -> float | None:
-        """Seconds of training that are left, if it goes on as it did; None if that is not known."""
-        steps, epochs, first = self._steps(), self.params.get("epochs"), self._first_epoch or 0
-        done = self._epoch - first + (1 if batches is None else batches / (steps or math.inf))
-        if not done or epochs is None:
-            return None
-        trained = self._budget.training_seconds - self._trained_before
-        return trained * max(0.0, (epochs - first) / done - 1)
-
     def _end(self) -> None:
-        if self._waiting and self._monitor is not None:
+        if self._schedule.waiting and self._monitor is not None:
             self._ask(retry=True, last=True)
         self.close()
 

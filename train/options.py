@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import Field, dataclass, field, fields, is_dataclass, make_dataclass
 from typing import Any, Literal, NamedTuple
 
+from nasmon.schedule import LOG_FREQUENCIES
 from nasmon.thresholds import THRESHOLDS
 from nasmon.train.models import MODELS
 from nasmon.values import (
@@ -51,7 +52,6 @@ def _section(section: type) -> Any:
     return field(metadata={"section": section})
 
 
-LOG_FREQUENCIES = ("epoch", "batch")
 HIGHEST_SEED = 2**32 - 1  # NumPy's global generator takes no more
 
 
