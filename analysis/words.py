@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from nasmon.acceptance import Change
+from nasmon.widths.objectives import OBJECTIVES
 
 UNDEFINED = "not defined"
 
@@ -103,8 +104,7 @@ BEST = "_best"
 """What the name of a task metric ends in where its best epoch is meant."""
 
 _LABELS = {
-    "params": "parameters",
-    "macs": "multiply-adds",
+    **{objective.name: objective.unit for objective in OBJECTIVES},
     "redundancy_score": "redundancy",
     "correlation_mean": "correlation",
     "correlation_std": "correlation spread",
@@ -112,7 +112,9 @@ _LABELS = {
     "dead_channels": "dead channels",
 }
 
-_COUNTS = {"params", "macs", "readings", "steps", "dead_channels"}
+_SIZES = {objective.name for objective in OBJECTIVES}
+
+_COUNTS = {*_SIZES, "readings", "steps", "dead_channels"}
 
 
 def quantity_label(name: str) -> str:
@@ -144,7 +146,7 @@ def change_text(change: Change) -> str:
         return "not known"
     if change.band.scale == "factor" and change.before:
         return f"x {change.after / change.before:.2g}"
-    if change.measure in ("params", "macs") and change.before:
+    if change.measure in _SIZES and change.before:
         return f"{difference / change.before:+.1%}".replace("%", " %")
     if change.measure in _COUNTS:
         return f"{difference:+,.0f}"

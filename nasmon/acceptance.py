@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from nasmon.kernels.metric_table import AGGREGATED
+from nasmon.widths.objectives import OBJECTIVES
 
 CONDITION_FACTOR = 10.0
 """The condition number hangs on one layer's smallest eigenvalue: only orders of magnitude count."""
@@ -43,7 +44,7 @@ class DeadBand(NamedTuple):
 class Measure(NamedTuple):
     """One quantity of all runs."""
 
-    name: str  # a column of the files, "params" or "macs"
+    name: str  # a column of the files, or one of OBJECTIVES
     better: Better
     band: DeadBand
     values: tuple[float, ...]  # by run; NaN where not known or not defined
@@ -72,8 +73,7 @@ def model_dead_bands(thresholds: Mapping[str, float]) -> dict[str, tuple[Better,
     """
     steady = DeadBand(thresholds["steady_redundancy"], "absolute")
     judged: dict[str, tuple[Better, DeadBand]] = {
-        "params": ("lower", EXACT),
-        "macs": ("lower", EXACT),
+        **{objective.name: ("lower", EXACT) for objective in OBJECTIVES},
         "redundancy_score": ("lower", steady),
         "correlation_mean": ("lower", steady),
         "condition_number": ("lower", DeadBand(CONDITION_FACTOR, "factor")),
@@ -81,7 +81,8 @@ def model_dead_bands(thresholds: Mapping[str, float]) -> dict[str, tuple[Better,
         "dead_channels": ("lower", EXACT),
     }
     unjudged: tuple[Better, DeadBand] = ("neither", EXACT)
-    names = ("params", "macs", *(metric.name for metric in AGGREGATED), "overhead")
+    sizes = (objective.name for objective in OBJECTIVES)
+    names = (*sizes, *(metric.name for metric in AGGREGATED), "overhead")
     return {name: judged.get(name, unjudged) for name in names}
 
 
@@ -158,7 +159,7 @@ def judge(changes: Mapping[str, Change], task: Change | None) -> Judgement:
     """Judges a run against the baseline.
 
     Args:
-        changes: by quantity; at least params, macs, redundancy_score and correlation_mean.
+        changes: by quantity; at least those of OBJECTIVES and SPECTRAL.
         task: the change of the task metric; None unless both runs measured it. NaN in the later
             run alone means that its training diverged, and counts as worse.
     """
@@ -197,5 +198,6 @@ def _by_spectrum(changes: Mapping[str, Change]) -> _Found:
 
 
 def _size(changes: Mapping[str, Change]) -> Change:
-    """The parameters, or the multiply-adds where those did not change."""
-    return changes["macs"] if changes["params"].kind == "steady" else changes["params"]
+    """The first objective that changed; the last one if none did."""
+    of_size = [changes[objective.name] for objective in OBJECTIVES]
+    return next((one for one in of_size if one.kind != "steady"), of_size[-1])

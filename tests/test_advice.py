@@ -28,8 +28,8 @@ def test_rank_8_in_16_is_told_8(tmp_path):
     narrow = wide_chain(16, 8, 16, 1)
     assert (layer.action, layer.width, advice.widths) == ("narrow", 8, {"conv1": 8})
     assert layer.saving == advice.saving
-    assert advice.saving.params == advice.params - narrow["params"]
-    assert advice.saving.macs == advice.macs - narrow["macs"]
+    assert advice.saving.params == advice.size.params - narrow["params"]
+    assert advice.saving.macs == advice.size.macs - narrow["macs"]
     assert layer.lines == (
         "narrow 16 -> 8: rank_99 is 8 of 16 (saves 264 parameters, 31.7 %; 12,288 multiply-adds, "
         "32.7 % of the model)",
@@ -41,7 +41,7 @@ def test_rank_8_in_16_is_told_8(tmp_path):
 def test_savings_together_are_not_the_sum_of_each_alone(tmp_path):
     advice = advised(planted_run(tmp_path, wide_chain(16, 16, 16, 1), [8, 8, 8, 1]))
     narrow = chain((8, 8, 8, 1), inputs=16)
-    assert advice.saving.params == advice.params - narrow["params"]
+    assert advice.saving.params == advice.size.params - narrow["params"]
     alone = [layer.saving.params or 0 for layer in advice.layers]
     assert sum(alone) > (advice.saving.params or 0)
 
@@ -371,7 +371,7 @@ def test_a_csv_alone_gives_no_layers_but_says_why(tmp_path):
     for path in (layers_path(run.path), record_path(run.path), spectra_path(run.path)):
         path.unlink()
     advice = advised(load_run(run.path))
-    assert (advice.layers, advice.command, advice.params) == ((), None, None)
+    assert (advice.layers, advice.command, advice.size.params) == ((), None, None)
     assert [note.split(" is not there")[0] for note in advice.notes] == [
         str(layers_path(run.path)),
         str(record_path(run.path)),

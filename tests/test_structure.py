@@ -17,8 +17,9 @@ from nasmon.record.files import record_path
 from nasmon.record.run import read_record
 from nasmon.train.models import BLOCK_NAMES, build_model
 from nasmon.widths.follow import read_widths
-from nasmon.widths.graph import ModelWidths, totals
+from nasmon.widths.graph import ModelWidths
 from nasmon.widths.macs import macs_of
+from nasmon.widths.objectives import totals
 from tests.networks import Subclassed, functional, nested
 from tests.recorded import chain
 

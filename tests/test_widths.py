@@ -6,7 +6,8 @@ import pytest
 
 from nasmon.errors import UsageError
 from nasmon.record.run import read_record
-from nasmon.widths.graph import Cost, Owner, groups_of, totals
+from nasmon.widths.graph import Cost, Owner, groups_of
+from nasmon.widths.objectives import totals
 from tests.recorded import chain
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from nasmon.analysis.recommend.findings import Advice, LayerAdvice, Saving, Verdict
+from nasmon.analysis.recommend.findings import Advice, LayerAdvice, Verdict
 from nasmon.analysis.recommend.layers import (
     NO_EVIDENCE,
     ChannelEvidence,
@@ -26,7 +26,7 @@ from nasmon.record.files import layers_path, record_path, spectra_path
 from nasmon.record.rebuild import retrain_command
 from nasmon.record.run import Record
 from nasmon.record.spectra import LayerSpectrum
-from nasmon.widths.graph import totals
+from nasmon.widths.objectives import UNKNOWN, Amounts, savings, sizes, totals
 
 ROUND_TO = 4
 
@@ -75,7 +75,7 @@ class _Decided(NamedTuple):
     decisions: dict[str, WidthDecision]
     told_at: dict[str, str]  # by leader: the monitored layer that the decision is told at
     members: dict[str, tuple[GroupMember, ...]]
-    savings: dict[str, Saving]  # of each change alone
+    savings: dict[str, Amounts]  # of each change alone
     widths: dict[str, int]  # new widths by owner
 
 
@@ -109,8 +109,7 @@ def advise(run: Run, thresholds: Mapping[str, float], round_to: int = 4) -> Advi
     return Advice(
         layers=tuple(layers),
         widths=decided.widths,
-        params=record.params if record else None,
-        macs=record.macs if record else None,
+        size=sizes(record),
         saving=_saving(record, widths.known, decided.widths),
         command=retrain_command(record, decided.widths) if record else None,
         notes=(*notes, *of_rows, *_guessed(record, widths), *of_spectra),
@@ -118,8 +117,7 @@ def advise(run: Run, thresholds: Mapping[str, float], round_to: int = 4) -> Advi
 
 
 def _no_layers(record: Record | None, notes: Sequence[str]) -> Advice:
-    params, macs = (record.params, record.macs) if record else (None, None)
-    return Advice((), {}, params, macs, Saving(None, None), None, tuple(notes))
+    return Advice((), {}, sizes(record), UNKNOWN, None, tuple(notes))
 
 
 def _missing_files(run: Run) -> list[str]:
@@ -183,15 +181,10 @@ def _decide(
     return decided
 
 
-def _saving(record: Record | None, known: bool, changes: Mapping[str, int]) -> Saving:
+def _saving(record: Record | None, known: bool, changes: Mapping[str, int]) -> Amounts:
     if record is None or not known:
-        return Saving(None, None)
-    if not changes:
-        return Saving(0, None if record.macs is None else 0)
-    (params, macs), (less_params, less_macs) = totals(record, {}), totals(record, changes)
-    if macs is None or less_macs is None:
-        return Saving(params - less_params, None)
-    return Saving(params - less_params, macs - less_macs)
+        return UNKNOWN
+    return savings(totals(record, {}), totals(record, changes))
 
 
 def _latest_spectra(run: Run) -> tuple[dict[str, LayerSpectrum], list[str]]:

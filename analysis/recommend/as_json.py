@@ -36,9 +36,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from nasmon.analysis.recommend.findings import Advice, LayerAdvice, Saving, Verdict
+from nasmon.analysis.recommend.findings import Advice, LayerAdvice, Verdict
 from nasmon.analysis.recommend.text import ADVICE_CAVEAT, together
 from nasmon.analysis.run import Run
+from nasmon.widths.objectives import OBJECTIVES, Amounts
 
 ADVICE_FORMAT, ADVICE_VERSION = "nasmon recommendations", 1
 
@@ -70,7 +71,7 @@ def recommendations_json(
         "epoch": _whole(last["epoch"]),
         "step": _whole(last["step"]),
         "status": run.record.status if run.record else None,
-        "model": {"name": run.name, "params": advice.params, "macs": advice.macs},
+        "model": {"name": run.name, **advice.size.by_name()},
         "thresholds": dict(thresholds),
         "round_to": round_to,
         "decision": verdict.decision,
@@ -95,12 +96,12 @@ def _layer(layer: LayerAdvice, advice: Advice) -> dict[str, Any]:
     }
 
 
-def _saving(saving: Saving, advice: Advice) -> dict[str, float | None]:
-    return {
-        **saving._asdict(),
-        "params_share": _share(saving.params, advice.params),
-        "macs_share": _share(saving.macs, advice.macs),
+def _saving(saving: Amounts, advice: Advice) -> dict[str, float | None]:
+    shares = {
+        f"{one.name}_share": _share(part, whole)
+        for one, part, whole in zip(OBJECTIVES, saving, advice.size, strict=True)
     }
+    return {**saving.by_name(), **shares}
 
 
 def _share(part: int | None, whole: int | None) -> float | None:

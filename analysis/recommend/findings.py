@@ -2,6 +2,8 @@
 
 from typing import Literal, NamedTuple
 
+from nasmon.widths.objectives import Amounts
+
 Status = Literal["warning", "info", "good", "unknown"]
 """How a finding is marked: with the status signs of the text, and with colours elsewhere."""
 
@@ -40,13 +42,6 @@ class Duplicate(NamedTuple):
     correlation: float
 
 
-class Saving(NamedTuple):
-    """What a change saves; None where the structure of the model is not known."""
-
-    params: int | None
-    macs: int | None
-
-
 class LayerAdvice(NamedTuple):
     """One layer's latest metrics, and what to do with it."""
 
@@ -65,7 +60,7 @@ class LayerAdvice(NamedTuple):
     # (the output, a width that follows another's); "limited": its input limits its rank;
     # "wait": not settled; "weak": too few rows; "undefined": no variance, or not finite
     width: int  # suggested; today's unless the action is "narrow"
-    saving: Saving  # of this change alone
+    saving: Amounts  # of this change alone
     duplicates: tuple[Duplicate, ...]  # strongest first
     lines: tuple[str, ...]  # what to do and why, each with its evidence
     dead_indices: tuple[int, ...] = ()  # from 0; () where the spectra are not there
@@ -78,8 +73,7 @@ class Advice(NamedTuple):
 
     layers: tuple[LayerAdvice, ...]  # in the model's order
     widths: dict[str, int]  # new widths by owner of a width, only those that change
-    params: int | None  # of the model today
-    macs: int | None
-    saving: Saving  # of all changes together
+    size: Amounts  # of the model today
+    saving: Amounts  # of all changes together
     command: str | None  # to train with the new widths; None if nothing changes or it is not known
     notes: tuple[str, ...]  # about all layers: weak estimates, files that are missing

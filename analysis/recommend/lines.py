@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasmon.analysis.recommend.findings import Saving
 from nasmon.analysis.recommend.layers import ENOUGH, ChannelEvidence, RecentLayer
 from nasmon.analysis.recommend.widths import GroupMember, WidthDecision, is_limited
 from nasmon.analysis.words import short_count
 from nasmon.record.run import Record
 from nasmon.widths.graph import WidthGroup
+from nasmon.widths.objectives import OBJECTIVES, Amounts, sizes
 
 NAMED_PAIRS = 5
 """How many pairs of near copies a line names."""
@@ -32,7 +32,7 @@ class LayerContext(NamedTuple):
 
 
 def lines_of(
-    context: LayerContext, saving: Saving, record: Record | None, thresholds: Mapping[str, float]
+    context: LayerContext, saving: Amounts, record: Record | None, thresholds: Mapping[str, float]
 ) -> tuple[str, ...]:
     """What to do with a layer, and why.
 
@@ -50,7 +50,7 @@ def lines_of(
 
 
 def _decision_lines(
-    context: LayerContext, saving: Saving, record: Record | None, thresholds: Mapping[str, float]
+    context: LayerContext, saving: Amounts, record: Record | None, thresholds: Mapping[str, float]
 ) -> list[str]:
     (group,), (decision,) = context.groups, context.decisions
     by, name = decision.by.layer, context.layer.name
@@ -76,7 +76,7 @@ def _width_line(
     group: WidthGroup,
     decision: WidthDecision,
     there: str,
-    saving: Saving,
+    saving: Amounts,
     record: Record | None,
 ) -> str:
     by = decision.by.layer
@@ -84,7 +84,7 @@ def _width_line(
     if by.channels != group.channels:
         evidence += f", its share of these {group.channels} is {decision.need}"
     if decision.action == "narrow":
-        cost = saved(saving, record.params, record.macs) if record else ""
+        cost = saved(saving, sizes(record))
         saves = f" (saves {cost})" if cost else ""
         return f"narrow {group.channels} -> {decision.width}: {evidence}{saves}"
     rounded = decision.need < group.channels
@@ -232,14 +232,11 @@ def _listed(names: Iterable[object]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def saved(saving: Saving, params: int | None, macs: int | None) -> str:
+def saved(saving: Amounts, size: Amounts) -> str:
     """What is saved, in numbers and as a share of the model; "" if that is not known."""
     parts = [
-        f"{short_count(less)} {what}, {100 * less / whole:.1f} %"
-        for less, whole, what in (
-            (saving.params, params, "parameters"),
-            (saving.macs, macs, "multiply-adds"),
-        )
+        f"{short_count(less)} {one.unit}, {100 * less / whole:.1f} %"
+        for one, less, whole in zip(OBJECTIVES, saving, size, strict=True)
         if less is not None and whole
     ]
     return f"{'; '.join(parts)} of the model" if parts else ""

@@ -17,6 +17,7 @@ from nasmon.analysis.layout import (
 )
 from nasmon.analysis.recommend.findings import Advice, Finding, LayerAdvice, Verdict
 from nasmon.analysis.words import printable, short_count
+from nasmon.widths.objectives import OBJECTIVES
 
 ADVICE_CAVEAT = (
     "This is a reading of the variance, not a measurement of the loss: what varies little may "
@@ -102,14 +103,13 @@ def together(advice: Advice) -> str:
         waiting = sum(layer.action == "wait" for layer in advice.layers)
         settle = f"; {waiting} {'has' if waiting == 1 else 'have'} not settled" if waiting else ""
         return f"No layer is to be narrowed{settle}."
-    saving, found = advice.saving, []
-    for less, whole, what in (
-        (saving.params, advice.params, "parameters"),
-        (saving.macs, advice.macs, "multiply-adds"),
-    ):
+    found = []
+    for one, less, whole in zip(OBJECTIVES, advice.saving, advice.size, strict=True):
         if less is not None and whole:
             share = f"{100 * less / whole:.1f} % less"
-            found.append(f"{short_count(whole)} -> {short_count(whole - less)} {what} ({share})")
+            found.append(
+                f"{short_count(whole)} -> {short_count(whole - less)} {one.unit} ({share})"
+            )
     return f"All changes together: {', '.join(found) or 'what they save is not known'}."
 
 

@@ -8,7 +8,7 @@ and its output, each made of owners' widths side by side.
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from math import prod
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from nasmon.errors import UsageError
 
@@ -116,50 +116,22 @@ def leader_of(owner: str, ties: Mapping[str, str]) -> str:
     return owner
 
 
-class Costed(Protocol):
-    """A model whose costs are known, as a run's record tells them."""
-
-    @property
-    def params(self) -> int:
-        """Parameters of the whole model."""
-
-    @property
-    def macs(self) -> int | None:
-        """Multiply-adds of the whole model for one input; None if not known."""
-
-    @property
-    def owners(self) -> tuple[Owner, ...]:
-        """The owners of widths."""
-
-    @property
-    def costs(self) -> tuple[Cost, ...]:
-        """The costs of layers."""
-
-
-def totals(model: Costed, widths: Mapping[str, int]) -> tuple[int, int | None]:
-    """Parameters and multiply-adds of the whole model with other widths.
-
-    Parameters and multiply-adds of layers whose costs are not known count as they are.
+def changed_cost(
+    cost: Cost, parts: Mapping[str, int], before: Mapping[str, int], after: Mapping[str, int]
+) -> Fraction:
+    """What is added to a layer's cost by other widths.
 
     Args:
-        model: with its structure.
-        widths: new widths by owner; owners that are left out keep theirs. For a sensible model all
-            owners of a group have one.
-
-    Returns:
-        Both; the multiply-adds are None where the model's are not known.
+        cost: of the layer, with what its widths are made of.
+        parts: what it costs, by what it grows with: ``cost.params`` or ``cost.macs``.
+        before: widths by owner.
+        after: likewise.
 
     Raises:
-        UsageError: a cost names an owner that is not there.
+        UsageError: the cost names an owner that is not there.
     """
-    today = {owner.name: owner.channels for owner in model.owners}
-    changed = {**today, **widths}
-    params, macs = Fraction(model.params), Fraction(model.macs or 0)
-    for cost in model.costs:
-        inputs, outputs = _growth(cost, today, changed)
-        params += _change(cost.params, inputs, outputs)
-        macs += _change(cost.macs, inputs, outputs)
-    return round(params), None if model.macs is None else round(macs)
+    inputs, outputs = _growth(cost, before, after)
+    return _change(parts, inputs, outputs)
 
 
 def _group(leader: str, members: Iterable[Owner]) -> WidthGroup:
