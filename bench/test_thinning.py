@@ -141,7 +141,7 @@ def in_batch_mode(model: keras.Model, samples: np.ndarray) -> Thinned:
         *(model, samples),
         samples=SAMPLES,
         max_rows=FREQUENT_MAX_ROWS,
-        thrifty=True,
+        few_samples=True,
         overhead_budget=None,
     )
     sets = disjoint(samples, frequent.samples)

@@ -265,7 +265,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
             max_rows=self._max_rows,
             overhead_budget=self._budget,
             # all readings of a run alike, or its curves would show which are which
-            thrifty=self._schedule.frequent,
+            few_samples=self._schedule.frequent,
             sinks=self._sinks,
             thresholds=self._thresholds,
         )

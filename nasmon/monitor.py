@@ -61,8 +61,8 @@ class Monitor:
         chunk: the most samples a forward pass; 16 if None.
         max_rows: the most rows (samples times positions) that a layer contributes to a reading, as
             far as they are ten a channel; of more, evenly spaced ones are taken.
-        thrifty: whether to probe with fewer than ``samples`` samples, as soon as they give every
-            layer ten rows a channel, but at least 8; for frequent readings.
+        few_samples: whether to probe with fewer than ``samples`` samples, as soon as they give
+            every layer ten rows a channel, but at least 8; for frequent readings.
         overhead_budget: the share of the training time that ``launch`` keeps the readings within;
             None for no limit. An ``OverheadBudget`` if someone else keeps the training's clock;
             otherwise all time but the monitor's own is training, less what ``budget.pause()`` and
@@ -104,7 +104,7 @@ class Monitor:
         samples: int = 32,
         chunk: int | None = None,
         max_rows: int = DEFAULT_MAX_ROWS,
-        thrifty: bool = False,
+        few_samples: bool = False,
         overhead_budget: float | OverheadBudget | None = DEFAULT_BUDGET,
         log_dir: str | os.PathLike[str] | None = None,
         csv_path: str | os.PathLike[str] | None = None,
@@ -129,7 +129,7 @@ class Monitor:
                 )
             self._model = model
             at_least_one("max_rows", max_rows)
-            self._probe = Probe(model, x, layers, samples, chunk, max_rows, thrifty)
+            self._probe = Probe(model, x, layers, samples, chunk, max_rows, few_samples)
             opened = open_sinks(log_dir, csv_path, if_exists, origin)
             self._sinks = [*opened, *map(whole_sink, sinks)]
             self.layers: tuple[LayerInfo, ...] = self._probe.layers

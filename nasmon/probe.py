@@ -43,7 +43,7 @@ class Probe:
         samples: how many samples of ``x``.
         chunk: the most samples a forward pass; ``probe_set.DEFAULT_CHUNK`` if None.
         max_rows: the most rows of a layer in a whole reading, as in ``rows.rows_of``.
-        thrifty: whether as few samples as give every layer ten rows a channel will do.
+        few_samples: whether as few samples as give every layer ten rows a channel will do.
 
     Attributes:
         layers: what is measured, in the model's order.
@@ -60,14 +60,14 @@ class Probe:
         samples: int,
         chunk: int | None,
         max_rows: int,
-        thrifty: bool,
+        few_samples: bool,
     ) -> None:
         self._model, self._max_rows = model, max_rows
         self._taps = choose_taps(model, layers)
         self._eager = bool(getattr(model, "run_eagerly", False))
         with untouched():
             self._set = probe_set(x, samples, chunk)
-        if thrifty:
+        if few_samples:
             self._set = self._enough()
         self._forward = self._compile_forward()
         self._warm_up()

@@ -127,10 +127,10 @@ def test_thrifty_takes_the_samples_that_the_layers_with_few_positions_need(
     inputs = keras.Input((6,))
     model = keras.Model(inputs, layers.Dense(8)(inputs))
     x = np.random.default_rng(0).random((available, 6), np.float32)
-    monitor = Monitor(model, x, samples=200, chunk=20, thrifty=True)
+    monitor = Monitor(model, x, samples=200, chunk=20, few_samples=True)
     assert monitor.samples == monitor.read(0).samples == samples
     # 12 x 16 positions would give each of 16 channels ten rows, but one image is not the data
-    assert Monitor(functional(), images(32)[0], thrifty=True).samples == 8
+    assert Monitor(functional(), images(32)[0], few_samples=True).samples == 8
 
 
 def test_no_more_rows_than_asked_for_and_metrics_that_hardly_change() -> None:
