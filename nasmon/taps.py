@@ -11,9 +11,7 @@ import tensorflow as tf
 from nasmon.capture import INPUT, OUTPUT, Captured, named_layers, output_names
 from nasmon.errors import UsageError
 from nasmon.reading import LayerInfo
-from nasmon.widths.layer_rules import DEPTHWISE, MIXING
-
-_OWNS_WIDTH = (*MIXING, *DEPTHWISE)
+from nasmon.widths.layer_rules import configured_width, effect_of
 
 
 class Tap(NamedTuple):
@@ -32,7 +30,7 @@ class Tap(NamedTuple):
         if self.layer is None:
             return LayerInfo(self.name, "Output", 0, False)
         layer = self.layer
-        kind, tied = type(layer).__name__, isinstance(layer, DEPTHWISE)
+        kind, tied = type(layer).__name__, effect_of(layer) == "repeats"
         params = layer.count_params() if layer.built else 0
         return LayerInfo(self.name, kind, _width(layer), tied, params)
 
@@ -172,19 +170,13 @@ def _matches(selector: str, name: str) -> bool:
 def _owns_width(layer: keras.Layer) -> bool:
     if isinstance(layer, keras.layers.TimeDistributed):
         return _owns_width(layer.layer)
-    return isinstance(layer, _OWNS_WIDTH)
+    return effect_of(layer) in ("mixes", "repeats")
 
 
 def _width(layer: keras.Layer) -> int:
     """C as far as the layer's settings tell it, else 0."""
-    if isinstance(layer, keras.layers.TimeDistributed):
-        return _width(layer.layer)
-    if isinstance(layer, DEPTHWISE):
-        kernel = getattr(layer, "kernel", None)
-        return int(kernel.shape[-2]) * layer.depth_multiplier if kernel is not None else 0
-    if isinstance(layer, keras.layers.EinsumDense):
-        return int(layer.partial_output_shape[-1] or 0)
-    return int(getattr(layer, "filters", None) or getattr(layer, "units", None) or 0)
+    inner = layer.layer if isinstance(layer, keras.layers.TimeDistributed) else layer
+    return configured_width(inner)
 
 
 def _refuse(selector: Any, named: Sequence[tuple[str, keras.Layer]]) -> None:

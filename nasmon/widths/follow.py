@@ -29,23 +29,13 @@ from nasmon.widths.graph import (
     ties_of,
 )
 from nasmon.widths.layer_rules import (
-    DEPTHWISE,
-    MIXING,
-    PER_CHANNEL,
+    effect_of,
     fan_in,
     is_bound,
     macs_by_growth,
     params_by_growth,
 )
 from nasmon.widths.macs import macs_of
-
-_MIXING_LAYERS = (
-    keras.layers.Permute,
-    keras.layers.Dot,
-    keras.layers.Attention,
-    keras.layers.AdditiveAttention,
-)
-
 
 _MIXING = (
     *("MatMul", "BatchMatMul", "Einsum", "Conv", "DepthwiseConv", "DepthToSpace", "SpaceToDepth"),
@@ -185,21 +175,19 @@ class _Pass:
 
     def _follow_call(self, call: Call) -> None:
         known = [width for tensor in call.inputs if (width := self.width(tensor)) is not None]
-        layer = call.layer
+        layer, effect = call.layer, effect_of(call.layer)
         if isinstance(layer, keras.layers.Concatenate):
             outcome = self._side_by_side(call.inputs, layer.axis, call.outputs[0], call.name)
-        elif isinstance(layer, DEPTHWISE):
+        elif effect == "repeats":
             outcome = repeated(known[0], layer.depth_multiplier) if known else None
             self._note_input(call, known)
-        elif isinstance(layer, MIXING):
+        elif effect == "mixes":
             self._note_input(call, known)
             outcome = self._own(call.name, call.outputs[0].shape[-1])
             if is_bound(layer):
                 self.bind(outcome, call.name)
                 self.bind(known[0] if known else None, call.name)
-        elif isinstance(layer, _MIXING_LAYERS) or (
-            layer.weights and not isinstance(layer, PER_CHANNEL)
-        ):
+        elif effect == "binds":
             self._bind_all(known, call.name)
             outcome = self._own(call.name, call.outputs[0].shape[-1])
             self.bind(outcome, call.name)

@@ -1,86 +1,161 @@
-"""What a layer's parameters and multiply-adds grow with: the width of its input, of its output."""
+"""What is known of each kind of layer: one table, which all that touches layers iterates.
+
+Which axes of its weights grow with the width of its input and of its output, where its config holds
+that width, and what it does to channels. Counting parameters and multiply-adds iterates it; so will
+rebuilding a layer with other widths, and carrying its weights over.
+"""
 
 from collections.abc import Mapping
 from math import prod
+from typing import Literal, NamedTuple
 
 import keras
-
-DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-"""Layers that keep channels apart, so that their width is their input's."""
-
-
-_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
-
-
-MIXING = (
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
-    *_SEPARABLE,
-    keras.layers.Dense,
-    keras.layers.EinsumDense,
-)
-"""Layers with a kernel over all channels, which own the width of their output."""
-
-
-PER_CHANNEL = tuple(
-    getattr(keras.layers, name)
-    for name in ("BatchNormalization", "LayerNormalization", "RMSNormalization", "PReLU")
-    # RMSNormalization came after Keras 3.10
-    if hasattr(keras.layers, name)
-)
-"""Layers with some weights for each channel."""
-
 
 GROWTHS = ("in_out", "in", "out", "fixed")
 """With the product of both widths, the input's width, the output's width, or neither."""
 
+Effect = Literal["mixes", "repeats", "keeps", "binds"]
+"""What a layer does to channels.
+
+"mixes": each output channel is made of all input channels, and the layer owns its output's width.
+"repeats": each input channel becomes as many output channels as the layer's multiplier says.
+"keeps": each output channel is made of the input channel in its place. "binds": the widths that go
+in and come out must suit each other in a way that is not followed.
+"""
+
+
+class Axes(NamedTuple):
+    """The axes of a weight that are as long as a width, or a multiple of it; None for none."""
+
+    input: int | None = None
+    output: int | None = None
+
+    @property
+    def growth(self) -> str:
+        """What the weight's size grows with, one of GROWTHS."""
+        if self.input is None:
+            return "fixed" if self.output is None else "out"
+        return "in" if self.output is None else "in_out"
+
+
+class LayerRule(NamedTuple):
+    """What is known of a kind of layer."""
+
+    kind: type[keras.Layer]
+    effect: Effect
+    width: str | None = None  # the key of the config that holds the output's width
+    weights: Mapping[str, Axes] = {}  # by the name of the weight
+
+
+_BIAS = {"bias": Axes(output=-1)}
+_PRODUCT = {"kernel": Axes(input=-2, output=-1), **_BIAS}
+_TRANSPOSED = {"kernel": Axes(input=-1, output=-2), **_BIAS}
+_SEPARABLE = {
+    "depthwise_kernel": Axes(input=-2),
+    "pointwise_kernel": Axes(input=-2, output=-1),
+    **_BIAS,
+}
+_DEPTHWISE = {"kernel": Axes(input=-2), "bias": Axes(input=-1)}
+_SCALED = {"gamma": Axes(input=-1), "beta": Axes(input=-1)}
+_MOMENTS = {"moving_mean": Axes(input=-1), "moving_variance": Axes(input=-1)}
+
+LAYER_RULES: tuple[LayerRule, ...] = (
+    LayerRule(keras.layers.Conv1D, "mixes", "filters", _PRODUCT),
+    LayerRule(keras.layers.Conv2D, "mixes", "filters", _PRODUCT),
+    LayerRule(keras.layers.Conv3D, "mixes", "filters", _PRODUCT),
+    LayerRule(keras.layers.Conv1DTranspose, "mixes", "filters", _TRANSPOSED),
+    LayerRule(keras.layers.Conv2DTranspose, "mixes", "filters", _TRANSPOSED),
+    LayerRule(keras.layers.Conv3DTranspose, "mixes", "filters", _TRANSPOSED),
+    LayerRule(keras.layers.SeparableConv1D, "mixes", "filters", _SEPARABLE),
+    LayerRule(keras.layers.SeparableConv2D, "mixes", "filters", _SEPARABLE),
+    LayerRule(keras.layers.Dense, "mixes", "units", _PRODUCT),
+    LayerRule(keras.layers.EinsumDense, "mixes", "output_shape", _PRODUCT),
+    LayerRule(keras.layers.DepthwiseConv1D, "repeats", None, _DEPTHWISE),
+    LayerRule(keras.layers.DepthwiseConv2D, "repeats", None, _DEPTHWISE),
+    LayerRule(keras.layers.BatchNormalization, "keeps", None, {**_SCALED, **_MOMENTS}),
+    LayerRule(keras.layers.LayerNormalization, "keeps", None, _SCALED),
+    *(
+        LayerRule(kind, "keeps", None, {"scale": Axes(input=-1)})
+        # it came after Keras 3.10
+        for kind in [getattr(keras.layers, "RMSNormalization", None)]
+        if kind is not None
+    ),
+    LayerRule(keras.layers.PReLU, "keeps", None, {"alpha": Axes(input=-1)}),
+    LayerRule(keras.layers.Permute, "binds"),
+    LayerRule(keras.layers.Dot, "binds"),
+    LayerRule(keras.layers.Attention, "binds"),
+    LayerRule(keras.layers.AdditiveAttention, "binds"),
+)
+
+
+def rule_of(layer: keras.Layer) -> LayerRule | None:
+    """The rule of a layer's kind, or of the kind that it is derived from; None if there is none.
+
+    Example:
+        >>> rule = rule_of(keras.layers.Conv2D(8, 3))
+        >>> rule.width, rule.weights["kernel"]
+        ('filters', Axes(input=-2, output=-1))
+    """
+    return next((rule for rule in LAYER_RULES if isinstance(layer, rule.kind)), None)
+
+
+def effect_of(layer: keras.Layer) -> Effect | None:
+    """What a layer does to channels; None where no rule says it.
+
+    A layer with weights and no rule binds its widths; one without weights is followed by the
+    shapes of what goes in and comes out.
+    """
+    rule = rule_of(layer)
+    if rule is not None:
+        return rule.effect
+    return "binds" if layer.weights else None
+
 
 def is_bound(layer: keras.Layer) -> bool:
-    """Whether a layer's widths must suit each other, as those of a grouped convolution."""
+    """Whether the widths of a layer that mixes must suit each other, as a grouped convolution's."""
     if isinstance(layer, keras.layers.EinsumDense):
         return len(layer.kernel.shape) != 2
     channels_first = getattr(layer, "data_format", None) == "channels_first"
     return channels_first or getattr(layer, "groups", 1) > 1
 
 
+def configured_width(layer: keras.Layer) -> int:
+    """The width of a layer's output as far as its settings and weights tell it, else 0."""
+    rule = rule_of(layer)
+    if rule is None:
+        return 0
+    if rule.effect == "repeats":
+        kernel = getattr(layer, "kernel", None)
+        axis = rule.weights["kernel"].input
+        return int(kernel.shape[axis]) * layer.depth_multiplier if kernel is not None else 0
+    if isinstance(layer, keras.layers.EinsumDense):
+        return int(layer.partial_output_shape[-1] or 0)
+    return int(getattr(layer, rule.width, None) or 0) if rule.width else 0
+
+
 def fan_in(layer: keras.Layer) -> int | None:
     """How many numbers each output is a linear combination of; None if it is none of them."""
-    if not isinstance(layer, MIXING) or is_bound(layer):
+    rule = rule_of(layer)
+    if rule is None or rule.effect != "mixes" or is_bound(layer):
         return None
     if layer.activation is not None and layer.activation is not keras.activations.linear:
         return None
-    if isinstance(layer, _SEPARABLE):
-        return int(layer.pointwise_kernel.shape[-2])
-    transposed = type(layer).__name__.endswith("Transpose")
-    *space, incoming, outgoing = layer.kernel.shape
-    positions = 1
-    for size in space:
-        positions *= int(size)
-    return positions * int(outgoing if transposed else incoming)
+    (name,) = (name for name, axes in rule.weights.items() if axes.growth == "in_out")
+    shape, outputs = getattr(layer, name).shape, rule.weights[name].output
+    assert outputs is not None
+    return prod(shape) // int(shape[outputs])
 
 
 def params_by_growth(layer: keras.Layer) -> dict[str, int]:
-    """A layer's parameters, by GROWTHS."""
+    """A layer's parameters, by GROWTHS; those of a layer with weights of its own kind are fixed."""
+    rule = rule_of(layer)
+    known = rule.weights if rule else {}
     params = dict.fromkeys(GROWTHS, 0)
+    followed = all(weight.name in known for weight in layer.weights)
     for weight in layer.weights:
-        params[_growth(layer, weight)] += prod(weight.shape)
+        growth = known[weight.name].growth if followed else "fixed"
+        params[growth] += prod(weight.shape)
     return params
-
-
-def _growth(layer: keras.Layer, weight: keras.Variable) -> str:
-    if isinstance(layer, (*DEPTHWISE, *PER_CHANNEL)):
-        return "in"
-    if not isinstance(layer, MIXING) or len(layer.weights) > 3:
-        return "fixed"
-    if weight.name == "bias":
-        return "out"
-    if isinstance(layer, _SEPARABLE) and weight.name.startswith("depthwise"):
-        return "in"
-    return "in_out"
 
 
 def macs_by_growth(layer: keras.Layer, macs: Mapping[str, int], samples: int) -> dict[str, int]:
@@ -91,10 +166,10 @@ def macs_by_growth(layer: keras.Layer, macs: Mapping[str, int], samples: int) ->
         macs: by type of operation, of all samples.
         samples: how many inputs went in.
     """
+    growth = {"mixes": "in_out", "repeats": "in"}.get(effect_of(layer) or "", "fixed")
     growths = dict.fromkeys(GROWTHS, 0)
     for operation, count in macs.items():
-        if isinstance(layer, DEPTHWISE) or operation.startswith("DepthwiseConv"):
-            growths["in"] += count // samples
-        else:
-            growths["in_out" if isinstance(layer, MIXING) else "fixed"] += count // samples
+        # the first half of a separable convolution keeps channels apart
+        apart = operation.startswith("DepthwiseConv")
+        growths["in" if apart else growth] += count // samples
     return growths

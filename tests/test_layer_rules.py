@@ -1,0 +1,68 @@
+"""The table of layers against Keras's own layers, built twice with other widths."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from nasmon.widths.layer_rules import (
+    GROWTHS,
+    LAYER_RULES,
+    LayerRule,
+    configured_width,
+    effect_of,
+    params_by_growth,
+)
+
+RULED = [rule for rule in LAYER_RULES if rule.weights]
+SHAPES = {"1D": (None, 9, 4), "2D": (None, 9, 9, 4), "3D": (None, 9, 9, 9, 4)}
+
+
+def built(rule: LayerRule, inputs: int, outputs: int | None) -> keras.Layer:
+    """A layer of a kind with inputs and outputs of those widths."""
+    settings: dict[str, object] = {rule.width: outputs} if rule.width else {}
+    name = rule.kind.__name__
+    if rule.kind is layers.EinsumDense:
+        settings |= {"equation": "ab,bc->ac", "bias_axes": "c"}
+    if "Conv" in name:
+        settings["kernel_size"] = 3
+    layer = rule.kind(**settings)
+    shape = next((SHAPES[key] for key in SHAPES if key in name), (None, 4))
+    layer.build((*shape[:-1], inputs))
+    return layer
+
+
+@pytest.mark.parametrize("rule", RULED, ids=lambda rule: rule.kind.__name__)
+def test_the_axes_that_grow_are_those_that_the_rule_names(rule: LayerRule) -> None:
+    small, wider_in = built(rule, 4, 6), built(rule, 8, 6)
+    wider_out = built(rule, 4, 12) if rule.width else small
+    assert {weight.name for weight in small.weights} == set(rule.weights)
+    for before, by_input, by_output in zip(
+        small.weights, wider_in.weights, wider_out.weights, strict=True
+    ):
+        axes, rank = rule.weights[before.name], len(before.shape)
+        doubled = [np.array(after.shape) / before.shape for after in (by_input, by_output)]
+        for growth, axis in zip(doubled, axes, strict=True):
+            expected = np.ones(rank)
+            if axis is not None:
+                expected[axis] = 2
+            np.testing.assert_array_equal(growth, expected, before.name)
+
+
+@pytest.mark.parametrize("rule", RULED, ids=lambda rule: rule.kind.__name__)
+def test_every_parameter_is_counted_once_and_grows_as_it_is_said(rule: LayerRule) -> None:
+    small, large = built(rule, 4, 6), built(rule, 8, 12)
+    params = params_by_growth(small)
+    assert sum(params.values()) == small.count_params()
+    widened = dict(zip(GROWTHS, (4 if rule.width else 2, 2, 2, 1), strict=True))
+    assert large.count_params() == sum(widened[name] * n for name, n in params.items())
+    if rule.effect in ("mixes", "repeats"):
+        assert configured_width(small) == (6 if rule.width else 4)
+
+
+def test_a_layer_of_another_kind_binds_its_widths_if_it_has_weights() -> None:
+    other = layers.GroupNormalization(2)
+    other.build((None, 4))
+    assert effect_of(other) == "binds"
+    assert params_by_growth(other) == {"in_out": 0, "in": 0, "out": 0, "fixed": 8}
+    assert effect_of(layers.ReLU()) is None
