@@ -1,3 +1,5 @@
+"""How well a run does its task, as the history of its training tells it."""
+
 import math
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -36,7 +36,7 @@ def test_a_rank_may_move_by_a_share_of_the_channels(ranks, channels, share, sett
 def test_the_last_five_readings_or_the_last_tenth_are_counted(tmp_path, readings, counted):
     run = planted_run(tmp_path, wide_chain(16, 1), [8, 1], readings, spectra=False)
     layers, notes = recent_layers(run, 0.1)
-    assert [len(layer.ranks) for layer in layers] == [counted, counted]
+    assert [len(layer.needs) for layer in layers] == [counted, counted]
     assert notes == []
 
 

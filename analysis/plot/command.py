@@ -1,4 +1,4 @@
-"""``python -m analysis.plot``: pictures of what a run recorded, or of several runs side by side."""
+"""The command line of ``python -m analysis.plot``."""
 
 import argparse
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Redundancy and correlation over the readings of a run."""
+"""A run over its readings: redundancy, correlation, and the dashboard of both with statistics."""
 
 from collections.abc import Mapping
 

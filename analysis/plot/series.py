@@ -1,4 +1,6 @@
-"""Where readings stand along the x axis: at epochs, training steps, or just one after another."""
+"""What of a run is drawn: where its readings stand along the x axis, how thousands of them become
+as many points as a picture can show, and spectra as shares of the variance.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,3 +1,5 @@
+"""The command line of ``python -m analysis.recommend``."""
+
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path

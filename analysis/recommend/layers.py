@@ -1,4 +1,6 @@
-"""The layers' latest metrics, and whether their ranks have settled."""
+"""What is known of each monitored layer: its latest metrics, whether its rank has settled, and
+which of its channels are dead or near copies.
+"""
 
 from collections.abc import Mapping
 from math import ceil, isfinite
@@ -8,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nasmon.analysis.recommend.findings import Duplicate
+from nasmon.analysis.recommend.need import NEED
 from nasmon.analysis.run import Run
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES
@@ -28,8 +31,13 @@ class RecentLayer(NamedTuple):
     channels: int
     tied_to: str  # whose width it has, several with " + " between them; "" for its own
     metrics: dict[str, float]  # by METRIC_NAMES, of the latest reading
-    ranks: np.ndarray  # rank_99 of the last readings, oldest first; NaN where undefined
+    needs: np.ndarray  # of the last readings by ``NEED``, oldest first; NaN where undefined
     settled: bool | None  # None with too few readings to tell
+
+    @property
+    def need(self) -> float:
+        """Channels that it needs at the latest reading; NaN where that is not defined."""
+        return NEED.of(self.metrics)
 
 
 def recent_layers(run: Run, settled_rank: float) -> tuple[list[RecentLayer], list[str]]:
@@ -48,22 +56,22 @@ def recent_layers(run: Run, settled_rank: float) -> tuple[list[RecentLayer], lis
     readings = min(max(FEWEST_READINGS, ceil(len(run.readings) / 10)), MOST_READINGS)
     table, notes = _whole_readings(run.latest_layers(readings))
     table = table.drop_duplicates(["reading", "layer"], keep="last")
-    ranks = {
-        str(name): rows["rank_99"].to_numpy()
+    needs = {
+        str(name): NEED.over(rows).to_numpy()
         for name, rows in table.groupby("layer", observed=True)
     }
     latest = table[table["reading"] == table["reading"].max()]
     if not len(latest):
         notes = [f"{layers_path(run.path)} holds no whole row, so nothing can be said by layer"]
     _check_channels(run, latest)
-    return [_recent(row, ranks, settled_rank) for row in latest.to_dict("records")], notes
+    return [_recent(row, needs, settled_rank) for row in latest.to_dict("records")], notes
 
 
-def has_settled(ranks: np.ndarray, channels: int, settled_rank: float) -> bool | None:
+def has_settled(needs: np.ndarray, channels: int, settled_rank: float) -> bool | None:
     """Whether a layer's rank has stopped moving.
 
     Args:
-        ranks: rank_99 of the last readings.
+        needs: of the last readings.
         channels: of the layer.
         settled_rank: the share of the channels that the rank may still move by; one channel is
             always allowed.
@@ -71,14 +79,14 @@ def has_settled(ranks: np.ndarray, channels: int, settled_rank: float) -> bool |
     Returns:
         None with too few readings to tell, or if none of them is defined.
     """
-    undefined = np.isnan(ranks)
-    if len(ranks) < ENOUGH or undefined.all():
+    undefined = np.isnan(needs)
+    if len(needs) < ENOUGH or undefined.all():
         return None
     if undefined.any():
         return False
     # a hair more, for the product of a share and a count may come out below the whole number
     allowed = max(1.0, settled_rank * channels) * (1 + 4 * np.finfo(np.float64).eps)
-    return bool(np.ptp(ranks) <= allowed)
+    return bool(np.ptp(needs) <= allowed)
 
 
 def _whole_readings(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -91,7 +99,7 @@ def _whole_readings(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _recent(
-    row: Mapping[str, object], ranks: Mapping[str, np.ndarray], settled_rank: float
+    row: Mapping[str, object], needs: Mapping[str, np.ndarray], settled_rank: float
 ) -> RecentLayer:
     name, channels = str(row["layer"]), int(_finite(row["channels"]))
     return RecentLayer(
@@ -100,8 +108,8 @@ def _recent(
         channels=channels,
         tied_to=str(row["tied_to"]),
         metrics={metric: _finite(row[metric]) for metric in METRIC_NAMES},
-        ranks=ranks[name],
-        settled=has_settled(ranks[name], channels, settled_rank),
+        needs=needs[name],
+        settled=has_settled(needs[name], channels, settled_rank),
     )
 
 

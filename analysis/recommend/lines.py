@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nasmon.analysis.recommend.layers import ENOUGH, ChannelEvidence, RecentLayer
+from nasmon.analysis.recommend.need import NEED
 from nasmon.analysis.recommend.widths import GroupMember, WidthDecision, is_limited
 from nasmon.analysis.words import short_count
 from nasmon.record.run import Record
@@ -80,7 +81,7 @@ def _width_line(
     record: Record | None,
 ) -> str:
     by = decision.by.layer
-    evidence = f"rank_99 is {by.metrics['rank_99']:.0f} of {by.channels}{there}"
+    evidence = f"{NEED.evidence(by.need, by.channels)}{there}"
     if by.channels != group.channels:
         evidence += f", its share of these {group.channels} is {decision.need}"
     if decision.action == "narrow":
@@ -96,7 +97,7 @@ def _limited_beside(
 ) -> list[str]:
     """Of layers whose own rank is no evidence where others decided."""
     return [
-        f"rank_99 of {one.layer.name} is {one.layer.metrics['rank_99']:.0f} where its input allows "
+        f"{NEED.name} of {one.layer.name} is {one.layer.need:.0f} where its input allows "
         f"at most {one.rank_limit}: no waste, the layers behind it decide"
         for one in context.members
         if is_limited(one, thresholds) and one.layer.name != decision.by.layer.name
@@ -104,25 +105,27 @@ def _limited_beside(
 
 
 def _limited_line(by: GroupMember, there: str) -> str:
-    rank = f"{by.layer.metrics['rank_99']:.0f} of {by.layer.channels}"
+    evidence = NEED.evidence(by.layer.need, by.layer.channels)
     return (
-        f"keep {by.layer.channels}: rank_99 is {rank}{there} where its input allows at most "
+        f"keep {by.layer.channels}: {evidence}{there} where its input allows at most "
         f"{by.rank_limit}: the input limits it, this is no waste"
     )
 
 
 def _unsettled_line(by: RecentLayer, there: str) -> str:
-    count = len(by.ranks)
+    count = len(by.needs)
     if count < ENOUGH:
         readings = "1 reading is" if count == 1 else f"{count} readings are"
         return (
-            f"{readings} too few to tell whether rank_99 has settled: train longer before cutting"
+            f"{readings} too few to tell whether {NEED.name} has settled: train longer before "
+            "cutting"
         )
     over = f"over the last {count} readings{there}"
-    if np.isnan(by.ranks).any():
-        return f"rank_99 was not always defined {over}: train longer before cutting"
-    low, high = by.ranks.min(), by.ranks.max()
-    return f"rank_99 still moved from {low:.0f} to {high:.0f} {over}: train longer before cutting"
+    if np.isnan(by.needs).any():
+        return f"{NEED.name} was not always defined {over}: train longer before cutting"
+    low, high = by.needs.min(), by.needs.max()
+    moved = f"{NEED.name} still moved from {low:.0f} to {high:.0f}"
+    return f"{moved} {over}: train longer before cutting"
 
 
 def _weak_line(by: RecentLayer, there: str, thresholds: Mapping[str, float]) -> str:
@@ -140,7 +143,7 @@ def _why_undefined(layer: RecentLayer) -> str:
 
 
 def _undefined_beside(layer: RecentLayer) -> list[str]:
-    undefined = isnan(layer.metrics["rank_99"])
+    undefined = isnan(layer.need)
     return [f"its rank is not defined: {_why_undefined(layer)}"] if undefined else []
 
 

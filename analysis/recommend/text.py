@@ -1,4 +1,4 @@
-"""The advice as a text for a terminal, in the layout that its users know."""
+"""The advice as a text for a terminal, in the layout that its users know, or as Markdown."""
 
 import re
 from collections.abc import Mapping

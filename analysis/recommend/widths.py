@@ -1,6 +1,6 @@
 """What to do with one width: the decision for a group of owners, from all layers that have it.
 
-A layer that has the width of one group needs as many channels of it as its rank_99. A layer whose
+A layer that has the width of one group needs as many channels of it as ``NEED`` says. A layer whose
 width is made of several groups, such as a depthwise convolution after a concatenation, needs its
 share of each. The largest need decides.
 
@@ -70,7 +70,7 @@ def is_limited(member: GroupMember, thresholds: Mapping[str, float]) -> bool:
     if member.rank_limit is None:
         return False
     near = max(1, ceil(thresholds["settled_rank"] * member.layer.channels))
-    return member.layer.metrics["rank_99"] >= member.rank_limit - near
+    return member.layer.need >= member.rank_limit - near
 
 
 def is_weak(layer: RecentLayer, thresholds: Mapping[str, float]) -> bool:
@@ -96,7 +96,7 @@ def _blocked(
     """Why nothing can be said about a width, if so; the weightiest reason first."""
     reasons: list[tuple[Action, list[GroupMember]]] = [
         ("fixed", list(members) if group.fixed_by else []),
-        ("undefined", [one for one in members if isnan(one.layer.metrics["rank_99"])]),
+        ("undefined", [one for one in members if isnan(one.layer.need)]),
         ("weak", [one for one in members if is_weak(one.layer, thresholds)]),
         ("wait", [one for one in members if not one.layer.settled]),
     ]
@@ -105,9 +105,9 @@ def _blocked(
 
 def _need(group: WidthGroup, member: GroupMember) -> int:
     """Channels of the group's width that a layer needs for its rank, in proportion."""
-    rank = int(member.layer.metrics["rank_99"])
+    need = int(member.layer.need)
     # the group's channels may be there several times, side by side
-    return -(-rank * group.channels // member.layer.channels)
+    return -(-need * group.channels // member.layer.channels)
 
 
 class WidthMap(NamedTuple):

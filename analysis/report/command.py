@@ -1,4 +1,4 @@
-"""``python -m analysis.report``: all about a run as one HTML page."""
+"""The command line of ``python -m analysis.report``."""
 
 import argparse
 import re

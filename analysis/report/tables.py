@@ -1,4 +1,4 @@
-"""What a report says about the run itself: how it went, and what it ran with."""
+"""The tables of a report: what is known about the run itself, and the layers."""
 
 import math
 import re

@@ -1,4 +1,6 @@
-"""The command that trains a model again with other widths, and overwrites nothing."""
+"""The command that trains a model again with other widths, and overwrites nothing; and how this
+project's commands are typed where they are shown.
+"""
 
 import os
 import re
