@@ -1,6 +1,6 @@
 """What nasmon measures: the one table of metrics, as plain data.
 
-The callback, the CSV columns, the README, the plots and the tests iterate ``METRICS``. The
+The callback, the CSV columns, the documentation, the plots and the tests iterate ``METRICS``. The
 functions live in ``nasmon.kernels.metrics``; this file imports no TensorFlow, so that programs that
 only read recorded files start at once.
 """
@@ -11,7 +11,7 @@ DEAD_VARIANCE = 1e-10
 """A channel is dead when its variance is below this share of the layer's largest variance."""
 
 RESOLUTION = 1e-8
-"""Eigenvalues below this share of the largest one are noise of a float32 product (see README)."""
+"""Eigenvalues below this share of the largest one are noise of a float32 product (see docs/limits.md)."""
 
 RANK_SHARE = 0.99
 """The share of the trace that ``rank_99`` counts leading eigenvalues for."""

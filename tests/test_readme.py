@@ -1,4 +1,4 @@
-"""The README says what is true: its table, its commands, its code."""
+"""The README and the pages under docs/ say what is true: tables, commands, code, links."""
 
 import re
 import shlex
@@ -19,18 +19,39 @@ from nasmon.train.cli import build_parser
 from nasmon.train.config import resolve_settings
 from tests.networks import compiled, functional, images, tiny
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text("utf-8")
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = {
+    file.relative_to(ROOT).as_posix(): file.read_text("utf-8")
+    for file in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+}
+each_page = pytest.mark.parametrize("page", PAGES)
+LINK = re.compile(r"\]\(([^)]+)\)")
+
+
+def blocks(language: str, page: str) -> list[str]:
+    """The fenced blocks of one language on a page."""
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGES[page], re.DOTALL | re.MULTILINE)
+
+
+def prose(page: str) -> str:
+    """A page without its fenced blocks, in which brackets and # mean other things."""
+    return re.sub(r"^```.*?^```", "", PAGES[page], flags=re.DOTALL | re.MULTILINE)
+
+
+def table_between_markers(name: str) -> str:
+    """The table that begins with the marker of this name, on whichever page has it."""
+    pattern = rf"<!-- {name}:.*?-->\n(.*?)\n<!-- end"
+    (table,) = (t for text in PAGES.values() for t in re.findall(pattern, text, re.DOTALL))
+    return table
+
+
 COMMANDS = [
-    line
-    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
-    for line in block.strip().splitlines()
+    line for page in PAGES for block in blocks("bash", page) for line in block.strip().splitlines()
 ]
-SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def metrics_table() -> str:
-    """The table of metrics as the README must show it."""
+    """The table of metrics as the page must show it."""
     over = {"mean": "mean by channels", "sum": "sum", "max": "largest", "none": "-"}
     lines = [
         "| metric | definition | range | all layers | target | how to read it |",
@@ -44,9 +65,7 @@ def metrics_table() -> str:
 
 
 def test_the_table_of_metrics_is_the_codes() -> None:
-    found = re.search(r"<!-- metrics:.*?-->\n(.*?)\n<!-- end", README, re.DOTALL)
-    assert found is not None
-    assert found[1] == metrics_table()
+    assert table_between_markers("metrics") == metrics_table()
 
 
 def overhead_table() -> str:
@@ -67,19 +86,34 @@ def overhead_table() -> str:
 
 
 def test_the_table_of_overheads_is_the_benchmarks() -> None:
-    found = re.search(r"<!-- overheads:.*?-->\n(.*?)\n<!-- end", README, re.DOTALL)
-    assert found is not None
-    assert found[1] == overhead_table()
+    assert table_between_markers("overheads") == overhead_table()
 
 
-def test_links_lead_somewhere() -> None:
-    targets = re.findall(r"\]\(([^)]+)\)", README)
-    headings = {
-        "#" + re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-")
-        for h in re.findall(r"^#+ (.*)$", README, re.MULTILINE)
-    }
+def test_the_readme_is_short() -> None:
+    assert len(PAGES["README.md"].splitlines()) <= 200
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    targets = {target.partition("#")[0] for target in LINK.findall(prose("README.md"))}
+    assert PAGES.keys() - {"README.md"} <= targets
+
+
+def anchors(page: str) -> set[str]:
+    """What a link to a heading of this page may have after its #."""
+    headings = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 _-]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@each_page
+def test_links_lead_somewhere(page: str) -> None:
+    targets = LINK.findall(prose(page))
+    assert targets
     for target in targets:
-        assert target in headings or (ROOT / target).exists(), target
+        path, _, anchor = target.partition("#")
+        file = ((ROOT / page).parent / path).resolve() if path else ROOT / page
+        assert file.is_relative_to(ROOT), target
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file.relative_to(ROOT).as_posix()), target
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])
@@ -115,24 +149,35 @@ def check_training_arguments(arguments: list[str]) -> None:
 
 
 def test_every_command_is_checked_here() -> None:
-    others = [c for c in COMMANDS if not c.startswith(("make", "python -m"))]
+    others = [
+        c for c in COMMANDS if not c.startswith(("make", "python -m train", "python -m analysis"))
+    ]
     assert others == ["pip install -c constraints.txt ."]
 
 
 def test_the_example_configuration_is_accepted(tmp_path: Path) -> None:
-    (text,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    (text,) = (text for page in PAGES for text in blocks("yaml", page))
     (tmp_path / "mine.yaml").write_text(text)
     settings = resolve_settings(tmp_path / "mine.yaml")
     assert settings.nas.enabled
     assert settings.nas.thresholds.high_redundancy == 0.6
 
 
+def test_every_snippet_is_run_here() -> None:
+    snippets = {page: len(blocks("python", page)) for page in PAGES if blocks("python", page)}
+    assert snippets == {"README.md": 1, "docs/in-your-own-fit.md": 1, "docs/your-own-loop.md": 2}
+
+
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed:UserWarning")
-def test_the_snippet_for_fit_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/in-your-own-fit.md"])
+def test_the_snippets_for_fit_run(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
+    (snippet,) = blocks("python", page)
     data = tf.data.Dataset.from_tensor_slices(images(16)).batch(8)
     model = compiled(functional())
-    exec(SNIPPETS[0], {"model": model, "train_ds": data, "val_ds": data})
+    exec(snippet, {"model": model, "train_ds": data, "val_ds": data})
     assert len(pd.read_csv("metrics.csv")) == 1
 
 
@@ -143,7 +188,10 @@ def test_the_snippet_for_a_loop_runs(
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, keras.layers.Conv2D(4, 3, name="conv1")(inputs))
     x = np.random.default_rng(0).random((16, 8, 8, 3), np.float32)
-    exec(SNIPPETS[1], {"model": model, "x_val": x, "train_one_step": lambda model: None})
+    exec(
+        blocks("python", "docs/your-own-loop.md")[0],
+        {"model": model, "x_val": x, "train_one_step": lambda model: None},
+    )
     assert "conv1" in capsys.readouterr().out
     assert pd.read_csv("logs/own/metrics.csv")["step"].tolist() == [50, 100]
 
@@ -155,7 +203,7 @@ def test_the_snippet_for_a_loop_within_the_budget_runs(
     model, x = tiny()
     names = {"train_one_step": lambda model: time.sleep(0.02), "validate": lambda model: None}
     run = {"Monitor": Monitor, "model": model, "x_val": x, **names}
-    exec(SNIPPETS[2], run)
+    exec(blocks("python", "docs/your-own-loop.md")[1], run)
     readings = run["monitor"].readings
     assert 1 < len(readings) < 100
     assert readings[-1].step == 100
