@@ -11,7 +11,7 @@ DEAD_VARIANCE = 1e-10
 """A channel is dead when its variance is below this share of the layer's largest variance."""
 
 RESOLUTION = 1e-8
-"""Eigenvalues below this share of the largest one are noise of a float32 product (see docs/limits.md)."""
+"""Eigenvalues below this share of the largest are noise of a float32 product: docs/limits.md."""
 
 RANK_SHARE = 0.99
 """The share of the trace that ``rank_99`` counts leading eigenvalues for."""

@@ -428,7 +428,7 @@ def test_a_killed_run_keeps_every_finished_reading(tmp_path: Path) -> None:
     layers = pd.read_csv(tmp_path / "nested_nas_metrics_layers.csv")
     assert run["step"].tolist() == [2, 4, 5, 7]
     assert layers.groupby("step")["layer"].count().tolist() == [3, 3, 3, 3]
-    from tests.test_sinks import written
+    from tests.test_csv_tables import written
 
     assert list(written(tmp_path)["nas/trace"]) == [2, 4, 5, 7]
 

@@ -2,10 +2,13 @@
 
 import json
 import shlex
+import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
-from nasmon.record.rebuild import retrain_command
+from nasmon.record.rebuild import retrain_command, typed_module, typed_python
 from nasmon.record.run import read_record
 from tests.recorded import chain
 
@@ -104,3 +107,29 @@ def test_no_command_is_better_than_a_wrong_one(record_of, widths, rebuild):
 
 def test_a_run_that_cannot_be_rebuilt_has_no_command(record_of):
     assert retrain_command(record_of()._replace(rebuild=None), {"conv2": 12}) is None
+
+
+def test_commands_to_type_name_this_interpreter(monkeypatch, tmp_path):
+    (tmp_path / "bin").mkdir()
+    inside, outside = tmp_path / "bin" / "python", "/usr/bin/python"
+    monkeypatch.setattr(sys, "executable", str(inside))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(shutil, "which", lambda name: outside)
+    assert typed_python() == "bin/python"
+    monkeypatch.setattr(shutil, "which", lambda name: str(inside))
+    assert typed_python() == "python"
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(sys, "executable", "/opt/elsewhere/python")
+    assert typed_python() == "/opt/elsewhere/python"
+
+
+def test_modules_to_type_are_short_in_the_repository_alone(monkeypatch, tmp_path):
+    monkeypatch.chdir(Path(__file__).parent.parent)
+    assert typed_module("nasmon.train") == "train"
+    assert typed_module("nasmon.analysis.recommend") == "analysis.recommend"
+    # a project with folders and files of its own by those names
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "analysis").mkdir()
+    (tmp_path / "train.py").touch()
+    assert typed_module("nasmon.train") == "nasmon.train"
+    assert typed_module("nasmon.analysis.recommend") == "nasmon.analysis.recommend"
