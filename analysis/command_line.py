@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from nasmon.errors import UsageError
 from nasmon.record.rebuild import typed_module
@@ -25,6 +25,18 @@ class Parser(argparse.ArgumentParser):
         script = called if called.startswith("nasmon-") else f"python -m {module}"
         super().__init__(prog=script, description=description, allow_abbrev=False)
         self.command = command
+
+    def add_run(self, group: Any = None) -> None:
+        """The option of the run to read, in a group of options if one is given."""
+        (group or self).add_argument(
+            "--csv", metavar="PATH", help="the run's CSV (default: the newest run under logs/)"
+        )
+
+    def add_config(self) -> None:
+        """The option of the thresholds to apply."""
+        self.add_argument(
+            "--config", metavar="FILE", help="YAML file whose nas.thresholds replace the run's own"
+        )
 
     def error(self, message: str) -> NoReturn:
         """Ends the process without the usage that argparse would print."""

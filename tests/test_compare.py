@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from functools import partial
 
 import pandas as pd
 import pytest
 
 from nasmon.analysis.compare import command
+from tests.commands import in_process
 from tests.recorded import chain, write_run
 
 
@@ -15,14 +17,7 @@ from tests.recorded import chain, write_run
 def run_compare(capsys, monkeypatch, tmp_path):
     """Runs the command in this process; returns its exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            command.main([str(one) for one in arguments])
-        written = capsys.readouterr()
-        return ended.value.code, written.out, written.err
-
-    return run
+    return partial(in_process, command.main, capsys)
 
 
 def write(path, widths=(16, 32, 1), miou=None, **record):

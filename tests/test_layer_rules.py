@@ -6,12 +6,12 @@ import pytest
 from keras import layers
 
 from nasmon.widths.layer_rules import (
-    GROWTHS,
     LAYER_RULES,
+    SCALINGS,
     LayerRule,
     configured_width,
     effect_of,
-    params_by_growth,
+    params_by_scaling,
 )
 
 RULED = [rule for rule in LAYER_RULES if rule.weights]
@@ -42,19 +42,19 @@ def test_the_axes_that_grow_are_those_that_the_rule_names(rule: LayerRule) -> No
     ):
         axes, rank = rule.weights[before.name], len(before.shape)
         doubled = [np.array(after.shape) / before.shape for after in (by_input, by_output)]
-        for growth, axis in zip(doubled, axes, strict=True):
+        for scaling, axis in zip(doubled, axes, strict=True):
             expected = np.ones(rank)
             if axis is not None:
                 expected[axis] = 2
-            np.testing.assert_array_equal(growth, expected, before.name)
+            np.testing.assert_array_equal(scaling, expected, before.name)
 
 
 @pytest.mark.parametrize("rule", RULED, ids=lambda rule: rule.kind.__name__)
 def test_every_parameter_is_counted_once_and_grows_as_it_is_said(rule: LayerRule) -> None:
     small, large = built(rule, 4, 6), built(rule, 8, 12)
-    params = params_by_growth(small)
+    params = params_by_scaling(small)
     assert sum(params.values()) == small.count_params()
-    widened = dict(zip(GROWTHS, (4 if rule.width else 2, 2, 2, 1), strict=True))
+    widened = dict(zip(SCALINGS, (4 if rule.width else 2, 2, 2, 1), strict=True))
     assert large.count_params() == sum(widened[name] * n for name, n in params.items())
     if rule.effect in ("mixes", "repeats"):
         assert configured_width(small) == (6 if rule.width else 4)
@@ -64,5 +64,5 @@ def test_a_layer_of_another_kind_binds_its_widths_if_it_has_weights() -> None:
     other = layers.GroupNormalization(2)
     other.build((None, 4))
     assert effect_of(other) == "binds"
-    assert params_by_growth(other) == {"in_out": 0, "in": 0, "out": 0, "fixed": 8}
+    assert params_by_scaling(other) == {"in_out": 0, "in": 0, "out": 0, "fixed": 8}
     assert effect_of(layers.ReLU()) is None

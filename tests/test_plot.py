@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
+from functools import partial
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from nasmon.analysis.plot import command
 from nasmon.analysis.plot.kinds import KINDS
 from nasmon.record.files import layers_path, spectra_path
+from tests.commands import in_process
 from tests.recorded import chain, write_run
 
 ALONE = ["redundancy", "correlation", "dashboard", "layers", "spectrum"]
@@ -23,14 +25,7 @@ BEGINNINGS = {".png": b"\x89PNG\r\n\x1a\n", ".svg": b"<?xml ", ".pdf": b"%PDF-"}
 def run_plot(capsys, monkeypatch, tmp_path):
     """Runs the command in a folder of its own; returns its exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            command.main([str(one) for one in arguments])
-        written = capsys.readouterr()
-        return ended.value.code, written.out, written.err
-
-    return run
+    return partial(in_process, command.main, capsys)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from nasmon.analysis.recommend.command import advice_text, main
 from nasmon.analysis.run import load_run
 from nasmon.record.files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
 from nasmon.thresholds import DEFAULT_THRESHOLDS
+from tests.commands import in_process
 from tests.planted_runs import joined, planted_run, planted_values, wide_chain
 from tests.recorded import chain, write_run
 
@@ -29,13 +31,7 @@ SECTIONS = (
 def recommend(capsys, monkeypatch, tmp_path):
     """Runs the command in this process, in an empty folder; returns its code and what it wrote."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(one) for one in arguments])
-        return ended.value.code, *capsys.readouterr()
-
-    return run
+    return partial(in_process, main, capsys)
 
 
 def command(*arguments, shell="", **environment):

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from nasmon.analysis.report import command
 from nasmon.analysis.report.page import MARKER
 from nasmon.analysis.run import load_run
 from nasmon.record.files import layers_path, record_path, spectra_path
+from tests.commands import in_process
 from tests.pages import IMAGE, SCRIPT, Page, hostile_run
 from tests.recorded import chain, metrics, write_run
 
@@ -29,14 +31,7 @@ NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
 def run_report(capsys, monkeypatch, tmp_path):
     """Runs the command in this process; returns its exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            command.main([str(one) for one in arguments])
-        written = capsys.readouterr()
-        return ended.value.code, written.out, written.err
-
-    return run
+    return partial(in_process, command.main, capsys)
 
 
 @pytest.fixture(scope="module")

@@ -142,8 +142,8 @@ def test_a_structure_that_cannot_be_is_refused(owners, what):
 
 def test_a_cost_of_an_unknown_owner_is_refused(record_of):
     record = record_of(chain((4, 2)))
-    growths = dict.fromkeys(("in_out", "in", "out", "fixed"), 1)
-    lost = Cost("conv", (("gone", 1),), (), growths, growths)
+    scalings = dict.fromkeys(("in_out", "in", "out", "fixed"), 1)
+    lost = Cost("conv", (("gone", 1),), (), scalings, scalings)
     structure = record.structure._replace(costs=(lost,))
     with pytest.raises(UsageError, match="the cost of 'conv'"):
         totals(record._replace(structure=structure), {})

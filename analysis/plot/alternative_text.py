@@ -121,8 +121,7 @@ def _held(spectrum: LayerSpectrum) -> tuple[float, str]:
 def _readings(run: Run) -> str:
     time = timelines([run])[0]
     count = count_of(len(time.x), "reading")
-    span = time.at(0) if len(time.x) == 1 else f"{time.at(0)} to {time.x[-1]:,.0f}"
-    return f"{count} ({span})"
+    return f"{count} ({time.span})"
 
 
 def _course(run: Run, metric: str) -> str:

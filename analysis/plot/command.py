@@ -41,9 +41,7 @@ def build_parser() -> Parser:
     parser = Parser("plot", "Draw what a recorded run tells, or several runs side by side.")
     parser.epilog = "plot types: " + "; ".join(f"{k.name}: {k.shows}" for k in KINDS.values())
     which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--csv", metavar="PATH", help="the run's CSV (default: the newest run under logs/)"
-    )
+    parser.add_run(which)
     which.add_argument(
         "--compare", nargs="+", metavar="PATH", help="CSVs of two runs or more: draw a comparison"
     )
@@ -76,9 +74,7 @@ def build_parser() -> Parser:
         metavar="PATTERN",
         help="only these layers in plot types layers and spectrum, such as 'encoder/*'",
     )
-    parser.add_argument(
-        "--config", metavar="FILE", help="YAML file whose nas.thresholds replace the run's own"
-    )
+    parser.add_config()
     parser.add_argument(
         "--file-type",
         metavar=f"{{{','.join(FILE_TYPES)}}}",

@@ -125,7 +125,7 @@ def dashboard(run: Run, thresholds: Mapping[str, float], options: Options) -> Fi
     figure = Figure(figsize=(9.6, 9), layout=ConstrainedLayoutEngine(h_pad=0.12, w_pad=0.1))
     panels = figure.subplots(3, 2, height_ratios=[1.1, 0.8, 1])
     readings = count_of(len(run.readings), "reading")
-    title = f"{fitted(run.name, 3.3, 13, 'bold')}: {readings}, {_span(run)}"
+    title = f"{fitted(run.name, 3.3, 13, 'bold')}: {readings}, {timelines([run])[0].span}"
     figure.suptitle(title, fontsize=13, fontweight="bold")
     redundancy_panel(panels[0, 0], run, thresholds)
     heading(panels[0, 0], "Redundancy")
@@ -138,11 +138,6 @@ def dashboard(run: Run, thresholds: Mapping[str, float], options: Options) -> Fi
     _condition_panel(panels[2, 0], run, thresholds)
     _table(panels[2, 1], run)
     return figure
-
-
-def _span(run: Run) -> str:
-    time = timelines([run])[0]
-    return time.at(0) if len(time.x) == 1 else f"{time.at(0)} to {time.x[-1]:,.0f}"
 
 
 def _histogram(

@@ -22,6 +22,11 @@ class Timeline(NamedTuple):
         """One reading in words, such as "epoch 24"."""
         return f"{self.label.lower()} {self.x[index]:,.0f}"
 
+    @property
+    def span(self) -> str:
+        """All readings in words, such as "epoch 1 to 24"."""
+        return self.at(0) if len(self.x) == 1 else f"{self.at(0)} to {self.x[-1]:,.0f}"
+
 
 def timeline(epochs: np.ndarray, steps: np.ndarray) -> Timeline:
     """Epochs, from 1, if no two readings share one; else training steps.

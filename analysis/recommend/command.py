@@ -29,13 +29,9 @@ def build_parser() -> Parser:
     parser = Parser(
         "recommend", "Say what a recorded run tells about its model, and what to change."
     )
-    parser.add_argument(
-        "--csv", metavar="PATH", help="the run's CSV (default: the newest run under logs/)"
-    )
+    parser.add_run()
     parser.add_argument("--model-name", metavar="NAME", help="name of the model in the title")
-    parser.add_argument(
-        "--config", metavar="FILE", help="YAML file whose nas.thresholds replace the run's own"
-    )
+    parser.add_config()
     parser.add_argument(
         "--format",
         default="text",

@@ -36,9 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def build_parser() -> Parser:
     """The options of the command."""
     parser = Parser("report", "Write all about a recorded run into one HTML page.")
-    parser.add_argument(
-        "--csv", metavar="PATH", help="the run's CSV (default: the newest run under logs/)"
-    )
+    parser.add_run()
     parser.add_argument(
         "--compare",
         nargs="+",
@@ -51,9 +49,7 @@ def build_parser() -> Parser:
         help="page to write (default: <model>_report.html beside the CSV)",
     )
     parser.add_argument("--model-name", metavar="NAME", help="name of the model in the title")
-    parser.add_argument(
-        "--config", metavar="FILE", help="YAML file whose nas.thresholds replace the run's own"
-    )
+    parser.add_config()
     parser.add_argument(
         "--round-to",
         default=str(ROUND_TO),

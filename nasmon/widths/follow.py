@@ -32,8 +32,8 @@ from nasmon.widths.layer_rules import (
     effect_of,
     fan_in,
     is_bound,
-    macs_by_growth,
-    params_by_growth,
+    macs_by_scaling,
+    params_by_scaling,
 )
 from nasmon.widths.macs import macs_of
 
@@ -131,7 +131,7 @@ class _Pass:
         by_layer: dict[str, dict[str, int]] = {}
         for call in self._calls:
             macs = macs_of(self._operations(self._inside[id(call)])) or {}
-            one = macs_by_growth(call.layer, macs, samples)
+            one = macs_by_scaling(call.layer, macs, samples)
             # a layer that is called again costs again
             earlier = by_layer.get(call.name, {})
             by_layer[call.name] = {k: n + earlier.get(k, 0) for k, n in one.items()}
@@ -320,7 +320,7 @@ class _Pass:
                 layer=name,
                 inputs=self._inputs.get(name) or (),
                 outputs=self._outputs(name),
-                params=params_by_growth(layer),
+                params=params_by_scaling(layer),
                 macs=macs_of_layer,
             )
 

@@ -130,7 +130,7 @@ def changed_cost(
     Raises:
         UsageError: the cost names an owner that is not there.
     """
-    inputs, outputs = _growth(cost, before, after)
+    inputs, outputs = _ratios(cost, before, after)
     return _change(parts, inputs, outputs)
 
 
@@ -143,7 +143,7 @@ def _group(leader: str, members: Iterable[Owner]) -> WidthGroup:
     return WidthGroup(leader, tuple(owner.name for owner in owners), channels.pop(), reason)
 
 
-def _growth(
+def _ratios(
     cost: Cost, today: Mapping[str, int], changed: Mapping[str, int]
 ) -> tuple[Fraction, Fraction]:
     """How much wider the input and the output of a layer become; 1 where nothing is known."""

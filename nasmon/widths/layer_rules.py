@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import keras
 
-GROWTHS = ("in_out", "in", "out", "fixed")
+SCALINGS = ("in_out", "in", "out", "fixed")
 """With the product of both widths, the input's width, the output's width, or neither."""
 
 Effect = Literal["mixes", "repeats", "keeps", "binds"]
@@ -31,8 +31,8 @@ class Axes(NamedTuple):
     output: int | None = None
 
     @property
-    def growth(self) -> str:
-        """What the weight's size grows with, one of GROWTHS."""
+    def scaling(self) -> str:
+        """What the weight's size grows with, one of SCALINGS."""
         if self.input is None:
             return "fixed" if self.output is None else "out"
         return "in" if self.output is None else "in_out"
@@ -140,36 +140,36 @@ def fan_in(layer: keras.Layer) -> int | None:
         return None
     if layer.activation is not None and layer.activation is not keras.activations.linear:
         return None
-    (name,) = (name for name, axes in rule.weights.items() if axes.growth == "in_out")
+    (name,) = (name for name, axes in rule.weights.items() if axes.scaling == "in_out")
     shape, outputs = getattr(layer, name).shape, rule.weights[name].output
     assert outputs is not None
     return prod(shape) // int(shape[outputs])
 
 
-def params_by_growth(layer: keras.Layer) -> dict[str, int]:
-    """A layer's parameters, by GROWTHS; those of a layer with weights of its own kind are fixed."""
+def params_by_scaling(layer: keras.Layer) -> dict[str, int]:
+    """A layer's parameters, by SCALINGS; all fixed where a weight is not in the rule."""
     rule = rule_of(layer)
     known = rule.weights if rule else {}
-    params = dict.fromkeys(GROWTHS, 0)
+    params = dict.fromkeys(SCALINGS, 0)
     followed = all(weight.name in known for weight in layer.weights)
     for weight in layer.weights:
-        growth = known[weight.name].growth if followed else "fixed"
-        params[growth] += prod(weight.shape)
+        scaling = known[weight.name].scaling if followed else "fixed"
+        params[scaling] += prod(weight.shape)
     return params
 
 
-def macs_by_growth(layer: keras.Layer, macs: Mapping[str, int], samples: int) -> dict[str, int]:
-    """A call's multiply-adds for one input, by GROWTHS.
+def macs_by_scaling(layer: keras.Layer, macs: Mapping[str, int], samples: int) -> dict[str, int]:
+    """A call's multiply-adds for one input, by SCALINGS.
 
     Args:
         layer: that was called.
         macs: by type of operation, of all samples.
         samples: how many inputs went in.
     """
-    growth = {"mixes": "in_out", "repeats": "in"}.get(effect_of(layer) or "", "fixed")
-    growths = dict.fromkeys(GROWTHS, 0)
+    scaling = {"mixes": "in_out", "repeats": "in"}.get(effect_of(layer) or "", "fixed")
+    scalings = dict.fromkeys(SCALINGS, 0)
     for operation, count in macs.items():
         # the first half of a separable convolution keeps channels apart
         apart = operation.startswith("DepthwiseConv")
-        growths["in" if apart else growth] += count // samples
-    return growths
+        scalings["in" if apart else scaling] += count // samples
+    return scalings
