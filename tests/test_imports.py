@@ -92,6 +92,7 @@ def test_kernels_know_no_keras_and_no_files() -> None:
         "import nasmon.train.cli",
         "from nasmon.analysis import recommend, compare, report, plot",
         "import nasmon.record.run, nasmon.record.files, nasmon.record.spectra, nasmon.sinks",
+        "from nasmon.widths import graph, objectives; from nasmon import acceptance, schedule",
     ],
 )
 def test_starting_loads_no_tensorflow(statement: str) -> None:

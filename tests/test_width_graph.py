@@ -7,7 +7,7 @@ import pytest
 from nasmon.errors import UsageError
 from nasmon.record.run import read_record
 from nasmon.widths.graph import Cost, Owner, groups_of
-from nasmon.widths.objectives import totals
+from nasmon.widths.objectives import OBJECTIVES, Amounts, savings, totals
 from tests.recorded import chain
 
 
@@ -147,3 +147,13 @@ def test_a_cost_of_an_unknown_owner_is_refused(record_of):
     structure = record.structure._replace(costs=(lost,))
     with pytest.raises(UsageError, match="the cost of 'conv'"):
         totals(record._replace(structure=structure), {})
+
+
+def test_amounts_are_there_by_the_name_of_their_objective() -> None:
+    amounts = Amounts((100, None))
+    assert (amounts.params, amounts.macs) == tuple(amounts) == (100, None)
+    assert amounts.by_name() == {"params": 100, "macs": None}
+    assert list(amounts.by_name()) == [objective.name for objective in OBJECTIVES]
+    assert savings(amounts, (60, 7)) == (40, None)
+    with pytest.raises(AttributeError, match="no objective is called 'flash'"):
+        _ = amounts.flash
