@@ -10,6 +10,7 @@ finish inside XLA, ``measure`` is two XLA programs with that between them.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,11 @@ States = tuple[State, ...]
 
 Rows = tuple[tuple[tf.Tensor, ...], ...]
 """For each layer the matrices of rows [N, C] that it put out, one for each time it was called."""
+
+
+KEPT = 8
+"""Of so many lists of layers the programs are kept: the next monitor of a model of the same widths,
+in a sweep, say, compiles nothing."""
 
 
 class LayerMeasurements(NamedTuple):
@@ -63,6 +69,11 @@ class CompiledKernels:
     def empty(self) -> States:
         """The states of all layers before the first chunk."""
         return self._empty
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether both programs are there."""
+        return self._absorb_program is not None and self._measure_program is not None
 
     def compile(self, rows: Rows) -> None:
         """Compiles both programs, side by side: most of that is work of one core, in C++.
@@ -166,6 +177,35 @@ class CompiledKernels:
         spectra = [batch.spectrum for batch in batches]
         packed = [values, *spectra, _two_in_one(_flat(of_pairs))]
         return _flat(packed)
+
+
+def compiled_kernels(
+    channels: Sequence[int], rows_of_reading: Sequence[int | None], rows: Rows
+) -> CompiledKernels:
+    """The programs of a fixed list of layers, compiled; an earlier call's for equal layers if kept.
+
+    They hold nothing of a model or its data: the states go in and come out.
+
+    Args:
+        channels: as for ``CompiledKernels``.
+        rows_of_reading: as its ``rows``.
+        rows: of the shapes, dtypes and devices that ``absorb`` will be given.
+    """
+    shapes = tuple(
+        tuple((tuple(matrix.shape), matrix.dtype.name, matrix.device) for matrix in matrices)
+        for matrices in rows
+    )
+    kernels = _kernels(tuple(channels), tuple(rows_of_reading), shapes)
+    if not kernels.is_compiled:
+        kernels.compile(rows)
+    return kernels
+
+
+@lru_cache(maxsize=KEPT)
+def _kernels(
+    channels: tuple[int, ...], rows_of_reading: tuple[int | None, ...], shapes: tuple[object, ...]
+) -> CompiledKernels:
+    return CompiledKernels(channels, rows_of_reading)
 
 
 def _flat(tensors: Sequence[tf.Tensor]) -> tf.Tensor:

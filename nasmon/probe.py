@@ -15,7 +15,7 @@ import tensorflow as tf
 from nasmon.budget import Price
 from nasmon.capture import Captured, capture, named_layers
 from nasmon.isolation import check_unchanging, untouched
-from nasmon.kernels.compiled import CompiledKernels, LayerMeasurements, Rows
+from nasmon.kernels.compiled import LayerMeasurements, Rows, compiled_kernels
 from nasmon.kernels.rows import ROWS_PER_CHANNEL, rows_of
 from nasmon.probe_set import ProbeSet, probe_set
 from nasmon.taps import choose_taps, layers_of, measurable_taps
@@ -173,8 +173,7 @@ class Probe:
         self._rows_of_chunk = [sum(int(m.shape[0]) for m in matrices) for matrices in rows]
         exact = [matrices[0].dtype == tf.float64 for matrices in rows]
         known = [None if is_exact else n for n, is_exact in zip(self.rows, exact, strict=True)]
-        self._kernels = CompiledKernels(channels, known)
-        self._kernels.compile(rows)
+        self._kernels = compiled_kernels(channels, known, rows)
         self.widths = self._read_widths()
         self.layers = tuple(
             describe(tap.info._replace(channels=c), self.widths)

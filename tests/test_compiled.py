@@ -5,7 +5,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from nasmon.kernels.compiled import CompiledKernels
+from nasmon.kernels.compiled import CompiledKernels, compiled_kernels
 from nasmon.kernels.metric_table import METRIC_NAMES
 from tests.oracle import assert_metrics
 
@@ -103,3 +103,16 @@ def test_compiling_beforehand_leaves_nothing_for_the_first_reading() -> None:
     for one, other in zip(found, late.measure(late.absorb(late.empty(), rows)), strict=True):
         for a, b in zip(one, other, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_layers_of_the_same_shapes_share_programs_and_others_do_not() -> None:
+    def rows(count: int, dtype: tf.DType = tf.float32) -> tuple[tuple[tf.Tensor], ...]:
+        return tuple((tf.ones([count, channels], dtype),) for channels in (3, 5))
+
+    first = compiled_kernels([3, 5], [None, None], rows(20))
+    assert first.is_compiled
+    traced = first.trace_count()
+    assert compiled_kernels([3, 5], [None, None], rows(20)) is first
+    assert first.trace_count() == traced
+    for others in (rows(21), rows(20, tf.float64)):
+        assert compiled_kernels([3, 5], [None, None], others) is not first
