@@ -70,7 +70,7 @@ pipeline: $(VENV)/.installed  ## train MODEL under the monitor, then pictures, a
 	@printf '%s\n' '' "everything about this run:" "  model      $(LOGS)/$(MODEL).keras" \
 	  "  readings   $(RUN)" "  pictures   $(LOGS)/plots/" "  report     $(LOGS)/nas/$(MODEL)_report.html"
 
-PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.installed-dev  ## run the tests
 	@$(PYTEST) $(ARGS)

@@ -15,6 +15,19 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", "")
 
 
+LONGEST = (
+    *("train_run", "whole_commands", "identity", "callback", "pictures", "plot", "spectrum"),
+    *("run_record", "monitor", "governor"),
+)
+"""Files of tests by the time that they take: begun last, one would keep a lone process busy."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; pytest-xdist hands out files in this order."""
+    order = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[WebDriver]":
     from tests.browser import chromium

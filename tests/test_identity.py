@@ -1,6 +1,7 @@
 """Training with the monitor is bit for bit the training without it."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,12 @@ def train(
     return state, {k: v for k, v in fitted.history.items() if not k.startswith("nas_")}
 
 
+@cache
+def unwatched(build: Callable[[], keras.Model]) -> Any:
+    """The training without the monitor, once for all that it is held against."""
+    return train(build, batches, [])
+
+
 def batches() -> tuple[tf.data.Dataset, tf.data.Dataset]:
     """Shuffled training and validation data: an extra read of either would show."""
     dataset = tf.data.Dataset.from_tensor_slices(images(48))
@@ -51,7 +58,7 @@ def test_weights_are_equal_to_the_last_bit(
 ) -> None:
     callback = unlimited(log_dir=tmp_path, log_freq=log_freq, batch_freq=2, on_error="raise")
     watched, watched_history = train(build, batches, [callback])
-    plain, plain_history = train(build, batches, [])
+    plain, plain_history = unwatched(build)
     assert len(callback.readings) == (2 if log_freq == "epoch" else 6)
     for one, other in zip(watched, plain, strict=True):
         np.testing.assert_array_equal(one, other)
