@@ -184,7 +184,9 @@ def _decide(
 def _saving(record: Record | None, known: bool, changes: Mapping[str, int]) -> Amounts:
     if record is None or not known:
         return UNKNOWN
-    return savings(totals(record, {}), totals(record, changes))
+    today = sizes(record)
+    # not counted where nothing changes: of a thousand layers most ask
+    return savings(today, totals(record, changes) if changes else today)
 
 
 def _latest_spectra(run: Run) -> tuple[dict[str, LayerSpectrum], list[str]]:

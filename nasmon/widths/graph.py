@@ -149,14 +149,15 @@ def _ratios(
     """How much wider the input and the output of a layer become; 1 where nothing is known."""
     try:
         inputs, outputs = (
-            Fraction(_width(segments, changed), _width(segments, today))
-            if segments
-            else Fraction(1)
+            Fraction(_width(segments, changed), _width(segments, today)) if segments else _SAME
             for segments in (cost.inputs, cost.outputs)
         )
     except (KeyError, ZeroDivisionError) as error:
         raise _damaged(f"the cost of {cost.layer!r} ({type(error).__name__}: {error})") from None
     return inputs, outputs
+
+
+_SAME = Fraction(1)
 
 
 def _width(segments: Segments, widths: Mapping[str, int]) -> int:
