@@ -87,7 +87,7 @@ TYPED := build/types
 types: $(VENV)/.installed-dev  ## check the types
 	@rm -rf $(TYPED) && mkdir -p $(TYPED)/nasmon
 	@ln -s "$(CURDIR)"/tests "$(CURDIR)"/bench $(TYPED)
-	@ln -s "$(CURDIR)"/nasmon/*.py $(patsubst %,"$(CURDIR)"/nasmon/%,record sinks widths) "$(CURDIR)"/kernels "$(CURDIR)"/train "$(CURDIR)"/analysis $(TYPED)/nasmon
+	@ln -s "$(CURDIR)"/nasmon/*.py $(addprefix "$(CURDIR)"/,$(dir $(wildcard nasmon/*/__init__.py))) "$(CURDIR)"/kernels "$(CURDIR)"/train "$(CURDIR)"/analysis $(TYPED)/nasmon
 	@cd $(TYPED) && "$(CURDIR)"/$(BIN)/mypy --config-file "$(CURDIR)"/setup.cfg
 
 format: $(VENV)/.installed-dev  ## format the code and mend what lint can

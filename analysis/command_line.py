@@ -1,4 +1,4 @@
-"""What the commands of this package share: one-line errors, exit codes, a terminal's limits."""
+"""What the commands of this package share: options, one-line errors, exit codes."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from nasmon.errors import UsageError
-from nasmon.record.rebuild import typed_module
+from nasmon.record.rebuild import typed_program
 
 
 class Parser(argparse.ArgumentParser):
@@ -20,10 +20,8 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, command: str, description: str) -> None:
-        called = Path(sys.argv[0]).name
-        module = typed_module(f"nasmon.analysis.{command}")
-        script = called if called.startswith("nasmon-") else f"python -m {module}"
-        super().__init__(prog=script, description=description, allow_abbrev=False)
+        program = typed_program(f"nasmon.analysis.{command}")
+        super().__init__(prog=program, description=description, allow_abbrev=False)
         self.command = command
 
     def add_run(self, group: Any = None) -> None:
@@ -35,7 +33,10 @@ class Parser(argparse.ArgumentParser):
     def add_config(self) -> None:
         """The option of the thresholds to apply."""
         self.add_argument(
-            "--config", metavar="FILE", help="YAML file whose nas.thresholds replace the run's own"
+            "--config",
+            type=Path,
+            metavar="FILE",
+            help="YAML file whose nas.thresholds replace the run's own",
         )
 
     def error(self, message: str) -> NoReturn:

@@ -52,15 +52,25 @@ def wrapped(text: str, first: str, later: str | None = None) -> list[str]:
     """
     # a number keeps its unit beside it; textwrap breaks at no other space than the ordinary one
     tied = re.sub(r"(?<=\d) (?=[%MG](?!\w))", _UNBROKEN, text)
-    lines = textwrap.wrap(
-        tied,
+    lines = _filled(tied, first, first if later is None else later)
+    return [line.replace(_UNBROKEN, " ") for line in lines]
+
+
+def marked(mark: str, sentence: str) -> list[str]:
+    """A sentence behind its mark, on as many lines as it needs."""
+    first = f"{INDENT}{mark} "
+    return _filled(sentence, first, " " * len(first))
+
+
+def _filled(text: str, first: str, later: str) -> list[str]:
+    return textwrap.wrap(
+        text,
         WIDTH,
         initial_indent=first,
-        subsequent_indent=first if later is None else later,
+        subsequent_indent=later,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return [line.replace(_UNBROKEN, " ") for line in lines]
 
 
 # an underscore inside a word, as in most names of layers, means nothing in Markdown
@@ -91,19 +101,6 @@ def ruled(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
         for line in ([row[0]] if len(row[0]) > room else []) + [aligned_row]
     ]
     return [lines[0], rule, *body, rule]
-
-
-def marked(mark: str, sentence: str) -> list[str]:
-    """A sentence behind its mark, on as many lines as it needs."""
-    first = f"{INDENT}{mark} "
-    return textwrap.wrap(
-        sentence,
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=" " * len(first),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def blocks(rows: Sequence[Sequence[str]]) -> list[list[list[str]]]:

@@ -50,6 +50,11 @@ class Run:
         readings: one row a reading, RUN_COLUMNS as float64.
         record: what ran; None if its file is not there, as for a CSV copied alone.
         notes: what a reader should know, a line each: rows left out, files that are not there.
+
+    Example:
+        >>> readings = pd.DataFrame({"epoch": [0], "step": [10]})
+        >>> Run(Path("mine.csv"), "mine", readings, record=None).thresholds()["high_redundancy"]
+        0.7
     """
 
     path: Path
@@ -159,6 +164,12 @@ def newest_run(folder: Path = Path("logs")) -> Path:
 
     Raises:
         UsageError: there is none.
+
+    Example:
+        >>> newest_run(Path("nowhere"))
+        Traceback (most recent call last):
+        nasmon.errors.UsageError: no run with a reading was found under nowhere/; train with the \
+monitor on (make train NAS=1), or pass --csv PATH
     """
     found = [path for path in folder.rglob("*.csv") if _holds_a_run(path)]
     if not found:
@@ -170,7 +181,7 @@ def newest_run(folder: Path = Path("logs")) -> Path:
 
 
 def load_run(path: Path, name: str | None = None) -> Run:
-    """Reads a run's CSV and record, and checks both.
+    r"""Reads a run's CSV and record, and checks both.
 
     Args:
         path: the run's CSV.
@@ -178,6 +189,16 @@ def load_run(path: Path, name: str | None = None) -> Run:
 
     Raises:
         UsageError: there is no such file; it is empty, damaged or not one of ours.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> header = "epoch,step,redundancy_score,correlation_mean,correlation_std,trace"
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "mine_nas_metrics.csv"
+        ...     _ = path.write_text(f"{header},condition_number\n0,10,0.5,0.2,0.1,3.0,9.0\n")
+        ...     run = load_run(path)
+        >>> run.name, float(run.readings["redundancy_score"].iloc[-1])
+        ('mine', 0.5)
     """
     header = read_header(path)
     if "layer" in header and path.stem.endswith("_layers"):

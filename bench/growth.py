@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from bench.curves import Point
 from nasmon import Monitor
-from nasmon.kernels.compiled import CompiledKernels, Rows, States
+from nasmon.kernels.compiled import CompiledKernels, Rows, States, forget_kernels
 from nasmon.monitor import DEFAULT_MAX_ROWS
 
 LAYERS = (10, 20, 40, 60, 100, 140, 200)
@@ -38,6 +38,7 @@ def layers(rounds: int, setups: int) -> list[Point]:
     monitors: dict[int, Monitor] = {}
 
     def set_up(count: int) -> None:
+        forget_kernels()
         monitors[count] = Monitor(models[count], x, samples=16, overhead_budget=None)
 
     times = in_turn({(n, "set-up"): partial(set_up, n) for n in LAYERS}, setups, warm_ups=0)

@@ -11,8 +11,10 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from bench.curves import CURVES, CURVES_FILE, Curve, Part, Point, read_points, slope_of, upper_half
 from bench.results import command_of
-from nasmon.analysis.plot.style import BLUE, DARK, GREY, PURPLE, heading, publication
+from nasmon.analysis.plot.style import BLUE, DARK, PURPLE, heading, publication
 from nasmon.analysis.words import thousands
+
+GREY = "#8a8a8a"
 
 PICTURE = CURVES_FILE.with_suffix(".png")
 

@@ -1,7 +1,8 @@
 """Seconds of setting up, from the callback's construction to the first reading.
 
-Each set-up has a process of its own, for what is compiled once stays compiled; ``setup_once`` says
-what is counted. Models take turns, so that a slow spell of the machine hits all of them.
+Each set-up has a process of its own, for what is compiled once stays compiled;
+``bench.once.setup`` says what is counted. Models take turns, so that a slow spell of the machine
+hits all of them.
 """
 
 import json

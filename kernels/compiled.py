@@ -11,6 +11,7 @@ finish inside XLA, ``measure`` is two XLA programs with that between them.
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,26 +55,21 @@ class CompiledKernels:
         self._channels = tuple(channels)
         self._batches = batches_of(self._channels, rows or [None] * len(self._channels))
         self._solvers = tuple(map(solver_of, self._batches))
-        pairs = zip(self._solvers, self._batches, strict=True)
-        self._empty: States = tuple(solver.init(batch) for solver, batch in pairs)
         self._absorb = tf.function(self._absorb_all, jit_compile=True, autograph=False)
         # as one program, unless something is to be done between two
         jit = self._inside_xla
         self._begin = tf.function(self._solve_all, jit_compile=True, autograph=False)
         self._end = tf.function(self._metrics_of_all, jit_compile=True, autograph=False)
         self._measure = tf.function(self._measure_all, jit_compile=jit, autograph=False)
+        self.is_compiled = False  # whether both programs have run
         # once traced, the programs themselves are called: other shapes are an error, not a retrace
         self._absorb_program: Any = None
         self._measure_program: Any = None
 
     def empty(self) -> States:
-        """The states of all layers before the first chunk."""
-        return self._empty
-
-    @property
-    def is_compiled(self) -> bool:
-        """Whether both programs are there."""
-        return self._absorb_program is not None and self._measure_program is not None
+        """The states of all layers before the first chunk; made anew, and not kept here."""
+        pairs = zip(self._solvers, self._batches, strict=True)
+        return tuple(solver.init(batch) for solver, batch in pairs)
 
     def compile(self, rows: Rows) -> None:
         """Compiles both programs, side by side: most of that is work of one core, in C++.
@@ -82,11 +78,13 @@ class CompiledKernels:
             rows: of the shapes that ``absorb`` will be given.
         """
         # traced one after the other, as that is Python; the first call compiles
-        self._measure_program = self._measure.get_concrete_function(self._empty)
+        states = self.empty()
+        self._measure_program = self._measure.get_concrete_function(states)
         with ThreadPoolExecutor(1) as beside:
-            measured = beside.submit(self._measure_program, self._empty)
-            self.absorb(self._empty, rows)
+            measured = beside.submit(self._measure_program, states)
+            self.absorb(states, rows)
             measured.result()
+        self.is_compiled = True
 
     def absorb(self, states: States, rows: Rows) -> States:
         """The states of all layers after one more chunk.
@@ -184,7 +182,7 @@ def compiled_kernels(
 ) -> CompiledKernels:
     """The programs of a fixed list of layers, compiled; an earlier call's for equal layers if kept.
 
-    They hold nothing of a model or its data: the states go in and come out.
+    They hold nothing of a model, its data or its statistics: the states go in and come out.
 
     Args:
         channels: as for ``CompiledKernels``.
@@ -195,10 +193,20 @@ def compiled_kernels(
         tuple((tuple(matrix.shape), matrix.dtype.name, matrix.device) for matrix in matrices)
         for matrices in rows
     )
-    kernels = _kernels(tuple(channels), tuple(rows_of_reading), shapes)
-    if not kernels.is_compiled:
-        kernels.compile(rows)
+    with _ONE_AT_A_TIME:
+        kernels = _kernels(tuple(channels), tuple(rows_of_reading), shapes)
+        if not kernels.is_compiled:
+            kernels.compile(rows)
     return kernels
+
+
+def forget_kernels() -> None:
+    """Lets go of all programs that are kept; to measure what compiling takes, say."""
+    with _ONE_AT_A_TIME:
+        _kernels.cache_clear()
+
+
+_ONE_AT_A_TIME = Lock()
 
 
 @lru_cache(maxsize=KEPT)

@@ -76,6 +76,11 @@ def merge(a: CovarianceState, b: CovarianceState) -> CovarianceState:
     Args:
         a: state of C channels, or a stack of such states.
         b: state or stack of the same shapes.
+
+    Example:
+        >>> one, other = (from_rows(tf.constant([[x], [x + 2.0]])) for x in (0.0, 4.0))
+        >>> merge(one, other).mean.numpy().tolist()
+        [3.0]
     """
     count_a, count_b = tf.cast(a.count, tf.float64), tf.cast(b.count, tf.float64)
     share_b = tf.math.divide_no_nan(count_b, count_a + count_b)

@@ -25,19 +25,24 @@ class Grams(NamedTuple):
     rows: tf.Tensor  # [N, N] float64, with the same eigenvalues but for zeros
 
 
-def no_rows(most: int, channels: int) -> KeptRows:
+def empty(most: int, channels: int) -> KeptRows:
     """The state of no rows, with room for ``most``."""
     return KeptRows(tf.zeros([], tf.int64), tf.zeros([most, channels]))
 
 
 def merge(a: KeptRows, b: KeptRows) -> KeptRows:
-    """The rows of both, those of ``a`` first: associative, with ``no_rows`` as identity.
+    """The rows of both, those of ``a`` first: associative, with ``empty`` as identity.
 
     In another order they are the same rows in another order, of which ``grams`` makes the same.
 
     Args:
         a: rows [..., N, C], with room for those of ``b``; also several such states, stacked.
         b: rows [..., M, C]; its room may be smaller or larger than that of ``a``.
+
+    Example:
+        >>> one, other = (keep(empty(2, 1), tf.constant([[x]])) for x in (1.0, 2.0))
+        >>> merge(one, other).rows.numpy().tolist()
+        [[1.0], [2.0]]
     """
     if not b.rows.shape[-2]:
         return a

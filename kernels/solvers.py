@@ -64,7 +64,7 @@ class Batch(NamedTuple):
 
 
 def batches_of(channels: Sequence[int], rows: Sequence[int | None]) -> tuple[Batch, ...]:
-    """Every layer in one group.
+    """Every layer in one batch.
 
     Args:
         channels: of each layer.
@@ -97,7 +97,7 @@ class Solver(NamedTuple):
     # covariances [L, W, W], and their spectra or what ``finish`` makes them of, inside XLA
     solve: Callable[[Any], tuple[tf.Tensor, tf.Tensor]]
     finish: Callable[[tf.Tensor], tf.Tensor]  # spectra [L, W] or shorter, descending, float64
-    inside_xla: bool  # whether XLA can compile ``finish``
+    inside_xla: bool  # whether ``finish`` goes into the XLA program; its own eigvalsh is slower
 
 
 def solver_of(batch: Batch) -> Solver:
@@ -130,7 +130,7 @@ def _solve_wide(state: CovarianceState) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _init_rows(batch: Batch) -> State:
-    return _stacked([kept_rows.no_rows(batch.rows or 0, batch.width) for _ in batch.members])
+    return _stacked([kept_rows.empty(batch.rows or 0, batch.width) for _ in batch.members])
 
 
 def _absorb_rows(state: KeptRows, rows: Sequence[LayerRows]) -> State:

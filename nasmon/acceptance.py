@@ -136,7 +136,9 @@ def lower_is_better(metric: str) -> bool:
     return not set(_LOWER_IS_BETTER).isdisjoint(metric.lower().split("_"))
 
 
-RULES = ("task", "size", "spectrum", "nothing")
+Rule = Literal["task", "size", "spectrum", "nothing"]
+
+RULES: tuple[Rule, ...] = ("task", "size", "spectrum", "nothing")
 """What decides, in this order; rules are counted from 1."""
 
 SPECTRAL = ("redundancy_score", "correlation_mean")
@@ -151,6 +153,11 @@ class Judgement(NamedTuple):
     decided_by: tuple[Change, ...]  # the changes that the rule decided by
     task: Change | None  # of the task metric; None unless both runs measured it
 
+    @property
+    def rule_name(self) -> Rule:
+        """The rule by its name."""
+        return RULES[self.rule - 1]
+
 
 _Found = tuple[bool, tuple[Change, ...]] | None
 
@@ -162,6 +169,13 @@ def judge(changes: Mapping[str, Change], task: Change | None) -> Judgement:
         changes: by quantity; at least those of OBJECTIVES and SPECTRAL.
         task: the change of the task metric; None unless both runs measured it. NaN in the later
             run alone means that its training diverged, and counts as worse.
+
+    Example:
+        >>> bands = model_dead_bands({"steady_redundancy": 0.02, "settled_rank": 0.1})
+        >>> measures = [Measure(name, *bands[name], (4.0, 3.0)) for name in bands]
+        >>> task = change(Measure("val_miou", "higher", DeadBand(0.01, "absolute"), (0.8, 0.8)), 1)
+        >>> judge({each.name: change(each, 1) for each in measures}, task).accept
+        True
     """
     found = (_by_task(task), _by_size(changes, task), _by_spectrum(changes))
     for rule, one in enumerate(found, 1):

@@ -21,7 +21,7 @@ from nasmon.reading import Reading
 from nasmon.record.files import metrics_path
 from nasmon.schedule import LOG_FREQUENCIES, Schedule
 from nasmon.sinks.csv_tables import IfExists, check_if_exists
-from nasmon.sinks.opening import Sink, Writer, open_sinks
+from nasmon.sinks.opening import Sink, open_sinks
 from nasmon.sinks.run_record import UNKNOWN_ORIGIN, Origin
 from nasmon.taps import choose_taps, is_built
 from nasmon.thresholds import merged_thresholds
@@ -83,6 +83,16 @@ class NASMonitorCallback(keras.callbacks.Callback):
     Raises:
         ValueError: a wrong argument; the message names it and says what would work.
         FileExistsError: an earlier run's CSV is in the way (when training begins).
+
+    Example:
+        >>> import numpy as np
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, name="dense")])
+        >>> model.compile("adam", "mse")
+        >>> x, y = np.random.default_rng(0).random((2, 64, 8), np.float32)
+        >>> callback = NASMonitorCallback((x[:, :4],), log_dir=None)
+        >>> history = model.fit(x[:, :4], y, epochs=1, verbose=0, callbacks=[callback])
+        >>> callback.readings[-1]["dense"]["rank_99"]
+        4.0
     """
 
     def __init__(
@@ -125,7 +135,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         self._budget = OverheadBudget(overhead_budget)
         self._monitor: Monitor | None = None
         self._source: Any = None
-        self._sinks: list[Sink | Writer] = []
+        self._sinks: list[Sink] = []
         self._off = False
         self._logged = False  # whether this fit's logs have had values
         if self._schedule.frequent:
@@ -196,7 +206,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         """Finishes the epoch's reading and adds it to ``logs``."""
         self._budget.pause()
         reading = self._guarded(self._read_epoch)
-        self._schedule.training = False
+        self._schedule.end_epoch()
         if logs is None or self._off or self._monitor is None:
             return
         self._logged |= reading is not None
@@ -237,7 +247,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         resumed = self._schedule.epoch > 0 and self._if_exists == "error"
         self.csv_path = self._resolved_csv_path()
         if_exists = "append" if resumed else self._if_exists
-        self._sinks[:] = open_sinks(
+        self._sinks = open_sinks(
             self._log_dir, self.csv_path, if_exists, self._origin, left_open="interrupted"
         )
         self._source = source
@@ -301,7 +311,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
             retry=retry,
             remaining=self._schedule.remaining(trained, batches, self._steps(), epochs),
         )
-        self._schedule.waiting = not begun
+        self._schedule.answer(begun)
         return True
 
     def _end(self) -> None:

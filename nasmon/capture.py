@@ -55,6 +55,12 @@ def capture(model: keras.Model, layers: Sequence[tuple[str, keras.Layer]], x: An
         model: a built Keras model.
         layers: whose calls to record, with the names to record them under.
         x: a batch of inputs.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="dense")])
+        >>> (call,) = capture(model, list(named_layers(model)), tf.ones([3, 4])).calls
+        >>> call.name, call.inputs[0].shape[-1], call.outputs[0].shape[-1]
+        ('dense', 4, 2)
     """
     calls: list[Call] = []
     with untouched(), _functions_inlined(), _wrapped(layers, calls):

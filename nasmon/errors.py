@@ -2,9 +2,10 @@
 
 
 class UsageError(ValueError):
-    """A wrong argument; the message names the value and what would work.
+    """A user's mistake; the message is one line that names the value and what would work.
 
-    Raised before training begins, whatever ``on_error`` says: nothing is lost by stopping then.
+    A command prints it and exits with 2; from Python it is an ordinary ``ValueError``. The monitor
+    raises it before training begins, whatever ``on_error`` says: nothing is lost by stopping then.
     """
 
 

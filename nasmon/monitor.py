@@ -319,6 +319,8 @@ class Monitor:
         self.budget.learn(Price(chunk, max(0.0, seconds - chunk * flight.chunks)))
 
     def _begin_record(self) -> None:
+        if not self._sinks:
+            return
         widths = self._probe.widths
         watched = Watched(
             model_name=self._model.name,

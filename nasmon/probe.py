@@ -104,7 +104,7 @@ class Probe:
     def launch(self, chunks: int) -> Launched:
         """Begins a reading of the first ``chunks`` chunks."""
         begun = time.perf_counter()
-        states = self._kernels.empty()
+        states = self._empty
         for chunk in self._set.chunks[:chunks]:
             states = self._kernels.absorb(states, self._forward(chunk))
         seconds = (time.perf_counter() - begun) / chunks
@@ -174,6 +174,7 @@ class Probe:
         exact = [matrices[0].dtype == tf.float64 for matrices in rows]
         known = [None if is_exact else n for n, is_exact in zip(self.rows, exact, strict=True)]
         self._kernels = compiled_kernels(channels, known, rows)
+        self._empty = self._kernels.empty()
         self.widths = self._read_widths()
         self.layers = tuple(
             describe(tap.info._replace(channels=c), self.widths)
@@ -183,7 +184,7 @@ class Probe:
     def _rehearse(self) -> tuple[Price, bool]:
         """What a chunk and the rest cost once all is compiled, and whether the host must wait."""
         begun = time.perf_counter()
-        states = self._kernels.absorb(self._kernels.empty(), self._forward(self._set.chunks[0]))
+        states = self._kernels.absorb(self._empty, self._forward(self._set.chunks[0]))
         handed_over = time.perf_counter()
         # the smallest of its tensors will do to wait for the program
         tf.nest.flatten(states)[0].numpy()

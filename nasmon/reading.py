@@ -12,7 +12,12 @@ from nasmon.record.files import COST_COLUMNS
 
 
 class LayerInfo(NamedTuple):
-    """What is monitored: a layer, or an output of the model."""
+    """What is monitored: a layer, or an output of the model.
+
+    Example:
+        >>> LayerInfo("encoder/conv1", "Conv2D", channels=16, tied=False).channels
+        16
+    """
 
     name: str  # the layer's path in the model, such as "encoder/conv1"
     kind: str  # the layer's class, such as "Conv2D"; "Output" for an output of the model
@@ -36,6 +41,13 @@ class Reading:
 
     ``reading["conv1"]`` is a dictionary of one layer's metrics, ``reading.aggregates`` one of the
     run's; both iterate in the order of ``METRICS``.
+
+    Example:
+        >>> layers = tuple(LayerInfo(name, "Conv2D", 16, False) for name in ("conv1", "conv2"))
+        >>> metrics = np.full((2, len(METRICS)), 0.5)
+        >>> reading = Reading(0, 10, layers, metrics, 32, probe_seconds=0.01, overhead=0.02)
+        >>> reading["conv1"]["saturation"], reading.aggregates["trace"]
+        (0.5, 1.0)
     """
 
     epoch: int  # as Keras counts, from 0; -1 in a loop that gave none

@@ -49,6 +49,14 @@ class Schedule:
         if self.first_epoch is None:
             self.first_epoch = epoch
 
+    def end_epoch(self) -> None:
+        """The epoch is over, its validation included."""
+        self.training = False
+
+    def answer(self, begun: bool) -> None:
+        """Whether the reading that was asked for last was begun; if not, it waits."""
+        self.waiting = not begun
+
     def after_batch(self, done: int, steps: int | None) -> Literal["due", "retry"] | None:
         """Whether a reading is to be asked for within the epoch.
 

@@ -1,16 +1,16 @@
 """Where a reading becomes worth a remark: the one table of thresholds, and a user's own.
 
-The options of a training run, ``summary()`` and the advice iterate ``THRESHOLDS``.
+The options of a training run iterate ``THRESHOLDS``; ``summary()`` and the advice ask by name.
 """
 
 import math
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
-from nasmon.config_file import check_section, read_config, shown_value, unknown_key
+from nasmon.config_file import check_section, read_config, real, shown_value, unknown_key
 from nasmon.errors import UsageError
-from nasmon.values import real
 
 KEY = "nas.thresholds"
 """Where they stand in a user's YAML file."""
@@ -33,7 +33,11 @@ THRESHOLDS: tuple[Threshold, ...] = (
     Threshold("high_correlation", 0.6, "above it channels repeat one another"),
     Threshold("low_correlation", 0.3, "below it channels are diverse"),
     Threshold(
-        "poor_conditioning", 1e6, "above it some directions carry next to nothing", 1.0, math.inf
+        "poor_conditioning",
+        1e6,
+        "above it some directions carry next to nothing",
+        least=1.0,
+        most=math.inf,
     ),
     Threshold("near_duplicate", 0.98, "abs(R_ij) from which two channels are near copies"),
     Threshold(
@@ -43,7 +47,7 @@ THRESHOLDS: tuple[Threshold, ...] = (
         "settled_rank", 0.1, "the share of C that rank_99 may still move by in settled readings"
     ),
     Threshold(
-        "rows_per_channel", 10.0, "with fewer rows the spectrum is a weak estimate", 0.0, math.inf
+        "rows_per_channel", 10.0, "with fewer rows the spectrum is a weak estimate", most=math.inf
     ),
 )
 
@@ -85,6 +89,10 @@ def thresholds_of(
 
     Raises:
         UsageError: the file cannot be read, or holds a threshold that it must not.
+
+    Example:
+        >>> thresholds_of({"high_redundancy": 0.8})["high_redundancy"]
+        0.8
     """
     known = {n: value for n, value in (recorded or {}).items() if n in DEFAULT_THRESHOLDS}
     return {**DEFAULT_THRESHOLDS, **known, **(given_thresholds(config) if config else {})}
@@ -96,10 +104,12 @@ def given_thresholds(config: Path) -> dict[str, float]:
     Raises:
         UsageError: the file cannot be read, or holds a threshold that it must not.
     """
-    source = str(config)
-    nas = read_config(config).get("nas")
-    check_section("nas", nas, ["thresholds"], source)
-    given = (nas or {}).get("thresholds")
+    source, tree = str(config), read_config(config)
+    _refuse_misspelt(tree, "", source)
+    check_section("nas", tree.get("nas"), ["thresholds"], source)
+    nas = tree.get("nas") or {}
+    _refuse_misspelt(nas, "nas.", source)
+    given = nas.get("thresholds")
     check_section(KEY, given, list(DEFAULT_THRESHOLDS), source)
     values = {str(name): _read(str(name), value, source) for name, value in (given or {}).items()}
     check_rising({**DEFAULT_THRESHOLDS, **values})
@@ -124,13 +134,20 @@ def check_rising(thresholds: Mapping[str, float]) -> None:
             )
 
 
+def _refuse_misspelt(section: Mapping[str, object], prefix: str, source: str) -> None:
+    """Refuses a key that was meant for the thresholds; the others are the training's to check."""
+    for key in map(str, section):
+        if key != "thresholds" and get_close_matches(key, ["thresholds"]):
+            raise unknown_key(f"{prefix}{key}", {"thresholds": KEY}, {}, source)
+    if not prefix and "thresholds" in section:
+        raise UsageError(f"unknown key thresholds in {source}; did you mean {KEY}?")
+
+
 def _read(name: str, value: object, source: str) -> float:
-    for one in THRESHOLDS:
-        if one.name == name:
-            try:
-                return float(real(one.least, one.most)(value))
-            except UsageError as error:
-                shown = shown_value(value)
-                raise UsageError(f"{KEY}.{name} in {source} is {shown}; {error}") from None
-    names = {one.name: f"{KEY}.{one.name}" for one in THRESHOLDS}
-    raise unknown_key(f"{KEY}.{name}", names, {}, source)
+    limits = {one.name: (one.least, one.most) for one in THRESHOLDS}
+    if name not in limits:
+        raise unknown_key(f"{KEY}.{name}", {one: f"{KEY}.{one}" for one in limits}, {}, source)
+    try:
+        return real(*limits[name])(value)
+    except UsageError as error:
+        raise UsageError(f"{KEY}.{name} in {source} is {shown_value(value)}; {error}") from None

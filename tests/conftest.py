@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +26,7 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first; pytest-xdist hands out files in this order."""
     order = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    assert all(Path(__file__).with_name(f"{name}.py").exists() for name in order)
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 

@@ -177,3 +177,17 @@ def test_the_thresholds_that_a_file_gives(config):
 def test_thresholds_in_the_wrong_order_are_refused(config, thresholds, message):
     with pytest.raises(UsageError, match=message):
         given_thresholds(config(f"nas: {{thresholds: {{{thresholds}}}}}"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "thresholds: {high_redundancy: 0.9}",
+        "treshold: {}",
+        "nas: {threshold: {}}",
+        "nas: {treshholds: {}}",
+    ],
+)
+def test_thresholds_in_the_wrong_place_are_not_passed_over(config, text):
+    with pytest.raises(UsageError, match=r"unknown key .*; did you mean nas\.thresholds\?"):
+        given_thresholds(config(text))

@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasmon.kernels.kept_rows import KeptRows, grams, keep, merge, no_rows
+from nasmon.kernels.kept_rows import KeptRows, empty, grams, keep, merge
 
 EPS = float(np.finfo(np.float32).eps)
 RNG = np.random.default_rng(4)
@@ -16,7 +16,7 @@ RNG = np.random.default_rng(4)
 @pytest.mark.parametrize("seen", [12, 20])
 def test_both_products_have_the_covariances_spectrum(offset: float, seen: int) -> None:
     rows = (RNG.normal(size=(20, 50)) * np.logspace(0, -2, 50) + offset).astype(np.float32)[:seen]
-    state = no_rows(20, 50)
+    state = empty(20, 50)
     for part in np.array_split(rows, 4):
         state = keep(state, tf.constant(part))
     exact = np.cov(rows.astype(np.float64), rowvar=False)
@@ -30,7 +30,7 @@ def test_both_products_have_the_covariances_spectrum(offset: float, seen: int) -
 
 @pytest.mark.parametrize("seen", [0, 1])
 def test_fewer_than_two_rows_have_no_variance(seen: int) -> None:
-    found = grams(keep(no_rows(4, 6), tf.ones([seen, 6])))
+    found = grams(keep(empty(4, 6), tf.ones([seen, 6])))
     assert np.isnan(found.covariance).all()
     assert np.isnan(found.rows).all()
 
@@ -38,13 +38,13 @@ def test_fewer_than_two_rows_have_no_variance(seen: int) -> None:
 def test_a_non_finite_row_shows() -> None:
     rows = np.ones((3, 6), np.float32)
     rows[1, 2] = np.inf
-    found = grams(keep(no_rows(4, 6), tf.constant(rows)))
+    found = grams(keep(empty(4, 6), tf.constant(rows)))
     assert np.isnan(found.covariance[2]).all()
     assert np.isnan(found.rows[:3, :3]).all()
 
 
 def kept(rows: np.ndarray, room: int) -> KeptRows:
-    return keep(no_rows(room, rows.shape[1]), tf.constant(rows))
+    return keep(empty(room, rows.shape[1]), tf.constant(rows))
 
 
 @pytest.mark.parametrize("jit", [True, False])
@@ -56,7 +56,7 @@ def test_any_chunking_and_any_grouping_keeps_the_same_rows(
     rows = np.random.default_rng(seed).normal(size=(20, 3)).astype(np.float32)
     parts = [kept(part, 20) for part in np.split(rows, sorted(cuts))]
     join = JOINED if jit else merge
-    left, right = no_rows(20, 3), no_rows(20, 3)
+    left, right = empty(20, 3), empty(20, 3)
     for part in parts:
         left = join(left, part)
     for part in reversed(parts):
@@ -71,7 +71,7 @@ JOINED = tf.function(merge, jit_compile=True)
 
 def test_no_rows_are_the_identity_of_merge() -> None:
     state = kept(RNG.normal(size=(5, 3)).astype(np.float32), 8)
-    for joined in (merge(state, no_rows(8, 3)), merge(no_rows(8, 3), state)):
+    for joined in (merge(state, empty(8, 3)), merge(empty(8, 3), state)):
         assert int(joined.count) == 5
         np.testing.assert_array_equal(joined.rows, state.rows)
 
@@ -97,3 +97,24 @@ def test_stacked_states_are_merged_one_by_one() -> None:
         own = merge(a, b)
         assert int(joined.count[index]) == int(own.count)
         np.testing.assert_array_equal(joined.rows[index], own.rows)
+
+
+def test_states_of_other_room_and_any_grouping_are_the_same_rows() -> None:
+    parts = [RNG.normal(size=(n, 3)).astype(np.float32) for n in (2, 3, 1, 4)]
+    a, b, c, d = (kept(part, 10) for part in parts)
+    rows = np.concatenate(parts)
+    for joined in (merge(merge(a, b), merge(c, d)), merge(a, merge(b, merge(c, d)))):
+        assert int(joined.count) == 10
+        np.testing.assert_array_equal(joined.rows, rows)
+    for room in (4, 25):
+        np.testing.assert_array_equal(
+            merge(a, kept(parts[3], room)).rows[:6], rows[[0, 1, 6, 7, 8, 9]]
+        )
+
+
+def test_half_precision_rows_with_an_offset_are_merged_as_they_are() -> None:
+    rows = (RNG.normal(size=(8, 3)) + 1e4).astype(np.float16)
+    joined = merge(kept(rows[:3], 8), kept(rows[3:], 8))
+    np.testing.assert_array_equal(joined.rows, rows.astype(np.float32))
+    exact = np.cov(rows.astype(np.float64), rowvar=False)
+    np.testing.assert_allclose(grams(joined).covariance, exact, atol=16 * EPS * exact.max())

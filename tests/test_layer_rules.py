@@ -11,7 +11,11 @@ from nasmon.widths.layer_rules import (
     LayerRule,
     configured_width,
     effect_of,
+    fan_in,
+    is_bound,
+    macs_by_scaling,
     params_by_scaling,
+    repeats_of,
 )
 
 RULED = [rule for rule in LAYER_RULES if rule.weights]
@@ -66,3 +70,47 @@ def test_a_layer_of_another_kind_binds_its_widths_if_it_has_weights() -> None:
     assert effect_of(other) == "binds"
     assert params_by_scaling(other) == {"in_out": 0, "in": 0, "out": 0, "fixed": 8}
     assert effect_of(layers.ReLU()) is None
+
+
+@pytest.mark.parametrize(("kind", "shape"), [("1D", (None, 9, 4)), ("2D", (None, 9, 9, 4))])
+def test_a_depthwise_layer_repeats_its_channels(kind: str, shape: tuple[int | None, ...]) -> None:
+    layer = getattr(layers, f"DepthwiseConv{kind}")(3, depth_multiplier=2)
+    layer.build(shape)
+    assert (effect_of(layer), repeats_of(layer), configured_width(layer)) == ("repeats", 2, 8)
+    macs = macs_by_scaling(layer, {"DepthwiseConv2dNative": 640}, samples=4)
+    assert macs == {"in_out": 0, "in": 160, "out": 0, "fixed": 0}
+
+
+def test_what_limits_the_rank_is_what_a_linear_output_is_made_of() -> None:
+    for layer, shape, expected in (
+        (layers.Conv2D(8, 3), (None, 9, 9, 2), 18),
+        (layers.Conv2DTranspose(8, 3), (None, 9, 9, 2), 18),
+        (layers.SeparableConv2D(8, 3, depth_multiplier=2), (None, 9, 9, 2), 4),
+        (layers.Dense(8), (None, 5), 5),
+        (layers.Dense(8, activation="relu"), (None, 5), None),
+        (layers.Conv2D(8, 3, groups=2), (None, 9, 9, 2), None),
+        (layers.DepthwiseConv2D(3), (None, 9, 9, 2), None),
+        (layers.BatchNormalization(), (None, 5), None),
+    ):
+        layer.build(shape)
+        assert fan_in(layer) == expected, layer.name
+
+
+def test_grouped_and_channels_first_layers_are_bound() -> None:
+    assert is_bound(layers.Conv2D(8, 3, groups=2))
+    assert is_bound(layers.Conv2D(8, 3, data_format="channels_first"))
+    assert not is_bound(layers.Conv2D(8, 3))
+    assert effect_of(layers.Permute((2, 1))) == "binds"
+    assert effect_of(layers.BatchNormalization()) == "keeps"
+
+
+def test_a_layer_derived_from_a_known_one_has_its_rule_and_its_own_weights_are_fixed() -> None:
+    class Scaled(layers.Dense):
+        def build(self, shape: tuple[int | None, ...]) -> None:
+            super().build(shape)
+            self.strength = self.add_weight(name="strength", shape=(7,))
+
+    layer = Scaled(6)
+    layer.build((None, 4))
+    assert effect_of(layer) == "mixes"
+    assert params_by_scaling(layer) == {"in_out": 24, "in": 0, "out": 6, "fixed": 7}

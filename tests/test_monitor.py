@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras import layers
 
 from nasmon import Monitor
+from nasmon.kernels.compiled import forget_kernels
 from nasmon.kernels.metric_table import METRIC_NAMES
 from tests.networks import Subclassed, functional, images, nested
 from tests.oracle import assert_metrics
@@ -98,6 +99,7 @@ def test_metrics_of_real_layers_are_float64_numpys(build: Any) -> None:
 def test_the_second_reading_traces_and_compiles_nothing() -> None:
     model, x = functional(), images(32)[0]
     model.compile("adam", "mse")
+    forget_kernels()
     begun = time.perf_counter()
     monitor = Monitor(model, x)
     first = monitor.read(0).probe_seconds
@@ -121,7 +123,7 @@ def test_a_reading_takes_as_many_samples_as_it_is_told() -> None:
 
 
 @pytest.mark.parametrize(("available", "samples"), [(200, 80), (60, 60)])
-def test_thrifty_takes_the_samples_that_the_layers_with_few_positions_need(
+def test_few_samples_are_those_the_samples_that_the_layers_with_few_positions_need(
     available: int, samples: int
 ) -> None:
     inputs = keras.Input((6,))

@@ -11,7 +11,8 @@ SHARED = {
     # each command's own
     "main": {"command", "cli"},
     "build_parser": {"command", "cli"},
-    # of each kind of state the same: the state of the rows of both
+    # of each kind of state: that of no rows, and that of the rows of both
+    "empty": {"covariance", "kept_rows"},
     "merge": {"covariance", "kept_rows"},
 }
 

@@ -3,6 +3,7 @@
 import json
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from nasmon.record.rebuild import retrain_command, typed_module, typed_python
 from nasmon.record.run import read_record
 from tests.recorded import chain
+
+COMMANDS = ("recommend", "compare", "plot", "report")
 
 
 def command_of(record, widths):
@@ -133,3 +136,29 @@ def test_modules_to_type_are_short_in_the_repository_alone(monkeypatch, tmp_path
     (tmp_path / "train.py").touch()
     assert typed_module("nasmon.train") == "nasmon.train"
     assert typed_module("nasmon.analysis.recommend") == "nasmon.analysis.recommend"
+
+
+@pytest.mark.parametrize("recorded", ["train", "nasmon.train"])
+@pytest.mark.parametrize(("here", "typed"), [(True, "train"), (False, "nasmon.train")])
+def test_a_training_of_ours_is_typed_as_it_runs_where_it_is_shown(
+    record_of, monkeypatch, tmp_path, recorded, here, typed
+):
+    """Also one that was recorded when ``train`` was a name of its own."""
+    record = record_of(command=["python", "-m", recorded, "--enable-nas", "--model", "nano_u"])
+    if here:
+        monkeypatch.chdir(Path(__file__).parent.parent)
+    command = shlex.split(command_of(record, {"conv2": 12}))
+    assert command[1:6] == ["-m", typed, "--enable-nas", "--model", "nano_u"]
+
+
+def test_a_training_that_is_not_ours_is_typed_as_it_was_recorded(record_of):
+    command = shlex.split(command_of(record_of(command=["python", "-m", "mine"]), {"conv2": 12}))
+    assert command[:3] == ["python", "-m", "mine"]
+
+
+@pytest.mark.parametrize("module", ["train", *(f"analysis.{c}" for c in COMMANDS)])
+def test_the_repositorys_short_names_run(module):
+    root = Path(__file__).parent.parent
+    command = [sys.executable, "-m", module, "--help"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith(f"usage: python -m {module} "), done.stderr

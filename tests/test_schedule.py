@@ -45,3 +45,24 @@ def test_a_resumed_fit_counts_from_its_own_first_epoch() -> None:
     schedule.begin_fit()
     schedule.begin_epoch(10)
     assert schedule.remaining(5.0, None, steps=8, epochs=12) == pytest.approx(5.0)
+
+
+def test_an_epochs_last_batch_is_not_read_even_if_one_waits() -> None:
+    schedule = frequent()
+    schedule.answer(begun=False)
+    assert schedule.after_batch(9, 9) is None
+    assert schedule.after_batch(8, 9) == "due"
+
+
+def test_an_epoch_begins_anew_and_a_fit_forgets_what_waited() -> None:
+    schedule = frequent()
+    assert schedule.after_batch(5, 9) == "due"
+    schedule.asked = True
+    schedule.begin_epoch(1)
+    assert (schedule.asked, schedule.training, schedule.ends(4)) == (False, True, False)
+    assert [schedule.after_batch(done, 9) for done in (2, 3)] == [None, "due"]
+    schedule.end_epoch()
+    schedule.answer(begun=False)
+    assert (schedule.training, schedule.waiting) == (False, True)
+    schedule.begin_fit()
+    assert (schedule.training, schedule.waiting, schedule.first_epoch) == (False, False, None)

@@ -22,7 +22,9 @@ def test_every_layer_is_in_one_batch() -> None:
     batches = batches_of(channels, [None] * len(channels))
     assert sorted(i for batch in batches for i in batch.members) == list(range(len(channels)))
     assert all(batch.width >= channels[i] for batch in batches for i in batch.members)
-    assert [g.is_narrow for g in batches] == [g.width <= WIDEST for g in batches]
+    assert [max(channels[i] for i in g.members) <= WIDEST for g in batches] == [
+        g.is_narrow for g in batches
+    ]
 
 
 def test_rows_are_kept_where_they_are_fewer_than_channels_and_the_layer_is_wide() -> None:
@@ -43,7 +45,10 @@ def test_a_kinds_states_merge_into_what_one_of_all_rows_would_be(batch: Batch) -
     whole = solver.absorb(apart[0], chunks[1])
     spectra = [solver.finish(solver.solve(state)[1]).numpy() for state in (joined, whole)]
     assert joined.count.numpy().tolist() == [40, 40]
-    np.testing.assert_allclose(spectra[0], spectra[1], atol=16 * 1.2e-7 * spectra[0].max())
+    eps = float(np.finfo(np.float32).eps)
+    np.testing.assert_allclose(spectra[0], spectra[1], atol=16 * eps * spectra[0].max())
     rows = np.concatenate([chunk[1][0] for chunk in chunks]).astype(np.float64)
     exact = np.linalg.eigvalsh(np.cov(rows, rowvar=False))[::-1]
-    np.testing.assert_allclose(spectra[0][1], exact[: spectra[0].shape[1]], atol=2e-6 * exact[0])
+    np.testing.assert_allclose(
+        spectra[0][1], exact[: spectra[0].shape[1]], atol=16 * eps * exact[0]
+    )

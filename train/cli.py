@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nasmon.errors import UsageError
-from nasmon.record.rebuild import typed_module, typed_python
+from nasmon.record.rebuild import typed_module, typed_program, typed_python
 from nasmon.train.config import resolve_settings
 from nasmon.train.options import Settings, all_options
 from nasmon.train.outputs import Outputs, TrainingInterrupted
@@ -60,7 +60,7 @@ class _Parser(argparse.ArgumentParser):
 def build_parser(always_monitor: bool = False) -> argparse.ArgumentParser:
     """One flag for each option that has one, and two that are no option of the config."""
     parser = _Parser(
-        prog=f"python -m {typed_module('nasmon.train')}{'.with_nas' if always_monitor else ''}",
+        prog=typed_program(f"nasmon.train{'.with_nas' if always_monitor else ''}"),
         description="Train a segmentation model, and watch its layers' spectra while it trains.",
         epilog="Defaults stand in train/defaults.yaml. Without --data-dir the model learns to find "
         "paths in scenes composed from photographs of grass, gravel and brick.",

@@ -1,4 +1,7 @@
-"""Settings of a run: the package's defaults, a user's file over them, the caller's over both."""
+"""Settings of a run: the package's defaults, a user's file over them, the caller's over both.
+
+And the way back: a run's settings as the command that trains the same model with other widths.
+"""
 
 from __future__ import annotations
 

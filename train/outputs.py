@@ -94,7 +94,15 @@ class HistoryFile:
 
 
 class TrainingRun(NamedTuple):
-    """What came of a run."""
+    """What came of a run, as ``train`` returns it.
+
+    Example:
+        >>> from nasmon.train.config import resolve_settings
+        >>> settings = resolve_settings()
+        >>> run = TrainingRun(None, {"val_miou": [0.7, 0.8]}, None, outputs_of(settings), settings)
+        >>> run.history["val_miou"][-1], str(run.outputs.model)
+        (0.8, 'logs/nano_u.keras')
+    """
 
     model: keras.Model
     history: dict[str, list[float]]  # by quantity, one value per finished epoch

@@ -1,7 +1,7 @@
-"""A training run, from settings to files: the function ``train`` and its two halves.
+"""A training run, from settings to files: the function ``train``.
 
 ``prepare`` finds every mistake of the user that can be found without TensorFlow; ``execute``
-trains.
+loads it and trains.
 """
 
 from __future__ import annotations
@@ -62,6 +62,11 @@ def train(
         UsageError: A ValueError whose message names the value and says what would work.
         RunExistsError: A FileExistsError: an earlier run's file is in the way.
         TrainingInterrupted: A KeyboardInterrupt, after everything so far was saved.
+
+    Example:
+        >>> train("nano_u", epochs=0)
+        Traceback (most recent call last):
+        nasmon.errors.UsageError: epochs is 0; use a whole number of at least 1
     """
     arguments = locals()
     given = {

@@ -70,7 +70,7 @@ def _verdict(against: Against) -> dict[str, Any]:
         "name": against.name,
         "decision": "accept" if judgement.accept else "revert",
         "rule": judgement.rule,
-        "rule_text": RULE_TEXTS[judgement.rule - 1],
+        "rule_text": RULE_TEXTS[judgement.rule_name],
         "reason": reason(judgement),
         "notes": list(against.notes),
         "changes": [_change(one) for one in against.changes.values() if one.judged],

@@ -13,7 +13,7 @@ from nasmon.analysis.layout import printed
 from nasmon.analysis.run import load_run
 from nasmon.errors import UsageError
 
-LAYOUTS = {
+_FORMATS = {
     "text": comparison_text,
     "markdown": comparison_markdown,
     "json": comparison_json,
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def build_parser() -> Parser:
     """The parser of this command."""
     parser = Parser("compare", "Compare runs with the first of them: accept the change or revert?")
-    rules = "; ".join(f"{number}. {rule}" for number, rule in enumerate(RULE_TEXTS, 1))
+    rules = "; ".join(f"{number}. {rule}" for number, rule in enumerate(RULE_TEXTS.values(), 1))
     parser.epilog = f"The first rule that applies decides: {rules}."
     parser.add_argument(
         "--csv",
@@ -41,9 +41,7 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--model-name", nargs="+", metavar="NAME", help="names to show, one for each CSV"
     )
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="YAML file whose nas.thresholds count"
-    )
+    parser.add_config()
     parser.add_argument(
         "--format", default="text", metavar="{text,markdown,json}", help="default: text"
     )
@@ -58,8 +56,8 @@ def build_parser() -> Parser:
 
 
 def _run(parsed: argparse.Namespace) -> None:
-    if parsed.format not in LAYOUTS:
-        raise UsageError(f"--format is {parsed.format!r}; use one of {', '.join(LAYOUTS)}")
+    if parsed.format not in _FORMATS:
+        raise UsageError(f"--format is {parsed.format!r}; use one of {', '.join(_FORMATS)}")
     names = parsed.model_name or [None] * len(parsed.csv)
     if len(names) != len(parsed.csv):
         raise UsageError(
@@ -68,7 +66,7 @@ def _run(parsed: argparse.Namespace) -> None:
     runs = [load_run(path, name) for path, name in zip(parsed.csv, names, strict=True)]
     thresholds = runs[0].thresholds(parsed.config)
     comparison = compare(runs, thresholds, _tolerance(parsed.tolerance))
-    printed(LAYOUTS[parsed.format](comparison))
+    printed(_FORMATS[parsed.format](comparison))
     say_notes(build_parser(), [note for each in comparison.runs for note in each.notes])
 
 

@@ -1,7 +1,7 @@
 """Several runs side by side, and each against the first of them.
 
-What got better and worse, the dead bands of ``changes`` beside it, and whether to accept, by the
-rules of ``judgement``.
+What got better and worse, the dead bands beside it, and whether to accept, by the rules of
+``nasmon.acceptance``.
 """
 
 import math

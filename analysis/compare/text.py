@@ -1,9 +1,10 @@
 """A comparison as text for a terminal, or as Markdown."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
-from nasmon.acceptance import SPECTRAL, Change, Judgement, Outcome
+from nasmon.acceptance import RULES, SPECTRAL, Change, Judgement, Outcome, Rule
 from nasmon.analysis.compare.comparison import COMPARISON_CAVEAT, Against, Comparison
 from nasmon.analysis.layout import (
     ARROW,
@@ -41,12 +42,12 @@ _TITLES: dict[Outcome, str] = {
     "unknown": "not known in both",
 }
 
-RULE_TEXTS = (
-    "the task metric got better or worse by more than the tolerance",
-    "the task metric held, and the size changed",
-    "redundancy or correlation changed by more than noise",
-    "no improvement was shown",
-)
+RULE_TEXTS: dict[Rule, str] = {
+    "task": "the task metric got better or worse by more than the tolerance",
+    "size": "the task metric held, and the size changed",
+    "spectrum": "redundancy or correlation changed by more than noise",
+    "nothing": "no improvement was shown",
+}
 """What decides, in the order of ``acceptance.RULES``."""
 
 
@@ -120,8 +121,9 @@ def verdict_of(against: Against) -> str:
 
 def reason_of(against: Against) -> str:
     """The rule that decided, in words, and what it found."""
-    rule, found = against.judgement.rule, printable(reason(against.judgement))
-    return f"Rule {rule} of {len(RULE_TEXTS)} ({RULE_TEXTS[rule - 1]}): {found}"
+    judgement = against.judgement
+    rule = f"Rule {judgement.rule} of {len(RULES)} ({RULE_TEXTS[judgement.rule_name]})"
+    return f"{rule}: {printable(reason(judgement))}"
 
 
 def changes_of(against: Against) -> list[tuple[Outcome, str]]:
@@ -169,11 +171,16 @@ def _against(comparison: Comparison, against: Against, marks: _Marks) -> list[st
 
 def reason(judgement: Judgement) -> str:
     """What the rule that decided found, with its numbers."""
-    tell = (_told_by_task, _told_by_size, _told_by_spectrum, _nothing_shown)[judgement.rule - 1]
-    return tell(judgement)
+    sentences: dict[Rule, Callable[[Judgement], str]] = {
+        "task": _task_sentence,
+        "size": _size_sentence,
+        "spectrum": _spectrum_sentence,
+        "nothing": _nothing_shown,
+    }
+    return sentences[judgement.rule_name](judgement)
 
 
-def _told_by_task(judgement: Judgement) -> str:
+def _task_sentence(judgement: Judgement) -> str:
     (task,) = judgement.decided_by
     if math.isnan(task.after):
         return f"{task.measure} is not a number any more: the training diverged"
@@ -182,14 +189,14 @@ def _told_by_task(judgement: Judgement) -> str:
     return f"{task.measure} got {task.kind}, {_beyond(task)}"
 
 
-def _told_by_size(judgement: Judgement) -> str:
+def _size_sentence(judgement: Judgement) -> str:
     (size,) = judgement.decided_by
     word = "fewer" if judgement.accept else "more"
     held = _held(judgement.task) if judgement.task else ""
     return f"{held}, with {word} {quantity_label(size.measure)} ({_from_to(size)})"
 
 
-def _told_by_spectrum(judgement: Judgement) -> str:
+def _spectrum_sentence(judgement: Judgement) -> str:
     verbs = {"better": "fell", "worse": "rose"}
     watched = [one for one in judgement.decided_by if one.measure in SPECTRAL]
     told = "; ".join(

@@ -88,9 +88,8 @@ def _plot(parser: Parser, parsed: argparse.Namespace) -> None:
     _check_together(parsed)
     kinds = _kinds(parsed)
     say_notes(parser, _idle_flags(parsed, kinds))
-    config = Path(parsed.config) if parsed.config else None
     runs = _runs(parsed)
-    thresholds = runs[0].thresholds(config)
+    thresholds = runs[0].thresholds(parsed.config)
     pictures, left_out = drawable(_pictures(parsed, runs, kinds), leave_out=parsed.all)
     check_paths(pictures, runs, "--output" if parsed.output else "--output-dir")
     say_notes(parser, left_out)
@@ -98,7 +97,7 @@ def _plot(parser: Parser, parsed: argparse.Namespace) -> None:
         write(picture, thresholds)
         printed(str(picture.path))
     if parsed.recommendations:
-        _recommend(runs, config)
+        _recommend(runs, parsed.config)
     say_notes(parser, [note for run in runs for note in run.notes])
 
 

@@ -24,7 +24,7 @@ from nasmon.analysis.words import printable, shortened, thousands
 
 SHEET = Path(__file__).parent / "publication.mplstyle"
 
-BLUE, PURPLE, GREY, DARK = "#0060a0", "#6a3d9a", "#8a8a8a", "#1a1a1a"
+BLUE, PURPLE, DARK = "#0060a0", "#6a3d9a", "#1a1a1a"
 
 MARKED = 30
 """Up to so many readings are marked one by one."""

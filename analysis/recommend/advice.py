@@ -73,13 +73,13 @@ class _Decided(NamedTuple):
     """The decisions about all widths, by the leader of their group."""
 
     decisions: dict[str, WidthDecision]
-    told_at: dict[str, str]  # by leader: the monitored layer that the decision is told at
+    reported_at: dict[str, str]  # by leader: the monitored layer that the decision is reported at
     members: dict[str, tuple[GroupMember, ...]]
     savings: dict[str, Amounts]  # of each change alone
     widths: dict[str, int]  # new widths by owner
 
 
-def advise(run: Run, thresholds: Mapping[str, float], round_to: int = 4) -> Advice:
+def advise(run: Run, thresholds: Mapping[str, float], round_to: int = ROUND_TO) -> Advice:
     """What to do with each layer, and what all of it together would save.
 
     Args:
@@ -93,6 +93,13 @@ def advise(run: Run, thresholds: Mapping[str, float], round_to: int = 4) -> Advi
 
     Raises:
         UsageError: a file of the run is damaged.
+
+    Example:
+        >>> import pandas as pd
+        >>> from pathlib import Path
+        >>> run = Run(Path("alone.csv"), "mine", pd.DataFrame({"step": [10.0]}), record=None)
+        >>> advise(run, run.thresholds()).notes[0]
+        'alone_layers.csv is not there, so nothing can be said by layer; copy it beside alone.csv'
     """
     record, notes = run.record, _missing_files(run)
     if not run.has_layers:
@@ -174,7 +181,7 @@ def _decide(
         names = [one.layer.name for one in members if one.alone]
         owners = [name for name in names if name in group.owners]
         decided.decisions[group.leader] = decision
-        decided.told_at[group.leader] = (owners or names or [""])[0]
+        decided.reported_at[group.leader] = (owners or names or [""])[0]
         decided.members[group.leader] = members
         decided.savings[group.leader] = _saving(record, widths.known, changes)
         decided.widths.update(changes)
@@ -225,16 +232,16 @@ def _layer_advice(
     leaders = tuple(widths.made_of[layer.name])
     leader = leaders[0] if len(leaders) == 1 else ""
     decision = decided.decisions.get(leader)
-    is_told_here = decision is not None and decided.told_at[leader] == layer.name
+    is_reported_here = decision is not None and decided.reported_at[leader] == layer.name
     context = LayerContext(
         layer=layer,
         evidence=evidence,
         groups=tuple(widths.group(name) for name in leaders),
         decisions=tuple(decided.decisions[name] for name in leaders),
-        members=decided.members[leader] if is_told_here else (),
+        members=decided.members[leader] if is_reported_here else (),
         watched=frozenset(widths.made_of),
     )
-    saving = decided.savings[leader] if is_told_here else _saving(record, widths.known, {})
+    saving = decided.savings[leader] if is_reported_here else _saving(record, widths.known, {})
     return LayerAdvice(
         layer=layer.name,
         kind=layer.kind,
@@ -246,8 +253,8 @@ def _layer_advice(
         dead=layer.metrics["dead_channels"],
         rows=layer.metrics["rows"],
         settled=layer.settled,
-        action=decision.action if decision and is_told_here else "fixed",
-        width=decision.width if decision and is_told_here else layer.channels,
+        action=decision.action if decision and is_reported_here else "fixed",
+        width=decision.width if decision and is_reported_here else layer.channels,
         saving=saving,
         duplicates=evidence.duplicates,
         lines=lines_of(context, saving, record, thresholds),

@@ -19,8 +19,8 @@ else:
   ``channels``; ``redundancy`` and ``correlation`` (shares), ``effective_rank``, ``rank_99`` and
   ``dead`` (channels), ``rows`` of the latest reading; ``settled`` (null with too few readings);
   ``rank_limit`` (channels; null without one); ``action`` ("narrow", "keep", "fixed", "limited",
-  "wait", "weak" or "undefined", see ``nasmon.analysis.findings``); ``width`` (suggested channels);
-  ``saving`` of this change alone, as below; ``dead_indices``, channels from 0;
+  "wait", "weak" or "undefined", see ``nasmon.analysis.recommend.findings``); ``width`` (suggested
+  channels); ``saving`` of this change alone, as below; ``dead_indices``, channels from 0;
   ``duplicates``, the strongest pairs of near copies, each with ``first``, ``second`` (channels
   from 0) and ``correlation``; ``duplicate_pairs``, how many pairs there are; ``lines``.
 - ``widths``: new channels by layer that owns a width, only those that change.

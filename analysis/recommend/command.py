@@ -35,7 +35,7 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--format",
         default="text",
-        metavar=f"{{{','.join(FORMATS)}}}",
+        metavar=f"{{{','.join(_FORMATS)}}}",
         help="what to print (default: text)",
     )
     parser.add_argument(
@@ -62,14 +62,13 @@ def advice_text(run: Run, config: Path | None) -> str:
 
 
 def _recommend(parser: Parser, parsed: argparse.Namespace) -> None:
-    if parsed.format not in FORMATS:
-        raise UsageError(f"--format is {parsed.format!r}; use one of {', '.join(FORMATS)}")
+    if parsed.format not in _FORMATS:
+        raise UsageError(f"--format is {parsed.format!r}; use one of {', '.join(_FORMATS)}")
     round_to = counting_number("--round-to", parsed.round_to)
-    config = Path(parsed.config) if parsed.config else None
     run = load_run(Path(parsed.csv) if parsed.csv else newest_run(), parsed.model_name)
-    found = recommendations(run, config, round_to)
+    found = recommendations(run, parsed.config, round_to)
     say_notes(parser, found.notes)
-    printed(FORMATS[parsed.format](found))
+    printed(_FORMATS[parsed.format](found))
 
 
 def _text(found: Recommendations) -> str:
@@ -88,7 +87,7 @@ def _json(found: Recommendations) -> str:
     return recommendations_json(*found)
 
 
-FORMATS: dict[str, Callable[[Recommendations], str]] = {
+_FORMATS: dict[str, Callable[[Recommendations], str]] = {
     "text": _text,
     "json": _json,
     "markdown": _markdown,

@@ -67,6 +67,11 @@ class LayerAdvice(NamedTuple):
     duplicate_pairs: int = 0  # of which ``duplicates`` holds the strongest
     rank_limit: int | None = None  # the most directions its input lets it have, if that is few
 
+    @property
+    def todo(self) -> str:
+        """What to do with it, in a word or three."""
+        return f"narrow to {self.width}" if self.action == "narrow" else self.action
+
 
 class Advice(NamedTuple):
     """What to do with each layer, and what all of it together would save."""

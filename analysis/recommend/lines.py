@@ -28,7 +28,7 @@ class LayerContext(NamedTuple):
     evidence: ChannelEvidence
     groups: tuple[WidthGroup, ...]  # that its width is made of; () if not known
     decisions: tuple[WidthDecision, ...]  # about them
-    members: tuple[GroupMember, ...]  # of its own group, if the decision is told at this layer
+    members: tuple[GroupMember, ...]  # of its own group, if the decision is reported at this layer
     watched: frozenset[str]  # the names of all layers
 
 
@@ -39,7 +39,7 @@ def lines_of(
 
     Args:
         context: of the layer.
-        saving: of the change that is told at this layer.
+        saving: of the change that is reported at this layer.
         record: of the run, for what a saving is a share of.
         thresholds: all of ``DEFAULT_THRESHOLDS``.
     """

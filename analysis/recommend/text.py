@@ -62,7 +62,6 @@ def recommendations_text(name: str, verdict: Verdict, advice: Advice, plain: boo
 def cells(layer: LayerAdvice) -> list[str]:
     """A layer's row of the table, in the order of ``ADVICE_HEADINGS``."""
     settled = {True: "yes", False: "no", None: "-"}[layer.settled]
-    todo = f"narrow to {layer.width}" if layer.action == "narrow" else layer.action
     numbers = (
         (layer.redundancy, ".2f"),
         (layer.correlation, ".2f"),
@@ -71,7 +70,7 @@ def cells(layer: LayerAdvice) -> list[str]:
         (layer.dead, ".0f"),
     )
     written = ["-" if isnan(value) else format(value, form) for value, form in numbers]
-    return [printable(layer.layer), str(layer.channels), *written, settled, todo]
+    return [printable(layer.layer), str(layer.channels), *written, settled, layer.todo]
 
 
 def details(advice: Advice) -> list[tuple[list[str], tuple[str, ...]]]:

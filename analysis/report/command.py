@@ -88,8 +88,7 @@ def _report(parser: Parser, parsed: argparse.Namespace) -> None:
     run = load_run(Path(parsed.csv) if parsed.csv else newest_run(), parsed.model_name)
     output = output_path(run, parsed.output)
     earlier = [load_run(Path(path)) for path in parsed.compare or ()]
-    config = Path(parsed.config) if parsed.config else None
-    found = recommendations(run, config, counting_number("--round-to", parsed.round_to))
+    found = recommendations(run, parsed.config, counting_number("--round-to", parsed.round_to))
     html = page(found, earlier)
     _write(output, html)
     say_notes(parser, found.notes)

@@ -137,7 +137,7 @@ _SETTLED: dict[bool | None, str] = {True: "yes", False: "no", None: ""}
 
 TABLE_COLUMNS = (
     Column("layer", "layer and its kind", "text", lambda layer: printable(layer.layer)),
-    Column("what to do", "what to do with its width", "text", lambda layer: todo(layer)),
+    Column("what to do", "what to do with its width", "text", lambda layer: layer.todo),
     Column("channels", "channels today", "number", lambda layer: layer.channels),
     Column("redund.", "redundancy", "number", lambda layer: layer.redundancy, ".2f"),
     Column("correl.", "mean correlation", "number", lambda layer: layer.correlation, ".2f"),
@@ -169,11 +169,6 @@ def layer_rows(advice: Advice) -> list[Row]:
         )
         for position, layer in enumerate(advice.layers, start=1)
     ]
-
-
-def todo(layer: LayerAdvice) -> str:
-    """What to do with a layer, in a word or three."""
-    return f"narrow to {layer.width}" if layer.action == "narrow" else layer.action
 
 
 def _cell(column: Column, layer: LayerAdvice) -> Cell:

@@ -43,8 +43,11 @@ def _typed(command: Sequence[str]) -> list[str]:
     """A recorded command as it can be typed here: the interpreter, and a module of ours."""
     if command[:1] != ("python",):
         return list(command)
-    words = [typed_module(word) if word == "nasmon.train" else word for word in command[1:3]]
-    return [typed_python(), *words, *command[3:]]
+    # runs of the time when train was a name of its own hold this, and no other command does
+    earlier = tuple(command[1:4]) == ("-m", "train", "--enable-nas")
+    if earlier or tuple(command[1:3]) == ("-m", "nasmon.train"):
+        return [typed_python(), "-m", typed_module("nasmon.train"), *command[3:]]
+    return [typed_python(), *command[1:]]
 
 
 def _other_places(places: Sequence[tuple[str, str]], model_name: str) -> list[str]:
@@ -98,3 +101,9 @@ def typed_module(module: str) -> str:
     folders = (spec.submodule_search_locations if spec else None) or ()
     here = Path.cwd() / package.removeprefix("nasmon.")
     return short if any(here.is_dir() and here.samefile(folder) for folder in folders) else module
+
+
+def typed_program(module: str) -> str:
+    """The command that is running, as the user typed it: our script, or ``python -m`` a module."""
+    called = Path(sys.argv[0]).name
+    return called if called.startswith("nasmon-") else f"python -m {typed_module(module)}"

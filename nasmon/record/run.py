@@ -31,7 +31,15 @@ class LayerRecord(NamedTuple):
 
 
 class Rebuild(NamedTuple):
-    """How to train the same model with other widths."""
+    """How to train the same model with other widths.
+
+    Example:
+        >>> rebuild = Rebuild(
+        ...     ("python", "train_mine.py"), "--widths", ("conv1", "conv2"), (("--out", "runs/1"),)
+        ... )
+        >>> rebuild.flag
+        '--widths'
+    """
 
     command: tuple[str, ...]  # without the widths and without where it writes
     flag: str  # what the widths are called, such as "--widths"

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from nasmon.reading import Reading
 from nasmon.sinks.csv_tables import CsvSink, IfExists, check_if_exists
@@ -10,7 +10,6 @@ from nasmon.sinks.run_record import UNKNOWN_ORIGIN, Origin, RunSink, Watched
 from nasmon.sinks.tensorboard import TensorBoardSink
 
 
-@runtime_checkable
 class Sink(Protocol):
     """Something that keeps readings."""
 
@@ -24,6 +23,9 @@ class Sink(Protocol):
         """Ends the run; another reading takes it up again."""
 
 
+OURS = (CsvSink, RunSink, TensorBoardSink)
+
+
 class Writer(Protocol):
     """The least that a user's own place for readings has."""
 
@@ -31,22 +33,26 @@ class Writer(Protocol):
         """Keeps one reading."""
 
 
-class _WriterSink:
-    """A user's own place for readings, which only writes."""
+class _UsersSink:
+    """A user's own place for readings; what it lacks besides ``write`` does nothing."""
 
-    def __init__(self, writer: Writer) -> None:
-        self.write = writer.write
+    def __init__(self, given: Writer) -> None:
+        self.write = given.write
+        self._begin = getattr(given, "begin", None)
+        self._close = getattr(given, "close", None)
 
     def begin(self, watched: Watched) -> None:
-        pass
+        if self._begin is not None:
+            self._begin(watched)
 
     def close(self, status: str, error: str | None = None) -> None:
-        pass
+        if self._close is not None:
+            self._close(status, error)
 
 
 def whole_sink(given: Sink | Writer) -> Sink:
-    """A sink of what a user gave; ``begin`` and ``close`` may be missing."""
-    return given if isinstance(given, Sink) else _WriterSink(given)
+    """A sink of what a user gave, whose ``begin`` and ``close`` may be missing."""
+    return given if isinstance(given, OURS) else _UsersSink(given)
 
 
 def open_sinks(

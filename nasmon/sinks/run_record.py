@@ -23,7 +23,12 @@ readings may take."""
 
 
 class Origin(NamedTuple):
-    """Where a run comes from, as far as the one who starts it tells."""
+    """Where a run comes from, as far as the one who starts it tells.
+
+    Example:
+        >>> Origin(seed=1, history="logs/history.csv").seed
+        1
+    """
 
     command: Sequence[str] = ()  # the process's own command line if empty
     seed: int | None = None

@@ -34,6 +34,7 @@ from nasmon.widths.layer_rules import (
     is_bound,
     macs_by_scaling,
     params_by_scaling,
+    repeats_of,
 )
 from nasmon.widths.macs import macs_of
 
@@ -56,7 +57,7 @@ def read_widths(
     """Follows the widths through a traced forward pass.
 
     Args:
-        calls: the calls of all layers, as ``taps.capture`` records them; of one graph.
+        calls: the calls of all layers, as ``capture.capture`` records them; of one graph.
         outputs: the model's.
         operations: the model's, in the order in which they were made: what is done with the
             captured activations later is not among them.
@@ -179,7 +180,7 @@ class _Pass:
         if isinstance(layer, keras.layers.Concatenate):
             outcome = self._side_by_side(call.inputs, layer.axis, call.outputs[0], call.name)
         elif effect == "repeats":
-            outcome = repeated(known[0], layer.depth_multiplier) if known else None
+            outcome = repeated(known[0], repeats_of(layer)) if known else None
             self._note_input(call, known)
         elif effect == "mixes":
             self._note_input(call, known)

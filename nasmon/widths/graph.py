@@ -82,6 +82,11 @@ def groups_of(owners: Iterable[Owner]) -> tuple[WidthGroup, ...]:
 
     Raises:
         UsageError: an owner is tied to none that is there, or widths that are shared differ.
+
+    Example:
+        >>> (group,) = groups_of([Owner("a", 8, "", ""), Owner("b", 8, "a", "")])
+        >>> group.owners
+        ('a', 'b')
     """
     by_name = {owner.name: owner for owner in owners}
     ties = ties_of(by_name.values())

@@ -45,6 +45,7 @@ class LayerRule(NamedTuple):
     effect: Effect
     width: str | None = None  # the key of the config that holds the output's width
     weights: Mapping[str, Axes] = {}  # by the name of the weight
+    multiplier: str | None = None  # the key that says how often channels are repeated
 
 
 _BIAS = {"bias": Axes(output=-1)}
@@ -70,8 +71,8 @@ LAYER_RULES: tuple[LayerRule, ...] = (
     LayerRule(keras.layers.SeparableConv2D, "mixes", "filters", _SEPARABLE),
     LayerRule(keras.layers.Dense, "mixes", "units", _PRODUCT),
     LayerRule(keras.layers.EinsumDense, "mixes", "output_shape", _PRODUCT),
-    LayerRule(keras.layers.DepthwiseConv1D, "repeats", None, _DEPTHWISE),
-    LayerRule(keras.layers.DepthwiseConv2D, "repeats", None, _DEPTHWISE),
+    LayerRule(keras.layers.DepthwiseConv1D, "repeats", None, _DEPTHWISE, "depth_multiplier"),
+    LayerRule(keras.layers.DepthwiseConv2D, "repeats", None, _DEPTHWISE, "depth_multiplier"),
     LayerRule(keras.layers.BatchNormalization, "keeps", None, {**_SCALED, **_MOMENTS}),
     LayerRule(keras.layers.LayerNormalization, "keeps", None, _SCALED),
     *(
@@ -111,6 +112,12 @@ def effect_of(layer: keras.Layer) -> Effect | None:
     return "binds" if layer.weights else None
 
 
+def repeats_of(layer: keras.Layer) -> int:
+    """How many output channels a layer makes of each input channel; 1 of most."""
+    rule = rule_of(layer)
+    return int(getattr(layer, rule.multiplier)) if rule and rule.multiplier else 1
+
+
 def is_bound(layer: keras.Layer) -> bool:
     """Whether the widths of a layer that mixes must suit each other, as a grouped convolution's."""
     if isinstance(layer, keras.layers.EinsumDense):
@@ -127,7 +134,7 @@ def configured_width(layer: keras.Layer) -> int:
     if rule.effect == "repeats":
         kernel = getattr(layer, "kernel", None)
         axis = rule.weights["kernel"].input
-        return int(kernel.shape[axis]) * layer.depth_multiplier if kernel is not None else 0
+        return int(kernel.shape[axis]) * repeats_of(layer) if kernel is not None else 0
     if isinstance(layer, keras.layers.EinsumDense):
         return int(layer.partial_output_shape[-1] or 0)
     return int(getattr(layer, rule.width, None) or 0) if rule.width else 0
@@ -147,14 +154,12 @@ def fan_in(layer: keras.Layer) -> int | None:
 
 
 def params_by_scaling(layer: keras.Layer) -> dict[str, int]:
-    """A layer's parameters, by SCALINGS; all fixed where a weight is not in the rule."""
+    """A layer's parameters, by SCALINGS; those of weights that its rule does not name are fixed."""
     rule = rule_of(layer)
     known = rule.weights if rule else {}
     params = dict.fromkeys(SCALINGS, 0)
-    followed = all(weight.name in known for weight in layer.weights)
     for weight in layer.weights:
-        scaling = known[weight.name].scaling if followed else "fixed"
-        params[scaling] += prod(weight.shape)
+        params[known.get(weight.name, Axes()).scaling] += prod(weight.shape)
     return params
 
 

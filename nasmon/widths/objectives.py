@@ -50,7 +50,7 @@ class Amounts(tuple[int | None, ...]):
     """
 
     def __getattr__(self, name: str) -> int | None:
-        for objective, amount in zip(OBJECTIVES, self, strict=True):
+        for objective, amount in zip(OBJECTIVES, self, strict=False):
             if objective.name == name:
                 return amount
         raise AttributeError(f"no objective is called {name!r}")
@@ -66,11 +66,13 @@ def _sum_of_layers(
     """The total of what each layer has its part of; layers that are not known count as they are."""
 
     def total(model: Costed, widths: Mapping[str, int]) -> int | None:
+        whole = today(model)
+        if whole is None:
+            return None
         before = {owner.name: owner.channels for owner in model.owners}
         after = {**before, **widths}
-        changes = [changed_cost(cost, part(cost), before, after) for cost in model.costs]
-        whole = today(model)
-        return None if whole is None else round(sum(changes, Fraction(whole)))
+        changes = (changed_cost(cost, part(cost), before, after) for cost in model.costs)
+        return round(sum(changes, Fraction(whole)))
 
     return total
 
@@ -94,7 +96,7 @@ UNKNOWN = Amounts([None] * len(OBJECTIVES))
 
 def sizes(model: Costed | None) -> Amounts:
     """What a model has of each objective today; ``UNKNOWN`` of no model."""
-    return Amounts(one.today(model) for one in OBJECTIVES) if model else UNKNOWN
+    return UNKNOWN if model is None else Amounts(one.today(model) for one in OBJECTIVES)
 
 
 def totals(model: Costed, widths: Mapping[str, int]) -> Amounts:
@@ -107,6 +109,15 @@ def totals(model: Costed, widths: Mapping[str, int]) -> Amounts:
 
     Raises:
         UsageError: a cost names an owner that is not there.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> kernel = {"in_out": 32, "in": 0, "out": 8, "fixed": 0}
+        >>> cost = Cost("conv", (), (("conv", 1),), params=kernel, macs=kernel)
+        >>> owners = (Owner("conv", 8, "", ""),)
+        >>> model = SimpleNamespace(params=40, macs=None, owners=owners, costs=(cost,))
+        >>> totals(model, {"conv": 4}).params
+        20
     """
     return Amounts(one.total(model, widths) for one in OBJECTIVES)
 

@@ -6,14 +6,11 @@ or raises ``UsageError`` with what would work, to which the caller adds the opti
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable
 from typing import Any
 
+from nasmon.config_file import Reader
 from nasmon.errors import UsageError
-
-Reader = Callable[[Any], Any]
 
 
 def whole(least: int, most: int | None = None) -> Reader:
@@ -29,26 +26,6 @@ def whole(least: int, most: int | None = None) -> Reader:
             number = least - 1
         if number < least or (most is not None and number > most):
             raise UsageError(f"use a whole number {bound}")
-        return number
-
-    return read
-
-
-def real(least: float, most: float = math.inf, above: bool = False) -> Reader:
-    """Finite numbers from ``least`` (left out if ``above``) to ``most``."""
-    bound = f"above {least:g}" if above else f"of at least {least:g}"
-    if most < math.inf:
-        bound += f" and at most {most:g}"
-
-    def read(value: Any) -> float:
-        try:
-            # YAML 1.1 takes 1e6, without a dot, for a string.
-            number = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
-            number = math.nan
-        fits = math.isfinite(number) and least <= number <= most and not (above and number == least)
-        if not fits:
-            raise UsageError(f"use a number {bound}")
         return number
 
     return read
