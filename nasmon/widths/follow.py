@@ -10,6 +10,7 @@ reported as fixed, rather than advice be given that cannot be followed.
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import chain, count
 from typing import Any
 
 import keras
@@ -20,7 +21,6 @@ from nasmon.reading import LayerInfo
 from nasmon.widths.graph import (
     Cost,
     ModelWidths,
-    Owner,
     Segments,
     Structure,
     Width,
@@ -37,6 +37,7 @@ from nasmon.widths.layer_rules import (
     repeats_of,
 )
 from nasmon.widths.macs import macs_of
+from nasmon.widths.owners import OwnersMet
 
 _MIXING = (
     *("MatMul", "BatchMatMul", "Einsum", "Conv", "DepthwiseConv", "DepthToSpace", "SpaceToDepth"),
@@ -66,7 +67,7 @@ def read_widths(
     pass_ = _Pass(calls, operations)
     pass_.follow()
     for tensor in outputs:
-        pass_.bind(pass_.width(tensor), OUTPUT)
+        pass_.bind_output(tensor)
     widths = pass_.result(samples)
     of_outputs = zip(output_names(len(outputs)), map(pass_.width, outputs), strict=True)
     return widths._replace(layers={**widths.layers, **{n: w or () for n, w in of_outputs}})
@@ -96,9 +97,7 @@ class _Pass:
         self._of_output = {t.name: call for call in self._calls for t in call.outputs}
         self._inside = {id(call): self._between(call) for call in self._calls}
         self._widths: dict[str, Width] = {}
-        self._channels: dict[str, int] = {}
-        self._ties: dict[str, str] = {}  # who an owner shares its width with, "" for none
-        self._fixed: dict[str, str] = {}
+        self._met = OwnersMet()
         self._inputs: dict[str, Width] = {}
 
     def follow(self) -> None:
@@ -123,10 +122,9 @@ class _Pass:
     def width(self, tensor: tf.Tensor) -> Width:
         return self._widths.get(tensor.name)
 
-    def bind(self, width: Width, reason: str) -> None:
-        """Notes that the owners in a width cannot choose it."""
-        for owner, _ in width or ():
-            self._fixed.setdefault(owner, reason)
+    def bind_output(self, tensor: tf.Tensor) -> None:
+        """Notes that a width is that of the model's output."""
+        self._met.bind(OUTPUT, self.width(tensor))
 
     def result(self, samples: int) -> ModelWidths:
         by_layer: dict[str, dict[str, int]] = {}
@@ -138,7 +136,7 @@ class _Pass:
             by_layer[call.name] = {k: n + earlier.get(k, 0) for k, n in one.items()}
         everything = macs_of(self._all_operations)
         return ModelWidths(
-            structure=Structure(self._owners(), tuple(self._costs(by_layer))),
+            structure=Structure(self._met.owners(), tuple(self._costs(by_layer))),
             layers={c.name: self.width(c.outputs[0]) or () for c in self._all_calls},
             rank_limits=self._rank_limits(),
             layer_macs=self._layer_macs(by_layer),
@@ -163,16 +161,11 @@ class _Pass:
         return [self._graph.get_operation_by_name(name) for name in sorted(names)]
 
     def _own_input(self, tensor: tf.Tensor) -> None:
-        taken = sum(name.startswith(INPUT) for name in self._channels)
-        name = INPUT if not taken else f"{INPUT}_{taken}"
+        names = (f"{INPUT}_{number}" for number in count(1))
+        name = next(name for name in chain([INPUT], names) if name not in self._met)
         if tensor.shape.rank and tensor.shape.rank > 1 and tensor.shape[-1] is not None:
-            self._widths[tensor.name] = self._own(name, tensor.shape[-1])
-            self._fixed[name] = INPUT
-
-    def _own(self, name: str, channels: int) -> Segments:
-        self._channels.setdefault(name, channels)
-        self._ties.setdefault(name, "")
-        return ((name, 1),)
+            self._widths[tensor.name] = self._met.add(name, tensor.shape[-1])
+            self._met.bind(INPUT, self._widths[tensor.name])
 
     def _follow_call(self, call: Call) -> None:
         known = [width for tensor in call.inputs if (width := self.width(tensor)) is not None]
@@ -184,14 +177,14 @@ class _Pass:
             self._note_input(call, known)
         elif effect == "mixes":
             self._note_input(call, known)
-            outcome = self._own(call.name, call.outputs[0].shape[-1])
+            outcome = self._met.add(call.name, call.outputs[0].shape[-1])
             if is_bound(layer):
-                self.bind(outcome, call.name)
-                self.bind(known[0] if known else None, call.name)
+                self._met.bind(call.name, outcome)
+                self._met.bind(call.name, *known[:1])
         elif effect == "binds":
-            self._bind_all(known, call.name)
-            outcome = self._own(call.name, call.outputs[0].shape[-1])
-            self.bind(outcome, call.name)
+            self._met.bind(call.name, *known)
+            outcome = self._met.add(call.name, call.outputs[0].shape[-1])
+            self._met.bind(call.name, outcome)
         else:
             self._note_input(call, known)
             outcome = self._passed_on(known, call.inputs, call.outputs[0], call.name)
@@ -202,7 +195,7 @@ class _Pass:
         """One kernel serves all calls of a layer, so they all have inputs of one width."""
         width = known[0] if known else None
         if call.name in self._inputs and width is not None:
-            self._unite([w for w in (self._inputs[call.name], width) if w], call.name)
+            self._met.unite([w for w in (self._inputs[call.name], width) if w], call.name)
         self._inputs.setdefault(call.name, width)
 
     def _follow_operation(self, operation: tf.Operation) -> None:
@@ -221,7 +214,7 @@ class _Pass:
             if tensor.shape.rank is None or tensor.dtype in (tf.int32, tf.int64, tf.bool):
                 continue
             if mixes:
-                self._bind_all(known, operation.name)
+                self._met.bind(operation.name, *known)
             else:
                 self._widths[tensor.name] = self._passed_on(
                     known, operation.inputs, tensor, operation.name, operation.type
@@ -239,21 +232,21 @@ class _Pass:
         if output.shape.rank == 0 or output.shape.rank is None:
             return None
         channels = output.shape[-1]
-        alike = [width for width in known if self._count(width) == channels]
+        alike = [width for width in known if self._met.channels(width) == channels]
         # a gate or mask of one channel is broadcast over all
-        others = [w for w in known if self._count(w) not in (channels, 1)]
+        others = [w for w in known if self._met.channels(w) not in (channels, 1)]
         if alike:
-            self._unite(alike, name)
-            self._bind_all(others, name)
+            self._met.unite(alike, name)
+            self._met.bind(name, *others)
             return alike[0]
         if kind in _REDUCTIONS:
             return None
         ranks = [t.shape.rank for t in inputs if self.width(t) is not None]
         if len(known) == 1 and channels and ranks[0] is not None:
-            times, rest = divmod(channels, self._count(known[0]))
+            times, rest = divmod(channels, self._met.channels(known[0]))
             if times and not rest and output.shape.rank < ranks[0]:
                 return repeated(known[0], times)
-        self._bind_all(known, name)
+        self._met.bind(name, *known)
         return None
 
     def _side_by_side(
@@ -264,53 +257,9 @@ class _Pass:
         if axis is None or int(axis) % output.shape.rank != output.shape.rank - 1:
             return self._passed_on(known, tensors, output, name)
         if len(known) < len(widths):
-            self._bind_all(known, name)
+            self._met.bind(name, *known)
             return None
         return tuple(segment for width in known for segment in width)
-
-    def _count(self, width: Segments) -> int:
-        return sum(times * self._channels[owner] for owner, times in width)
-
-    def _bind_all(self, widths: Iterable[Segments], reason: str) -> None:
-        for width in widths:
-            self.bind(width, reason)
-
-    def _unite(self, widths: Sequence[Segments], name: str) -> None:
-        """Makes widths one: what is joined by an add stays as wide as each other."""
-        first = widths[0]
-        for other in widths[1:]:
-            if [self._piece(s) for s in first] != [self._piece(s) for s in other]:
-                self._bind_all((first, other), name)
-                continue
-            for (a, _), (b, _) in zip(first, other, strict=True):
-                self._join(a, b)
-
-    def _piece(self, segment: tuple[str, int]) -> tuple[int, int]:
-        return self._channels[segment[0]], segment[1]
-
-    def _leader(self, owner: str) -> str:
-        return leader_of(owner, self._ties)
-
-    def _join(self, a: str, b: str) -> None:
-        a, b = self._leader(a), self._leader(b)
-        order = list(self._channels)
-        first, second = sorted((a, b), key=order.index)
-        if first != second:
-            self._ties[second] = first
-
-    def _owners(self) -> tuple[Owner, ...]:
-        reasons: dict[str, str] = {}
-        for owner, reason in self._fixed.items():
-            reasons.setdefault(self._leader(owner), reason)
-        return tuple(
-            Owner(
-                name=name,
-                channels=channels,
-                tied_to="" if self._leader(name) == name else self._leader(name),
-                fixed_by=reasons.get(self._leader(name), ""),
-            )
-            for name, channels in self._channels.items()
-        )
 
     def _costs(self, macs: dict[str, dict[str, int]]) -> Iterable[Cost]:
         for name, macs_of_layer in macs.items():
