@@ -25,9 +25,9 @@ LIBRARY = "kernels"
 """A well-known library of another kind, with a name that one of our folders has, too."""
 
 
-def pip(python: Path | str, *arguments: object) -> None:
+def pip(*arguments: object) -> None:
     """Runs pip; a registry that cannot be reached skips the test, but not in CI."""
-    command = [python, "-m", "pip", "--disable-pip-version-check", *arguments]
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=300)
     if done.returncode and "No matching distribution" in done.stderr and not os.environ.get("CI"):
         pytest.skip("no package registry is reached")
@@ -42,7 +42,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("*.pyc"))
     for file in ("setup.cfg", "pyproject.toml", "README.md"):
         shutil.copy(ROOT / file, source)
-    pip(sys.executable, "wheel", "--no-deps", "--wheel-dir", built, source)
+    pip("wheel", "--no-deps", "--wheel-dir", built, source)
     (found,) = built.glob("*.whl")
     return found
 
@@ -51,13 +51,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def python(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory) -> Path:
     """A fresh environment with the wheel, and the library installed before it or after it."""
     folder = tmp_path_factory.mktemp("environment")
-    venv.create(folder, with_pip=True, symlinks=True)
+    venv.create(folder, symlinks=True)
     python = folder / "bin" / "python"
     # what nasmon needs is there already; the repository is not, for no .pth in there is read
     (site,) = folder.glob("lib/python*/site-packages")
     (site / "libraries.pth").write_text(sysconfig.get_path("purelib"))
     for wanted in (LIBRARY, wheel) if request.param == "before" else (wheel, LIBRARY):
-        pip(python, "install", "--no-deps", "--force-reinstall", wanted)
+        pip("--python", python, "install", "--no-deps", "--force-reinstall", wanted)
     return python
 
 
