@@ -4,7 +4,12 @@ Names are loaded when they are first used, so that importing the package starts 
 """
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+if not (Path(__file__).parent / "kernels").is_dir():
+    # a clone: there kernels, train and analysis lie beside this package, installed or not
+    __path__.append(str(Path(__file__).parent.parent))
 
 if TYPE_CHECKING:
     from nasmon.callback import NASMonitorCallback

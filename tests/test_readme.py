@@ -152,7 +152,7 @@ def test_every_command_is_checked_here() -> None:
     others = [
         c for c in COMMANDS if not c.startswith(("make", "python -m train", "python -m analysis"))
     ]
-    assert others == ["pip install -c constraints.txt -e ."]
+    assert others == ["pip install -c constraints.txt ."]
 
 
 def test_the_example_configuration_is_accepted(tmp_path: Path) -> None:

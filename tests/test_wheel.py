@@ -112,3 +112,13 @@ def test_the_library_of_the_same_name_stays_whole(python: Path, tmp_path: Path) 
     files = "from importlib.metadata import files; import nasmon.kernels.metric_table; "
     files += f"missing = [f for f in files({LIBRARY!r}) if not f.locate().exists()]; print(missing)"
     assert output(tmp_path, python, "-c", files) == "[]\n"
+
+
+@pytest.mark.parametrize("module", ["train", "analysis.recommend"])
+def test_the_repositorys_short_names_work_without_an_editable_install(
+    python: Path, module: str
+) -> None:
+    assert output(ROOT, python, "-m", module, "--help").startswith(f"usage: python -m {module} ")
+    where = "import nasmon.kernels, nasmon; print(nasmon.__file__, nasmon.kernels.__file__)"
+    folders = [Path(file).parent for file in output(ROOT, python, "-c", where).split()]
+    assert folders == [ROOT / "nasmon", ROOT / "kernels"]
