@@ -24,10 +24,7 @@ REQUIRED = (
 )
 """What a run's CSV must have; its other columns read NaN where they are missing."""
 
-
 _BEGINNING = "epoch,step,redundancy_score"
-
-
 _SUFFIXES = ("_nas_metrics", "_metrics")
 
 

@@ -113,7 +113,6 @@ _LABELS = {
 }
 
 _SIZES = {objective.name for objective in OBJECTIVES}
-
 _COUNTS = {*_SIZES, "readings", "steps", "dead_channels"}
 
 

@@ -27,7 +27,6 @@ States = tuple[State, ...]
 Rows = tuple[tuple[tf.Tensor, ...], ...]
 """For each layer the matrices of rows [N, C] that it put out, one for each time it was called."""
 
-
 KEPT = 8
 """Of so many lists of layers the programs are kept: the next monitor of a model of the same widths,
 in a sweep, say, compiles nothing."""

@@ -12,16 +12,13 @@ SHIFT_ROWS = 64
 """Rows averaged for the provisional mean: its error, an eighth of a standard deviation, adds about
 1/64 to the float32 rounding of the product; more rows would only cost time."""
 
-
 LEAST_PART, MOST_PARTS = 170, 3
 """Columns are multiplied in up to three parts of at least so many, and each pair of parts once:
 a third of the operations is spared by symmetry. More or smaller parts are slower products."""
 
-
 SLAB, SLAB_IN_PARTS = 2**18, 2**20
 """Numbers in a slab of shifted rows: measured, 1 MB stays in a core's cache; in parts, fewer rows
 make the products slow."""
-
 
 MOST_AT_ONCE = 2**20
 """Of more numbers slabs pay: their loop doubles the time that a layer takes to compile."""

@@ -31,11 +31,9 @@ State = CovarianceState | KeptRows
 LayerRows = Sequence[tf.Tensor]
 """The matrices of rows [N, C] that a layer put out, one for each time it was called."""
 
-
 WIDEST = 128
 """Wider layers are solved by TensorFlow's ordinary kernel: it takes less time on a CPU, and each
 width in XLA costs a second and more of compilation (bench/test_spectrum.py)."""
-
 
 RUNGS = (
     64,
@@ -44,7 +42,6 @@ RUNGS = (
 )
 """Layers up to each rung share one batch: padding costs a millisecond or two, and another batch up
 to a second of compilation."""
-
 
 STEP = 16
 """A batch is as wide as its widest layer, rounded up to this: whole vector registers."""

@@ -105,11 +105,7 @@ def _check_together(settings: Settings, called: Mapping[str, str]) -> None:
 
 
 _ALWAYS = ("training.model",)
-
-
 _PLACES = ("training.output_dir", "nas.log_dir", "nas.csv_path")
-
-
 _NOT_KEPT = ("nas.enabled", "training.widths", *_PLACES)
 
 

@@ -13,7 +13,6 @@ from nasmon.kernels.metric_table import METRIC_NAMES
 from nasmon.record.spectra import LayerSpectrum
 
 _NAMED = 3  # so many layers are named as the lowest
-
 _LISTED = 12  # up to so many layers all are named
 
 

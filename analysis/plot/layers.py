@@ -18,9 +18,7 @@ from nasmon.analysis.words import count_of, number, power_of_ten, shortened_apar
 from nasmon.kernels.metric_table import METRICS, Metric
 
 _ROW = 0.17  # inches a named layer needs
-
 _MOST_HEIGHT = 17.0  # inches of the map; of more layers than fit only every k-th is named
-
 _EACH_READING = 12  # up to so many columns all have a tick
 
 

@@ -116,7 +116,6 @@ def _course(run: Run, metric: str, thresholds: Mapping[str, float]) -> str:
 
 
 _STATISTICS = ("first", "last", "mean", "min", "max")
-
 _EDGES = [index / 50 for index in range(51)]  # of a histogram's bars, for metrics from 0 to 1
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 
 _UNDATED = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
-
 _MOST_PIXELS = 60_000  # of a side; Agg draws less than 2 ** 16
 
 
@@ -105,7 +104,6 @@ def _prefix(kind: str, options: Options) -> str:
 
 
 _ROOT = re.compile(r"<svg\b[^>]*>")
-
 _SIZE = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
 
 _UNWANTED = re.compile(
@@ -114,17 +112,11 @@ _UNWANTED = re.compile(
 
 # text between tags holds a user's names: only tags may change (matplotlib escapes > inside both)
 _TAG = re.compile(r"<[^<>]+>")
-
 _REFERENCE = re.compile(r'(?:url\(|href=")#([^")]+)')
-
 _ID = re.compile(r' id="([^"]*)"')
-
 _FONT = re.compile(r"font-family: ([^;]*sans-serif); ")
-
 _UPRIGHT = re.compile(r' transform="rotate\(-0 [^"]*"')
-
 _PLACE = re.compile(r'(?<= d=")[^"]+|(?<= x=")[^"]+|(?<= y=")[^"]+')
-
 _FRACTION = re.compile(r"(\.\d\d)\d+")
 
 

@@ -30,9 +30,7 @@ MARKED = 30
 """Up to so many readings are marked one by one."""
 
 _TITLE = 6.7  # inches that the title of a picture's only plot has
-
 _LEAST = 8  # characters that a shortened name has at least
-
 _MEASURE = TextToPath()
 
 

@@ -41,9 +41,7 @@ SHAPES = (
     *((6144, 256), (1536, 512), (4096, 1024)),
 )
 
-
 BATCH, IMAGES = 256, 1_281_167  # of a training step; of ImageNet
-
 
 FORWARD_AND_BACKWARD = 3  # a training step in forward passes
 

@@ -7,21 +7,15 @@ from bench.hlo.traffic import Counts
 # H100 SXM; arithmetic as in NVIDIA's "H100 Tensor Core GPU Datasheet", without tensor cores
 BANDWIDTH = 3.0e12  # bytes a second
 
-
 FLOAT32 = 67e12  # operations a second
-
 
 FLOAT64 = 34e12
 
-
 TF32 = 495e12  # on tensor cores, without sparsity: what TensorFlow's convolutions use by default
-
 
 LAUNCH = (3e-6, 5e-6)  # seconds from one small kernel to the next, a common range: assumed
 
-
 SHARE = 0.4  # of the TF32 rate that convolutions reach: assumed
-
 
 SOLVER_LAUNCHES = 4  # kernels a column in cuSOLVER's tridiagonalisation: assumed
 

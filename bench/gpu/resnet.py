@@ -12,7 +12,6 @@ from nasmon.widths.macs import macs_of
 
 IMAGE = (224, 224, 3)
 
-
 # operations of a traced graph that run no kernel
 NAMES = ("Const", "Identity", "NoOp", "Placeholder", "ReadVariableOp", "Reshape", "Shape", "Pack")
 

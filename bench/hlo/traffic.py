@@ -17,10 +17,8 @@ FREE = (
 )
 """What runs no kernel of its own: names, and loops, whose bodies are counted."""
 
-
 HOST = ("infeed", "outfeed", "send", "recv", "copy-start", "async-start", "custom-call")
 """What copies to or from the host, or may."""
-
 
 ARITHMETIC = (
     *("add", "subtract", "multiply", "divide", "maximum", "minimum", "compare", "select", "abs"),

@@ -20,7 +20,6 @@ from nasmon.taps import choose_taps, layers_of
 
 STEPS = 4
 
-
 READINGS = 4
 
 

@@ -21,7 +21,6 @@ from nasmon import Monitor, Reading
 
 READINGS = 10_000
 
-
 BLOCK = 500
 
 

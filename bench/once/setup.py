@@ -27,7 +27,6 @@ from nasmon.kernels.metric_table import METRIC_NAMES
 
 STEPS = 4
 
-
 PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "caching the probe set": ((probe, "probe_set"),),
     "tracing the forward pass": ((probe.Probe, "_compile_forward"), (probe.Probe, "_enough")),

@@ -16,9 +16,7 @@ from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES
 
 COST_COLUMNS = ("probe_seconds", "overhead", "thinned", "postponed")
 
-
 RUN_COLUMNS = ("epoch", "step", *(m.name for m in AGGREGATED), *COST_COLUMNS)
-
 
 LAYER_COLUMNS = (
     *("epoch", "step", "layer", "kind", "channels", "params", "macs", "tied_to"),

@@ -18,7 +18,6 @@ from nasmon.sinks.run_record import Watched
 
 IfExists = Literal["error", "append", "overwrite"]
 
-
 IF_EXISTS: tuple[IfExists, ...] = ("error", "append", "overwrite")
 
 

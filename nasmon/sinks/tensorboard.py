@@ -23,7 +23,6 @@ from nasmon.sinks.run_record import Watched
 
 HISTOGRAM_BINS = 30  # as TensorBoard's own histograms have
 
-
 HISTOGRAMS = ("eigenvalues", "correlations")
 
 

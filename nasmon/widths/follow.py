@@ -45,7 +45,6 @@ _MIXING = (
     *("PartitionedCall", "StatefulPartitionedCall"),
 )
 
-
 _REDUCTIONS = ("Mean", "Max", "Min", "Sum", "Prod", "ArgMax", "ArgMin", "All", "Any")
 
 

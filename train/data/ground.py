@@ -14,12 +14,9 @@ from nasmon.train.data.textures import SIDE, Floats, Ints, Pyramid, locate, look
 
 ROWS, COLUMNS = 60, 80
 
-
 OVERSAMPLING = 2
 
-
 FARTHEST = 80.0
-
 
 # The dull and the bright end of each colour of ground: red, green and blue of 0 to 1.
 COLOURS = {
@@ -46,7 +43,6 @@ SURROUNDINGS = (
     Material("gravel", "dry", 0.20),
     Material("gravel", "earth", 0.22),
 )
-
 
 PATHS = (
     Material("gravel", "grey", 0.18),

@@ -21,12 +21,9 @@ from nasmon.train.data.pipelines import Bytes, Images
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
-
 _SPLITS = ("train", "val")
 
-
 NAMED = 3  # files named in an error; the rest are counted
-
 
 # JPEG noise reaches a quarter of the range at the edges of a mask, and edges are few.
 JPEG_BLACK, JPEG_WHITE, JPEG_BETWEEN = 64, 191, 0.05

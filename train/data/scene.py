@@ -29,7 +29,6 @@ from nasmon.train.data.textures import (
 # Scenes painted at once: few enough that a batch's arrays stay in the processor's cache.
 BATCH = 16
 
-
 # Skies at the horizon and overhead.
 SKIES = (
     ((0.80, 0.84, 0.88), (0.42, 0.58, 0.82)),

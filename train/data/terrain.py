@@ -20,7 +20,6 @@ from nasmon.train.data.pipelines import Images
 # Raise it when the scenes change, so that no cache file of an earlier version is read.
 SCENES_VERSION = 1
 
-
 ARRAYS = ("x_train", "y_train", "x_val", "y_val")
 
 

@@ -16,22 +16,16 @@ import numpy.typing as npt
 # Float32 throughout; the checker sees the wider type that NumPy's stubs infer.
 Floats = npt.NDArray[np.floating[Any]]
 
-
 Ints = npt.NDArray[np.int32]
-
 
 # All levels of one texture, zero mean and unit variance, finest first, rows within a level.
 Pyramid = npt.NDArray[np.float32]
 
-
 PHOTOGRAPHS = ("grass", "gravel", "brick")
-
 
 SIDE = 1024  # texels along a mirrored photograph of 512; a power of two, so that & wraps
 
-
 LEVEL_SIDES = tuple(SIDE >> level for level in range(SIDE.bit_length()))
-
 
 OFFSETS: Ints = np.cumsum([0, *(side**2 for side in LEVEL_SIDES[:-1])]).astype(np.int32)
 
