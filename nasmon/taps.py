@@ -170,7 +170,7 @@ def _matches(selector: str, name: str) -> bool:
 def _owns_width(layer: keras.Layer) -> bool:
     if isinstance(layer, keras.layers.TimeDistributed):
         return _owns_width(layer.layer)
-    return effect_of(layer) in ("mixes", "repeats")
+    return effect_of(layer) in ("mixes", "groups", "repeats")
 
 
 def _width(layer: keras.Layer) -> int:

@@ -97,6 +97,7 @@ def test_what_limits_the_rank_is_what_a_linear_output_is_made_of() -> None:
 
 
 def test_grouped_and_channels_first_layers_are_bound() -> None:
+    assert effect_of(layers.Conv2D(8, 3, groups=2)) == "groups"
     assert is_bound(layers.Conv2D(8, 3, groups=2))
     assert is_bound(layers.Conv2D(8, 3, data_format="channels_first"))
     assert not is_bound(layers.Conv2D(8, 3))

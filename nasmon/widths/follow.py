@@ -174,7 +174,7 @@ class _Pass:
         elif effect == "repeats":
             outcome = repeated(known[0], repeats_of(layer)) if known else None
             self._note_input(call, known)
-        elif effect == "mixes":
+        elif effect in ("mixes", "groups"):
             self._note_input(call, known)
             outcome = self._met.add(call.name, call.outputs[0].shape[-1])
             if is_bound(layer):

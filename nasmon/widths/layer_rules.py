@@ -14,10 +14,11 @@ import keras
 SCALINGS = ("in_out", "in", "out", "fixed")
 """With the product of both widths, the input's width, the output's width, or neither."""
 
-Effect = Literal["mixes", "repeats", "keeps", "binds"]
+Effect = Literal["mixes", "groups", "repeats", "keeps", "binds"]
 """What a layer does to channels.
 
 "mixes": each output channel is made of all input channels, and the layer owns its output's width.
+"groups": the same within groups of channels, so that both widths are multiples of their number.
 "repeats": each input channel becomes as many output channels as the layer's multiplier says.
 "keeps": each output channel is made of the input channel in its place. "binds": the widths that go
 in and come out must suit each other in a way that is not followed.
@@ -107,9 +108,10 @@ def effect_of(layer: keras.Layer) -> Effect | None:
     shapes of what goes in and comes out.
     """
     rule = rule_of(layer)
-    if rule is not None:
-        return rule.effect
-    return "binds" if layer.weights else None
+    if rule is None:
+        return "binds" if layer.weights else None
+    grouped = rule.effect == "mixes" and getattr(layer, "groups", 1) > 1
+    return "groups" if grouped else rule.effect
 
 
 def repeats_of(layer: keras.Layer) -> int:
@@ -119,11 +121,11 @@ def repeats_of(layer: keras.Layer) -> int:
 
 
 def is_bound(layer: keras.Layer) -> bool:
-    """Whether the widths of a layer that mixes must suit each other, as a grouped convolution's."""
+    """Whether the widths of a layer that mixes or groups must suit each other, and so stay."""
     if isinstance(layer, keras.layers.EinsumDense):
         return len(layer.kernel.shape) != 2
     channels_first = getattr(layer, "data_format", None) == "channels_first"
-    return channels_first or getattr(layer, "groups", 1) > 1
+    return channels_first or effect_of(layer) == "groups"
 
 
 def configured_width(layer: keras.Layer) -> int:
@@ -171,7 +173,8 @@ def macs_by_scaling(layer: keras.Layer, macs: Mapping[str, int], samples: int) -
         macs: by type of operation, of all samples.
         samples: how many inputs went in.
     """
-    scaling = {"mixes": "in_out", "repeats": "in"}.get(effect_of(layer) or "", "fixed")
+    by_effect = {"mixes": "in_out", "groups": "in_out", "repeats": "in"}
+    scaling = by_effect.get(effect_of(layer) or "", "fixed")
     scalings = dict.fromkeys(SCALINGS, 0)
     for operation, count in macs.items():
         # the first half of a separable convolution keeps channels apart
