@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, SupportsInt
 
@@ -11,26 +12,26 @@ import keras
 import pandas as pd
 import tensorflow as tf
 
+from nasmon.arguments import ARGUMENTS
 from nasmon.budget import DEFAULT_BUDGET, OverheadBudget
-from nasmon.errors import UsageError, at_least_one
-from nasmon.fit_data import PassingBatches, validation_data_of_fit
+from nasmon.errors import ProbeDataError, UsageError
+from nasmon.fit_data import PassingBatches, check_csv_loggers, validation_data_of_fit
 from nasmon.kernels.metric_table import AGGREGATED
 from nasmon.monitor import DEFAULT_MAX_ROWS, Monitor
 from nasmon.probe_set import is_one_shot
 from nasmon.reading import Reading
-from nasmon.record.files import metrics_path
-from nasmon.schedule import LOG_FREQUENCIES, Schedule
-from nasmon.sinks.csv_tables import IfExists, check_if_exists
-from nasmon.sinks.opening import Sink, open_sinks
+from nasmon.record.files import given_path, metrics_path
+from nasmon.schedule import Schedule
+from nasmon.sinks.csv_tables import IfExists
+from nasmon.sinks.opening import ErrorPolicy, Sink, open_sinks
 from nasmon.sinks.run_record import UNKNOWN_ORIGIN, Origin
 from nasmon.taps import choose_taps, is_built
 from nasmon.thresholds import merged_thresholds
+from nasmon.values import checked
 
 FREQUENT_MAX_ROWS = 4_096
 """With ``log_freq="batch"``: a reading a second has to be cheap, and is one of many; what it misses
 is less than what other samples would change (bench/test_thinning.py)."""
-
-ERROR_POLICIES = ("warn", "raise")
 
 
 class NASMonitorCallback(keras.callbacks.Callback):
@@ -43,23 +44,29 @@ class NASMonitorCallback(keras.callbacks.Callback):
 
     Readings keep within ``overhead_budget``. One that there is no room for takes fewer samples, as
     long as they are enough for the estimate; else it is postponed, to the next epoch, or with
-    ``log_freq="batch"`` to the first batch with room. The run's last one is always taken. An epoch
-    without a reading has NaN in ``logs``; before the first one it has none, as EarlyStopping would
-    compare with a NaN ever after. A reading is of the weights that the validation of its epoch
+    ``log_freq="batch"`` to the first batch with room. A training's last one is always taken, and
+    that of its first epoch: so ``logs`` have their columns from the beginning. A later epoch
+    without a reading has NaN there. A reading is of the weights that the validation of its epoch
     begins with.
+
+    A copy (``copy.deepcopy``, ``pickle``) is a callback of the same arguments that has watched
+    nothing yet; a deep copy shares the data and the model that it was given.
 
     Args:
         validation_data: what to probe with, in any form that ``fit`` takes; what ``fit`` was given
             as its own validation data if None. Labels are dropped.
-        log_dir: TensorBoard folder; None for no TensorBoard.
+        model: what to watch in place of the model that ``fit`` trains: a part of it, such as the
+            generator of a GAN, which needs ``validation_data`` of its own.
+        log_dir: TensorBoard folder; None for no TensorBoard. Places are fixed when they are given:
+            a process that changes its folder later goes on writing there.
         csv_path: the run's CSV, with ``<stem>_layers.csv`` beside it;
             ``<log_dir>/<model name>_nas_metrics.csv`` if None, no CSV if False or without log_dir.
         log_freq: "epoch" for a reading after every epoch, "batch" for one after every
             ``batch_freq`` batches as well; all readings then take only as many samples as give
             every layer ten rows a channel.
         batch_freq: batches between two readings, at least 1.
-        layers: "auto" for every layer that owns a width, "output" for the model's output, or
-            names, globs and /regular expressions/.
+        layers: "auto" for every layer that owns a width (the model's output where none does),
+            "output" for the model's output, or names, globs and /regular expressions/.
         samples: validation samples to probe with, at least 1.
         chunk: the most samples a forward pass; 16 if None.
         max_rows: the most rows (samples times positions) that a layer contributes to a reading, as
@@ -71,7 +78,8 @@ class NASMonitorCallback(keras.callbacks.Callback):
         thresholds: any of ``nasmon.thresholds.THRESHOLDS``, for the remarks in
             ``summary()``.
         on_error: what a failure inside the monitor does: "warn" once and go on without it, or
-            "raise". A wrong argument is an error before training begins in either case.
+            "raise". A file that cannot be written costs that file alone. A wrong argument is an
+            error before training begins in either case.
         if_exists: what to do with an earlier run's CSV: "error", "append" or "overwrite". A ``fit``
             that resumes with ``initial_epoch`` appends by itself.
         origin: what the run's record tells of where it comes from: seed, command, history.
@@ -99,6 +107,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         self,
         validation_data: Any = None,
         *,
+        model: keras.Model | None = None,
         log_dir: str | os.PathLike[str] | None = "logs/nas",
         csv_path: str | os.PathLike[str] | Literal[False] | None = None,
         log_freq: Literal["epoch", "batch"] = "epoch",
@@ -109,30 +118,38 @@ class NASMonitorCallback(keras.callbacks.Callback):
         max_rows: int | None = None,
         overhead_budget: float | None = DEFAULT_BUDGET,
         thresholds: Mapping[str, float] | None = None,
-        on_error: Literal["warn", "raise"] = "warn",
+        on_error: ErrorPolicy = "warn",
         if_exists: IfExists = "error",
         origin: Origin = UNKNOWN_ORIGIN,
     ) -> None:
         super().__init__()
-        _check_choice("log_freq", log_freq, LOG_FREQUENCIES)
-        _check_choice("on_error", on_error, ERROR_POLICIES)
-        check_if_exists(if_exists)
-        counts = {"batch_freq": batch_freq, "samples": samples, "chunk": chunk}
-        for name, value in {**counts, "max_rows": max_rows}.items():
-            if value is not None:
-                at_least_one(name, value)
-        self.csv_path: Path | None = None
-        self._validation_data = validation_data
-        self._log_dir, self._csv_path, self._if_exists = log_dir, csv_path, if_exists
+        checked(
+            ARGUMENTS,
+            **{"layers": layers, "samples": samples, "chunk": chunk, "max_rows": max_rows},
+            **{"log_dir": log_dir, "csv_path": csv_path, "log_freq": log_freq},
+            **{"batch_freq": batch_freq, "overhead_budget": overhead_budget, "origin": origin},
+            **{"on_error": on_error, "if_exists": if_exists},
+            **({} if model is None else {"model": model}),
+        )
+        self._validation_data, self._part = validation_data, model
+        self._log_dir = None if log_dir is None else given_path(log_dir)
+        self._csv_path = given_path(csv_path) if csv_path else csv_path
+        self._if_exists = if_exists
         self._origin = origin
         self._on_error = on_error
         self._layers, self._samples, self._chunk = layers, samples, chunk
-        self._schedule = Schedule(log_freq, batch_freq)
-        default = FREQUENT_MAX_ROWS if self._schedule.frequent else DEFAULT_MAX_ROWS
+        self._log_freq, self._batch_freq = log_freq, batch_freq
+        default = FREQUENT_MAX_ROWS if log_freq == "batch" else DEFAULT_MAX_ROWS
         self._max_rows = default if max_rows is None else max_rows
         self._thresholds = merged_thresholds(thresholds)
         self._overhead_budget = overhead_budget
-        self._budget = OverheadBudget(overhead_budget)
+        self._watch_nothing_yet()
+
+    def _watch_nothing_yet(self) -> None:
+        """Sets what belongs to trainings, and not to the arguments."""
+        self.csv_path: Path | None = None
+        self._schedule = Schedule(self._log_freq, self._batch_freq)
+        self._budget = OverheadBudget(self._overhead_budget)
         self._monitor: Monitor | None = None
         self._source: Any = None
         self._sinks: list[Sink] = []
@@ -142,6 +159,20 @@ class NASMonitorCallback(keras.callbacks.Callback):
             # on the instance only: in epoch mode Keras finds no batch hook to call
             self.on_train_batch_begin = self._begin_batch
             self.on_train_batch_end = self._end_batch
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {name: value for name, value in vars(self).items() if name not in _OF_TRAININGS}
+        return {**state, "_model": None, "params": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._watch_nothing_yet()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "NASMonitorCallback":
+        memo |= {id(shared): shared for shared in (self._validation_data, self._part)}
+        copied = type(self).__new__(type(self))
+        copied.__setstate__(deepcopy(self.__getstate__(), memo))
+        return copied
 
     @property
     def readings(self) -> list[Reading]:
@@ -177,7 +208,8 @@ class NASMonitorCallback(keras.callbacks.Callback):
         self._budget.abandon()
         self._schedule.begin_fit()
         self._first_iteration = self._guarded(lambda: int(_iterations(self.model))) or 0
-        if self._monitor is not None and not self._monitor.watches(self.model):
+        self._guarded(lambda: check_csv_loggers(self.model, self, _LOGGED[0]))
+        if self._monitor is not None and not self._monitor.watches(self._watched):
             self._monitor = self._source = None
             self._budget = OverheadBudget(self._overhead_budget)
         self._trained_before = self._budget.training_seconds
@@ -212,9 +244,10 @@ class NASMonitorCallback(keras.callbacks.Callback):
         self._logged |= reading is not None
         if not self._logged:
             return
-        missing = dict.fromkeys((metric.name for metric in AGGREGATED), float("nan"))
-        found = missing if reading is None else reading.aggregates
-        logs.update({f"nas_{name}": value for name, value in found.items()})
+        values = [float("nan")] * len(_LOGGED)
+        if reading is not None:
+            values = list(reading.aggregates.values())
+        logs.update(zip(_LOGGED, values, strict=True))
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Takes the last reading if it is still due, and completes the run's record."""
@@ -236,6 +269,10 @@ class NASMonitorCallback(keras.callbacks.Callback):
         if asked is not None:
             self._guarded(lambda: self._ask(batch + 1, retry=asked == "retry"))
 
+    @property
+    def _watched(self) -> keras.Model:
+        return self.model if self._part is None else self._part
+
     def _prepare(self) -> None:
         """Finds the data, opens the files, and sets up if the model is ready for it.
 
@@ -243,7 +280,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         would without the monitor; setting up then waits for the first reading.
         """
         source = self._find_source()
-        choose_taps(self.model, self._layers)
+        choose_taps(self._watched, self._layers)
         resumed = self._schedule.epoch > 0 and self._if_exists == "error"
         self.csv_path = self._resolved_csv_path()
         if_exists = "append" if resumed else self._if_exists
@@ -251,7 +288,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
             self._log_dir, self.csv_path, if_exists, self._origin, left_open="interrupted"
         )
         self._source = source
-        if not isinstance(source, PassingBatches) and is_built(self.model):
+        if not isinstance(source, PassingBatches) and is_built(self._watched):
             self._watch(source)
 
     def _find_source(self) -> Any:
@@ -267,7 +304,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         # as fit reads it, a list of arrays is (x, y)
         data = tuple(data) if isinstance(data, list) else data
         self._monitor = Monitor(
-            self.model,
+            self._watched,
             data,
             layers=self._layers,
             samples=self._samples,
@@ -277,6 +314,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
             # all readings of a run alike, or its curves would show which are which
             few_samples=self._schedule.frequent,
             sinks=self._sinks,
+            on_error=self._on_error,
             thresholds=self._thresholds,
         )
         return self._monitor
@@ -308,6 +346,8 @@ class NASMonitorCallback(keras.callbacks.Callback):
             lambda: self._step(epoch, batches),
             epoch=epoch,
             last=last or ended,
+            # the columns of logs are fixed by what the first epoch has
+            first=batches is None and not self._logged,
             retry=retry,
             remaining=self._schedule.remaining(trained, batches, self._steps(), epochs),
         )
@@ -322,14 +362,18 @@ class NASMonitorCallback(keras.callbacks.Callback):
     def _guarded(self, action: Callable[[], Any], mendable: bool = False) -> Any:
         """Runs a part of the monitor so that its failure does not break the training.
 
-        Before training, a user's mistake is ``mendable`` and raised all the same.
+        Before training, a user's mistake is ``mendable`` and raised all the same; but not what is
+        wrong with ``fit``'s own data, which were not meant for us.
         """
         if self._off:
             return None
         try:
             return action()
-        except Exception as error:
-            if self._on_error == "raise" or (mendable and isinstance(error, UsageError)):
+        # a model's own code may ask to leave
+        except (Exception, SystemExit) as error:
+            of_fit = isinstance(error, ProbeDataError) and self._validation_data is None
+            mistake = mendable and isinstance(error, UsageError) and not of_fit
+            if self._on_error == "raise" or mistake:
                 raise
             self._off = True
             self._record_failure(error)
@@ -341,7 +385,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
             )
             return None
 
-    def _record_failure(self, error: Exception) -> None:
+    def _record_failure(self, error: BaseException) -> None:
         # the files may be what failed; the warning says it all the same
         with suppress(Exception):
             self.close("failed", f"the monitor was switched off; {type(error).__name__}: {error}")
@@ -360,7 +404,22 @@ class NASMonitorCallback(keras.callbacks.Callback):
             return Path(self._csv_path)
         if self._csv_path is False or self._log_dir is None:
             return None
-        return metrics_path(Path(self._log_dir), self.model.name)
+        if "://" in self._log_dir:
+            raise UsageError(
+                f"log_dir is {self._log_dir}, which is not on this machine; pass csv_path= with a "
+                "local file, or False for no CSV"
+            )
+        return metrics_path(Path(self._log_dir), self._watched.name)
+
+
+_LOGGED = [f"nas_{metric.name}" for metric in AGGREGATED]
+"""What a reading is called in Keras's logs."""
+
+_OF_TRAININGS = (
+    *("csv_path", "_schedule", "_budget", "_monitor", "_source", "_sinks", "_off", "_logged"),
+    *("on_train_batch_begin", "on_train_batch_end", "_first_iteration", "_trained_before"),
+)
+"""What a copy does not take over."""
 
 
 class _Step(NamedTuple):
@@ -378,10 +437,8 @@ class _Step(NamedTuple):
 def _iterations(model: keras.Model) -> SupportsInt:
     """Steps that the model's optimizer counted, a tensor; 0 for a model without one."""
     iterations = getattr(getattr(model, "optimizer", None), "iterations", None)
-    # read through TensorFlow: the variable may be mirrored over several devices
-    return tf.convert_to_tensor(iterations.value) if iterations is not None else 0
-
-
-def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise UsageError(f"{name} is {value!r}; pass one of {', '.join(map(repr, choices))}")
+    if iterations is None:
+        return 0
+    # read through TensorFlow: the variable may be mirrored over several devices, and is no variable
+    # where gradients are accumulated
+    return tf.convert_to_tensor(getattr(iterations, "value", iterations))

@@ -45,7 +45,9 @@ class Captured(NamedTuple):
     operations: Sequence[tf.Operation] = ()  # of a traced pass, as they were made
 
 
-def capture(model: keras.Model, layers: Sequence[tuple[str, keras.Layer]], x: Any) -> Captured:
+def capture(
+    model: keras.Model, layers: Sequence[tuple[str, keras.Layer]], x: Any, chunk: Any = 0
+) -> Captured:
     """Runs ``model(x, training=False)`` and returns what went into and came out of layers.
 
     The model is left as it was: see ``isolation.untouched``. A layer that is not called, or only
@@ -55,6 +57,7 @@ def capture(model: keras.Model, layers: Sequence[tuple[str, keras.Layer]], x: An
         model: a built Keras model.
         layers: whose calls to record, with the names to record them under.
         x: a batch of inputs.
+        chunk: a number, or a tensor of one, for the noise that random layers draw.
 
     Example:
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="dense")])
@@ -63,7 +66,7 @@ def capture(model: keras.Model, layers: Sequence[tuple[str, keras.Layer]], x: An
         ('dense', 4, 2)
     """
     calls: list[Call] = []
-    with untouched(), _functions_inlined(), _wrapped(layers, calls):
+    with untouched(model, chunk), _functions_inlined(), _wrapped(layers, calls):
         outputs = model(x, training=False)
     traced = not tf.executing_eagerly()
     operations = tf.compat.v1.get_default_graph().get_operations() if traced else ()

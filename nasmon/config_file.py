@@ -1,8 +1,7 @@
-"""A user's YAML file of options: its sections, its numbers, and the words for what is wrong."""
+"""A user's YAML file of options: its sections, and the words for what is wrong."""
 
 import difflib
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,6 @@ import yaml
 from nasmon.errors import UsageError
 
 Tree = dict[str, Any]
-
-Reader = Callable[[Any], Any]
-"""From what was written to a value; raises ``UsageError`` with what would work."""
 
 
 def read_config(path: Path) -> Tree:
@@ -71,26 +67,6 @@ def unknown_key(
 def shown_value(value: Any) -> str:
     """A value as YAML has it, where Python's word is another."""
     return "null" if value is None else repr(value)
-
-
-def real(least: float, most: float = math.inf, above: bool = False) -> Reader:
-    """Finite numbers from ``least`` (left out if ``above``) to ``most``."""
-    bound = f"above {least:g}" if above else f"of at least {least:g}"
-    if most < math.inf:
-        bound += f" and at most {most:g}"
-
-    def read(value: Any) -> float:
-        try:
-            # YAML 1.1 takes 1e6, without a dot, for a string.
-            number = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
-            number = math.nan
-        fits = math.isfinite(number) and least <= number <= most and not (above and number == least)
-        if not fits:
-            raise UsageError(f"use a number {bound}")
-        return number
-
-    return read
 
 
 def _one_line(error: yaml.YAMLError) -> str:

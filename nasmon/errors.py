@@ -13,12 +13,5 @@ class RunExistsError(UsageError, FileExistsError):
     """The files of an earlier run are where this run would write."""
 
 
-def at_least_one(name: str, value: int) -> int:
-    """The value of an argument that counts something.
-
-    Raises:
-        UsageError: it is below 1.
-    """
-    if value < 1:
-        raise UsageError(f"{name} is {value}; it must be at least 1")
-    return value
+class ProbeDataError(UsageError):
+    """The data cannot be probed with; ``fit``'s own may still be good enough to train on."""

@@ -5,7 +5,9 @@ running ``fit``. A generator can be read only once; what ``fit``'s own validatio
 copied as it passes.
 """
 
+import csv
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -26,18 +28,59 @@ def validation_data_of_fit(model: keras.Model, required: bool = True) -> Any:
     Raises:
         ValueError: there is none, or this version of Keras keeps it elsewhere.
     """
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
-        names = frame.f_locals if frame.f_code.co_name == "fit" else {}
-        if names.get("self") is model and names.get("validation_data") is not None:
-            return names["validation_data"]
-        frame = frame.f_back
+    data = _name_in_fit(model, "validation_data")
+    if data is not None:
+        return data
     if not required:
         return None
     raise UsageError(
         "no validation data to probe with: fit was given none, or this version of Keras keeps it "
         "elsewhere; pass validation_data= to NASMonitorCallback"
     )
+
+
+def _name_in_fit(model: keras.Model, name: str) -> Any:
+    """What a name stands for in the running ``model.fit``; None if it is not there."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        names = frame.f_locals if frame.f_code.co_name == "fit" else {}
+        if names.get("self") is model and names.get(name) is not None:
+            return names[name]
+        frame = frame.f_back
+    return None
+
+
+def check_csv_loggers(model: keras.Model, callback: keras.callbacks.Callback, column: str) -> None:
+    """Warns of a ``CSVLogger`` that continues a file of fewer columns than its rows will have.
+
+    Args:
+        model: the model that is being trained.
+        callback: ours; what comes after it sees what it adds.
+        column: one that it adds.
+    """
+    in_fit = list(getattr(_name_in_fit(model, "callbacks"), "callbacks", ()))
+    behind = in_fit[in_fit.index(callback) :] if callback in in_fit else []
+    for logger in behind:
+        if not isinstance(logger, keras.callbacks.CSVLogger) or not logger.append:
+            continue
+        header = _header_of(logger.filename, logger.sep)
+        if header and column not in header:
+            warnings.warn(
+                f"nasmon: CSVLogger continues {logger.filename}, whose header has no {column}: its "
+                "rows become longer than its header; give it another file, or put it before "
+                "NASMonitorCallback among the callbacks",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+
+def _header_of(filename: str, separator: str) -> list[str]:
+    try:
+        with open(filename, newline="", encoding="utf-8") as file:
+            return next(csv.reader(file, delimiter=separator), [])
+    except OSError:
+        # not there yet
+        return []
 
 
 class PassingBatches:
@@ -76,7 +119,8 @@ class PassingBatches:
             for batch in source():
                 if self._left > 0:
                     self.batches.append(batch)
-                    self._left -= tf.nest.flatten(batch)[0].shape[0]  # a sparse one has no len
+                    inputs = (a for a in tf.nest.flatten(batch) if a is not None)
+                    self._left -= next(inputs).shape[0]  # a sparse one has no len
                 yield batch
 
         return copying

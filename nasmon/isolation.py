@@ -3,10 +3,13 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.backend.common import global_state
+from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 
 from nasmon.errors import UsageError
 
@@ -14,23 +17,70 @@ from nasmon.errors import UsageError
 _SEED_INPUTS = {"ShuffleDatasetV3": 4, "ShuffleAndRepeatDatasetV2": 5}
 _CACHES = ("CacheDataset", "CacheDatasetV2")
 _IGNORE_EXTERNAL_STATE = 1
+_RANDOM = ("RandomStandardNormal", "RandomUniform", "RandomGamma", "TruncatedNormal", "Multinomial")
 _CHANGING = ("Assign", "ResourceApply", "ResourceScatter", "RngReadAndSkip", "RngSkip", "Stateful")
 
 
 @contextmanager
-def untouched() -> Iterator[None]:
+def untouched(model: keras.Model | None = None, chunk: Any = 0) -> Iterator[None]:
     """A scope in which a forward pass leaves no trace.
 
     Keras variables, the states of seed generators among them, are read but never written; losses
     that layers add are dropped; Python's and NumPy's global random states are put back.
+
+    Args:
+        model: whose random layers draw in every pass what they drew in the first, so that what
+            changes from reading to reading is the model and not the noise.
+        chunk: a number, or a tensor of one: each chunk has noise of its own.
     """
     python_state, numpy_state = random.getstate(), np.random.get_state()
+    states = {id(one.state): one.state for one in _generators(model)}
+    seeds = [
+        (state, tf.stack([tf.cast(part, state.dtype) for part in (number, chunk)]))
+        for number, state in enumerate(states.values(), start=1)
+    ]
     try:
-        with keras.StatelessScope(collect_losses=True):
+        with _own_global_seeds(chunk), keras.StatelessScope(seeds, collect_losses=True):
             yield
     finally:
         random.setstate(python_state)
         np.random.set_state(numpy_state)
+
+
+def _generators(model: keras.Model | None) -> Iterator[keras.random.SeedGenerator]:
+    for layer in model._flatten_layers() if model is not None else ():
+        yield from getattr(layer, "_seed_generators", ())
+
+
+class _GlobalSeeds:
+    """Stands in for Keras's own seed generator, which serves random operations without a seed."""
+
+    def __init__(self, chunk: Any) -> None:
+        self._drawn, self._chunk = 0, tf.cast(chunk, tf.int32)
+
+    def next(self, ordered: bool = True) -> tf.Tensor:
+        """Another seed in each call, the same ones in each pass."""
+        self._drawn += 1
+        # the generators of layers count up from 1
+        return tf.stack([-self._drawn, self._chunk])
+
+
+@contextmanager
+def _own_global_seeds(chunk: Any) -> Iterator[None]:
+    before = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+    global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, _GlobalSeeds(chunk))
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, before)
+
+
+def draws_noise(graph: tf.Graph) -> str:
+    """The first operation of a traced pass that draws numbers of its own, "" if there is none.
+
+    TensorFlow's old random operations cannot be made to draw the same again.
+    """
+    return next((node.name for node in _nodes(graph) if node.op.startswith(_RANDOM)), "")
 
 
 def check_unchanging(graph: tf.Graph) -> None:
@@ -39,17 +89,21 @@ def check_unchanging(graph: tf.Graph) -> None:
     Raises:
         ValueError: an operation of the graph, or of a function in it, changes a resource.
     """
-    definition = graph.as_graph_def()
-    nodes = list(definition.node)
-    for function in definition.library.function:
-        nodes += function.node_def
-    for node in nodes:
+    for node in _nodes(graph):
         if node.op.startswith(_CHANGING) and not node.op.startswith(("Stateless", "StatefulPart")):
             raise ValueError(
                 f"the model's call changes a variable even with training=False ({node.op} "
                 f"{node.name!r}), so probing it would change the training; keep such state in "
                 "Keras variables (add_weight), which the probe leaves alone"
             )
+
+
+def _nodes(graph: tf.Graph) -> Iterator[Any]:
+    """Of a graph and of the functions in it."""
+    definition = graph.as_graph_def()
+    yield from definition.node
+    for function in definition.library.function:
+        yield from function.node_def
 
 
 def aside(dataset: tf.data.Dataset) -> tf.data.Dataset:

@@ -10,17 +10,19 @@ import keras
 import numpy as np
 import pandas as pd
 
+from nasmon.arguments import ARGUMENTS
 from nasmon.budget import DEFAULT_BUDGET, OverheadBudget, Price
-from nasmon.errors import UsageError, at_least_one
+from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES
 from nasmon.probe import Launched, Probe
 from nasmon.reading import LayerInfo, Reading, Spectra, frame
 from nasmon.record.run import LayerRecord
 from nasmon.sinks.csv_tables import IfExists
-from nasmon.sinks.opening import Sink, Writer, open_sinks, whole_sink
+from nasmon.sinks.opening import ErrorPolicy, Sink, Sinks, Writer, open_sinks, whole_sink
 from nasmon.sinks.run_record import UNKNOWN_ORIGIN, Origin, Watched
 from nasmon.summary import summary
 from nasmon.thresholds import merged_thresholds
+from nasmon.values import checked
 from nasmon.widths.graph import ModelWidths
 
 DEFAULT_MAX_ROWS = 16_384
@@ -55,12 +57,12 @@ class Monitor:
         model: a built Keras model, functional, nested or subclassed.
         x: inputs to probe with: an array, a dictionary or list of arrays, a tuple (x, y), a
             ``tf.data.Dataset``, a ``PyDataset`` or a generator of batches; labels are dropped.
-        layers: "auto" for every layer that owns a width, "output", or names, globs and
-            /regular expressions/.
+        layers: "auto" for every layer that owns a width (the model's output where none does),
+            "output", or names, globs and /regular expressions/.
         samples: how many samples of ``x`` to probe with.
         chunk: the most samples a forward pass; 16 if None.
         max_rows: the most rows (samples times positions) that a layer contributes to a reading, as
-            far as they are ten a channel; of more, evenly spaced ones are taken.
+            far as they are ten a channel; of more, evenly spaced ones are taken. 16,384 if None.
         few_samples: whether to probe with fewer than ``samples`` samples, as soon as they give
             every layer ten rows a channel, but at least 8; for frequent readings.
         overhead_budget: the share of the training time that ``launch`` keeps the readings within;
@@ -70,6 +72,8 @@ class Monitor:
         log_dir: TensorBoard folder, or None for no TensorBoard.
         csv_path: the run's CSV, or None for no CSV.
         if_exists: what to do with an earlier run's CSV: "error", "append" or "overwrite".
+        on_error: what a place for readings that cannot be written does: "warn" once and be left
+            out, while the others go on, or "raise".
         sinks: other places for readings: objects with a method ``write(reading)``, and
             perhaps ``begin(watched)`` and ``close(status, error)``.
         thresholds: any of ``nasmon.thresholds.THRESHOLDS``, for the remarks in
@@ -103,16 +107,24 @@ class Monitor:
         layers: str | Sequence[str] = "auto",
         samples: int = 32,
         chunk: int | None = None,
-        max_rows: int = DEFAULT_MAX_ROWS,
+        max_rows: int | None = None,
         few_samples: bool = False,
         overhead_budget: float | OverheadBudget | None = DEFAULT_BUDGET,
         log_dir: str | os.PathLike[str] | None = None,
         csv_path: str | os.PathLike[str] | None = None,
         if_exists: IfExists = "error",
+        on_error: ErrorPolicy = "warn",
         sinks: Sequence[Sink | Writer] = (),
         thresholds: Mapping[str, float] | None = None,
         origin: Origin = UNKNOWN_ORIGIN,
     ) -> None:
+        given = checked(
+            ARGUMENTS,
+            **{"model": model, "layers": layers, "samples": samples, "chunk": chunk},
+            **{"max_rows": max_rows, "few_samples": few_samples, "log_dir": log_dir},
+            **{"overhead_budget": overhead_budget, "csv_path": csv_path, "if_exists": if_exists},
+            **{"on_error": on_error, "origin": origin},
+        )
         self.thresholds = merged_thresholds(thresholds)
         self.readings: list[Reading] = []
         self.postponed = 0
@@ -123,18 +135,18 @@ class Monitor:
         self.budget, self._keeps_clock = _budget(overhead_budget)
         with self.budget.setting_up():
             if not model.built:
-                raise UsageError(
-                    f"the model {model.name!r} has no weights yet; call it on a batch of inputs, "
-                    "or model.build(input_shape), before monitoring it"
-                )
+                raise UsageError(_not_built(model))
             self._model = model
-            at_least_one("max_rows", max_rows)
-            self._probe = Probe(model, x, layers, samples, chunk, max_rows, few_samples)
-            opened = open_sinks(log_dir, csv_path, if_exists, origin)
-            self._sinks = [*opened, *map(whole_sink, sinks)]
+            most = max_rows or DEFAULT_MAX_ROWS
+            self._probe = Probe(model, x, given["layers"], samples, chunk, most, few_samples)
+            for remark in self._probe.remarks:
+                warnings.warn(f"nasmon: {remark}", RuntimeWarning, stacklevel=2)
+            opened = open_sinks(log_dir, given["csv_path"] or None, if_exists, origin)
+            self._sinks = Sinks([*opened, *map(whole_sink, sinks)], on_error)
             self.layers: tuple[LayerInfo, ...] = self._probe.layers
             self.budget.learn(self._probe.price)
-            self._begin_record()
+            if opened or sinks:
+                self._begin_record()
         if self._keeps_clock:
             self.budget.resume()
 
@@ -169,7 +181,8 @@ class Monitor:
         self.collect()
         chunks = self._probe.chunks
         if samples is not None:
-            chunks = min(chunks, -(-at_least_one("samples", samples) // self._probe.chunk_size))
+            checked(ARGUMENTS, samples=samples)
+            chunks = min(chunks, -(-samples // self._probe.chunk_size))
         self._launch(step, epoch, chunks)
         reading = self.collect()
         assert reading is not None
@@ -181,6 +194,7 @@ class Monitor:
         *,
         epoch: int = -1,
         last: bool = False,
+        first: bool = False,
         retry: bool = False,
         remaining: float | None = None,
     ) -> bool:
@@ -194,6 +208,7 @@ class Monitor:
                 is begun. Either may give a tensor, which ``collect`` copies to the host.
             epoch: the epoch it belongs to, counted from 0.
             last: whether it is the run's last one, which is never dropped.
+            first: whether it is a training's first one, which is never dropped either.
             retry: whether it stands for one that was refused before, and so counted.
             remaining: seconds of training that are left, if known: room is kept for the last one.
 
@@ -206,7 +221,7 @@ class Monitor:
             # a last reading keeps no room for another one
             left = None if last else remaining
             chunks = self.budget.chunks(self._probe.chunks, fewest, left)
-        if not chunks and not last:
+        if not chunks and not (first or last):
             self.postponed += not retry
             return False
         self._launch(step() if callable(step) else step, epoch, chunks or fewest)
@@ -248,8 +263,7 @@ class Monitor:
             )
             self._warn_of_nonfinite(reading)
             self._keep(reading)
-            for sink in self._sinks:
-                sink.write(reading)
+            self._sinks.write(reading)
             self._learn(flight, flight.seconds + hidden + elapsed())
         return reading
 
@@ -268,8 +282,7 @@ class Monitor:
         if self._keeps_clock:
             self.budget.pause()
             self._stopped = True
-        for sink in self._sinks:
-            sink.close(status, error)
+        self._sinks.close(status, error)
 
     def __enter__(self) -> "Monitor":
         return self
@@ -319,8 +332,6 @@ class Monitor:
         self.budget.learn(Price(chunk, max(0.0, seconds - chunk * flight.chunks)))
 
     def _begin_record(self) -> None:
-        if not self._sinks:
-            return
         widths = self._probe.widths
         watched = Watched(
             model_name=self._model.name,
@@ -333,9 +344,9 @@ class Monitor:
             params=self._model.count_params(),
             macs=widths and widths.macs,
             structure=widths and widths.structure,
+            unknown_structure=self._probe.unknown_widths,
         )
-        for sink in self._sinks:
-            sink.begin(watched)
+        self._sinks.begin(watched)
 
     def _keep(self, reading: Reading) -> None:
         """Spectra are large: only the first and the latest reading hold theirs."""
@@ -355,6 +366,20 @@ class Monitor:
             RuntimeWarning,
             stacklevel=3,
         )
+
+
+def _not_built(model: keras.Model) -> str:
+    """The error for a model without weights; its parts may have theirs, as those of a GAN do."""
+    parts = [
+        name for name, part in vars(model).items() if isinstance(part, keras.Model) and part.built
+    ]
+    message = (
+        f"the model {model.name!r} has no weights yet; call it on a batch of inputs, or "
+        "model.build(input_shape), before monitoring it"
+    )
+    if parts:
+        message += f"; or monitor a part of it, with model=...{parts[0]} ({', '.join(parts)})"
+    return message
 
 
 def _budget(given: float | OverheadBudget | None) -> tuple[OverheadBudget, bool]:

@@ -14,11 +14,11 @@ import tensorflow as tf
 
 from nasmon.budget import Price
 from nasmon.capture import Captured, capture, named_layers
-from nasmon.isolation import check_unchanging, untouched
+from nasmon.isolation import check_unchanging, draws_noise, untouched
 from nasmon.kernels.compiled import LayerMeasurements, Rows, compiled_kernels
 from nasmon.kernels.rows import ROWS_PER_CHANNEL, rows_of
 from nasmon.probe_set import ProbeSet, probe_set
-from nasmon.taps import choose_taps, layers_of, measurable_taps
+from nasmon.taps import choose_taps, layers_of, measurable_taps, unmeasured
 from nasmon.widths.follow import describe, read_widths
 from nasmon.widths.graph import ModelWidths
 
@@ -48,6 +48,7 @@ class Probe:
     Attributes:
         layers: what is measured, in the model's order.
         widths: what the traced forward pass tells about the model's widths; None if nothing.
+        unknown_widths: why ``widths`` is None.
         price: what a reading costs, measured once while setting up.
         asynchronous: whether the device works on while the host does something else.
     """
@@ -64,11 +65,14 @@ class Probe:
     ) -> None:
         self._model, self._max_rows = model, max_rows
         self._taps = choose_taps(model, layers)
+        self._passed_over: dict[str, str] = {}
+        self._noise = ""
         self._eager = bool(getattr(model, "run_eagerly", False))
         with untouched():
             self._set = probe_set(x, samples, chunk)
         if few_samples:
             self._set = self._enough()
+        self._numbers = [tf.constant(number) for number in range(len(self._set.chunks))]
         self._forward = self._compile_forward()
         self._warm_up()
         self.price, self.asynchronous = self._rehearse()
@@ -101,12 +105,28 @@ class Probe:
             needed.append(-(-ROWS_PER_CHANNEL * info.channels // rows))
         return min(self.chunks, max(needed))
 
+    @property
+    def remarks(self) -> list[str]:
+        """What a user should know about the readings before the first one."""
+        remarks = []
+        if self._passed_over:
+            names = "; ".join(f"{name} ({why})" for name, why in self._passed_over.items())
+            remarks.append(f"these layers cannot be measured and are passed over: {names}")
+        if all(tap.layer is None and not tap.required for tap in self._taps):
+            remarks.append("no layer owns a width that can be measured: the model's output is read")
+        if self._noise:
+            remarks.append(
+                f"the model draws random numbers with tf.random ({self._noise}), so its readings "
+                "differ by that noise; draw them with keras.random"
+            )
+        return remarks
+
     def launch(self, chunks: int) -> Launched:
         """Begins a reading of the first ``chunks`` chunks."""
         begun = time.perf_counter()
         states = self._empty
-        for chunk in self._set.chunks[:chunks]:
-            states = self._kernels.absorb(states, self._forward(chunk))
+        for chunk, number in zip(self._set.chunks[:chunks], self._numbers, strict=False):
+            states = self._kernels.absorb(states, self._forward(chunk, number))
         seconds = (time.perf_counter() - begun) / chunks
         return Launched(self._kernels.launch_measure(states), seconds)
 
@@ -118,20 +138,21 @@ class Probe:
         """How often anything was traced so far; it stays as it is after setting up."""
         return self._kernels.trace_count() + self._traced()
 
-    def _tapped(self, x: Any) -> Rows:
+    def _tapped(self, x: Any, number: Any) -> Rows:
         """The forward pass, from a chunk of inputs to the rows of each tap that a reading takes."""
-        return self._rows(x, self._max_rows, len(self._set.chunks))
+        return self._rows(x, self._max_rows, len(self._set.chunks), number)
 
     def _every_row(self, x: Any) -> Rows:
         """The forward pass, from inputs to all rows of each tap."""
         return self._rows(x, sys.maxsize, 1)
 
-    def _rows(self, x: Any, most: int, chunks: int) -> Rows:
+    def _rows(self, x: Any, most: int, chunks: int, number: Any = 0) -> Rows:
         tracing = not tf.executing_eagerly()
         layers = list(named_layers(self._model)) if tracing else layers_of(self._taps)
-        captured = capture(self._model, layers, x)
+        captured = capture(self._model, layers, x, number)
         if tracing:
             self._captured: Captured | None = captured
+        self._passed_over |= unmeasured(self._taps, captured)
         self._taps = measurable_taps(self._taps, captured)
         rows = []
         for tap in self._taps:
@@ -153,7 +174,7 @@ class Probe:
         needed = (-(-ROWS_PER_CHANNEL * c // n) for c, n in zip(channels, from_one, strict=True))
         return self._set.first(max(FEWEST_SAMPLES, *needed))
 
-    def _compile_forward(self) -> Callable[[Any], Rows]:
+    def _compile_forward(self) -> Callable[[Any, Any], Rows]:
         self._traced: Callable[[], int] = lambda: 0
         if self._eager:
             return self._tapped
@@ -161,14 +182,15 @@ class Probe:
         # a CPU; autograph off, as in Keras's own training function
         jit = bool(getattr(self._model, "jit_compile", False))
         compiled = tf.function(self._tapped, jit_compile=jit, autograph=False)
-        program = compiled.get_concrete_function(self._set.chunks[0])
+        program = compiled.get_concrete_function(self._set.chunks[0], self._numbers[0])
         check_unchanging(program.graph)
+        self._noise = draws_noise(program.graph)
         self._traced = compiled.experimental_get_tracing_count
         return program
 
     def _warm_up(self) -> None:
         """Finds the shapes by running one chunk, and compiles everything for them."""
-        rows = self._forward(self._set.chunks[0])
+        rows = self._forward(self._set.chunks[0], self._numbers[0])
         channels = [int(matrices[0].shape[1]) for matrices in rows]
         self._rows_of_chunk = [sum(int(m.shape[0]) for m in matrices) for matrices in rows]
         exact = [matrices[0].dtype == tf.float64 for matrices in rows]
@@ -184,7 +206,9 @@ class Probe:
     def _rehearse(self) -> tuple[Price, bool]:
         """What a chunk and the rest cost once all is compiled, and whether the host must wait."""
         begun = time.perf_counter()
-        states = self._kernels.absorb(self._empty, self._forward(self._set.chunks[0]))
+        states = self._kernels.absorb(
+            self._empty, self._forward(self._set.chunks[0], self._numbers[0])
+        )
         handed_over = time.perf_counter()
         # the smallest of its tensors will do to wait for the program
         tf.nest.flatten(states)[0].numpy()
@@ -199,17 +223,21 @@ class Probe:
         return price, waited > (copied - begun) / 4
 
     def _read_widths(self) -> ModelWidths | None:
-        """What the traced forward pass tells about the model's widths and costs."""
-        if self._eager:
-            try:
-                tf.function(self._tapped, autograph=False).get_concrete_function(
-                    self._set.chunks[0]
-                )
-            except Exception:
+        """What the traced forward pass tells about the model's widths and costs.
+
+        Only advice needs it: where the pass cannot be followed, readings are taken all the same.
+        """
+        self.unknown_widths = ""
+        try:
+            if self._eager:
                 # a model that runs eagerly may do what cannot be traced
+                traced = tf.function(self._tapped, autograph=False)
+                traced.get_concrete_function(self._set.chunks[0], self._numbers[0])
+            captured, self._captured = self._captured, None
+            if captured is None or not captured.calls:
+                self.unknown_widths = "the model has no layers whose widths could be followed"
                 return None
-        captured, self._captured = self._captured, None
-        if captured is None or not captured.calls:
-            # a model without layers has no widths to follow
+            return read_widths(*captured, samples=self._set.chunk_size)
+        except Exception as error:
+            self.unknown_widths = f"{type(error).__name__}: {error}"
             return None
-        return read_widths(*captured, samples=self._set.chunk_size)

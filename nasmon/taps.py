@@ -1,7 +1,7 @@
 """Which layers are monitored, and what of a forward pass is theirs."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Literal, NamedTuple
 
@@ -11,7 +11,15 @@ import tensorflow as tf
 from nasmon.capture import INPUT, OUTPUT, Captured, named_layers, output_names
 from nasmon.errors import UsageError
 from nasmon.reading import LayerInfo
-from nasmon.widths.layer_rules import configured_width, effect_of
+from nasmon.widths.layer_rules import configured_width, effect_of, rule_of
+
+WHOLES = (
+    keras.layers.RNN,
+    keras.layers.Bidirectional,
+    keras.layers.MultiHeadAttention,
+    keras.layers.GroupQueryAttention,
+)
+"""Layers that own the width of what they put out, whatever is inside of them."""
 
 
 class Tap(NamedTuple):
@@ -73,19 +81,18 @@ def choose_taps(model: keras.Model, layers: str | Sequence[str]) -> list[Tap]:
 
     Args:
         model: a Keras model.
-        layers: "auto" for every layer that owns a width; "output" for the model's output; else a
-            name, glob or /regular expression/, or a list of them. A nested layer is found by its
-            path ("encoder/conv1") or its own name.
+        layers: "auto" for every layer that owns a width, or the model's output where none does;
+            "output" for the model's output; else a name, glob or /regular expression/, or a list of
+            them. A nested layer is found by its path ("encoder/conv1") or its own name.
 
     Raises:
         ValueError: a selector matches nothing; the message lists what there is.
     """
     named = list(named_layers(model))
     if layers == "auto":
-        taps = [_tap(name, layer) for name, layer in named if _owns_width(layer)]
-        if not taps:
-            _refuse("auto", named)
-        return taps
+        inside = tuple(f"{name}/" for name, layer in named if isinstance(layer, WHOLES))
+        owners = [(n, a) for n, a in named if _owns_width(a) and not n.startswith(inside)]
+        return [_tap(name, layer) for name, layer in owners] or [Tap(OUTPUT, None)]
     selectors = [layers] if isinstance(layers, str) else list(layers)
     if not selectors:
         _refuse([], named)
@@ -110,22 +117,37 @@ def layers_of(taps: Sequence[Tap]) -> list[tuple[str, keras.Layer]]:
 def measurable_taps(taps: Sequence[Tap], captured: Captured) -> list[Tap]:
     """The taps that yielded activations; a model's several outputs become a tap each.
 
+    Where none did and none was asked for by name, the model's outputs stand in.
+
     Raises:
-        ValueError: a layer that the user named yielded none, or none of the taps did.
+        ValueError: a layer that the user named yielded none, or the outputs did not.
     """
-    chosen = []
-    for tap in _one_an_output(taps, captured):
-        reason = _unmeasurable(tap.tensors(captured), tap.axis)
-        if reason is None:
-            chosen.append(tap)
-        elif tap.required:
-            raise UsageError(f"layers has {tap.name!r}, which cannot be measured: {reason}")
+    reasons = unmeasured(taps, captured)
+    for tap in taps:
+        if tap.required and tap.name in reasons:
+            raise UsageError(
+                f"layers has {tap.name!r}, which cannot be measured: {reasons[tap.name]}"
+            )
+    chosen = [tap for tap in _one_an_output(taps, captured) if tap.name not in reasons]
+    if not chosen and any(tap.layer is not None for tap in taps):
+        return measurable_taps([Tap(OUTPUT, None)], captured)
     if not chosen:
         raise UsageError(
-            f"none of the layers {', '.join(tap.name for tap in taps)} puts out activations in "
-            'model(x, training=False); pass layers="output" to measure the model\'s output'
+            "nothing of the model can be measured in model(x, training=False); pass layers= with "
+            f"a layer that puts out activations ({_listed(reasons)})"
         )
     return chosen
+
+
+def unmeasured(taps: Sequence[Tap], captured: Captured) -> dict[str, str]:
+    """Of the taps that yielded no activations the names, and why."""
+    all_taps = list(_one_an_output(taps, captured))
+    reasons = {tap.name: _unmeasurable(tap.tensors(captured), tap.axis) for tap in all_taps}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def _listed(reasons: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
 
 
 def _one_an_output(taps: Sequence[Tap], captured: Captured) -> Iterator[Tap]:
@@ -139,7 +161,7 @@ def _one_an_output(taps: Sequence[Tap], captured: Captured) -> Iterator[Tap]:
 
 def _unmeasurable(tensors: Sequence[tf.Tensor], axis: int) -> str | None:
     if not tensors:
-        return "it is not called by model(x, training=False), or only inside a loop"
+        return "it is not called by model(x, training=False), or only inside a loop or a condition"
     for tensor in tensors:
         if not tensor.dtype.is_floating or tensor.shape.rank < 2:
             return (
@@ -170,7 +192,12 @@ def _matches(selector: str, name: str) -> bool:
 def _owns_width(layer: keras.Layer) -> bool:
     if isinstance(layer, keras.layers.TimeDistributed):
         return _owns_width(layer.layer)
-    return effect_of(layer) in ("mixes", "groups", "repeats")
+    if isinstance(layer, WHOLES) or effect_of(layer) in ("mixes", "groups", "repeats"):
+        return True
+    # a user's own layer; what it is made of has widths of its own
+    ours = type(layer).__module__.startswith("keras.")
+    made_of_layers = any(layer._flatten_layers(include_self=False))
+    return not ours and rule_of(layer) is None and bool(layer.weights) and not made_of_layers
 
 
 def _width(layer: keras.Layer) -> int:
@@ -181,9 +208,4 @@ def _width(layer: keras.Layer) -> int:
 
 def _refuse(selector: Any, named: Sequence[tuple[str, keras.Layer]]) -> None:
     there = ", ".join(name for name, _ in named) or "no layers at all"
-    if selector == "auto":
-        raise UsageError(
-            'layers="auto" finds no convolution or dense layer in the model; pass layers= with '
-            f'names, or "output". There are: {there}'
-        )
     raise UsageError(f"layers has {selector!r}, which matches no layer. There are: {there}")

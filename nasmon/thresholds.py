@@ -9,8 +9,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
-from nasmon.config_file import check_section, read_config, real, shown_value, unknown_key
+from nasmon.config_file import check_section, read_config, shown_value, unknown_key
 from nasmon.errors import UsageError
+from nasmon.values import checked, not_text, real
 
 KEY = "nas.thresholds"
 """Where they stand in a user's YAML file."""
@@ -54,6 +55,8 @@ THRESHOLDS: tuple[Threshold, ...] = (
 DEFAULT_THRESHOLDS: dict[str, float] = {one.name: one.default for one in THRESHOLDS}
 """By name; a user's ``thresholds`` override them one by one."""
 
+_READERS = {one.name: not_text(real(one.least, one.most)) for one in THRESHOLDS}
+
 _RISING = (
     ("moderate_redundancy", "high_redundancy"),
     ("low_redundancy", "moderate_redundancy"),
@@ -65,17 +68,24 @@ def merged_thresholds(thresholds: Mapping[str, float] | None) -> dict[str, float
     """The defaults with a user's own in their place.
 
     Raises:
-        ValueError: a name that there is not.
+        ValueError: no dictionary, a name that there is not, or a value that it cannot have.
 
     Example:
         >>> merged_thresholds({"high_redundancy": 0.8})["high_redundancy"]
         0.8
     """
-    for name in thresholds or {}:
+    given = {} if thresholds is None else thresholds
+    if not isinstance(given, Mapping):
+        raise UsageError(
+            f'thresholds is {given!r}; use a dictionary such as {{"high_redundancy": 0.8}}'
+        )
+    for name in given:
         if name not in DEFAULT_THRESHOLDS:
             known = ", ".join(DEFAULT_THRESHOLDS)
             raise UsageError(f"thresholds has {name!r}, which is none of: {known}")
-    return {**DEFAULT_THRESHOLDS, **(thresholds or {})}
+    merged = {**DEFAULT_THRESHOLDS, **checked(_READERS, **given)}
+    check_rising(merged, "thresholds")
+    return merged
 
 
 def thresholds_of(
@@ -116,11 +126,12 @@ def given_thresholds(config: Path) -> dict[str, float]:
     return values
 
 
-def check_rising(thresholds: Mapping[str, float]) -> None:
+def check_rising(thresholds: Mapping[str, float], called: str = KEY) -> None:
     """Refuses a low threshold that is not below its high one.
 
     Args:
         thresholds: all of ``DEFAULT_THRESHOLDS``.
+        called: what the user calls them.
 
     Raises:
         UsageError: there is one.
@@ -129,8 +140,8 @@ def check_rising(thresholds: Mapping[str, float]) -> None:
         low, high = thresholds[lower], thresholds[higher]
         if low >= high:
             raise UsageError(
-                f"{KEY}: {lower} is {low:g} and {higher} {high:g}; give both so that the first is "
-                "less"
+                f"{called}: {lower} is {low:g} and {higher} {high:g}; give both so that the first "
+                "is less"
             )
 
 

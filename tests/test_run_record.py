@@ -18,7 +18,6 @@ from nasmon.errors import RunExistsError, UsageError
 from nasmon.reading import Spectra
 from nasmon.record.files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
 from nasmon.record.run import read_record
-from nasmon.sinks.opening import whole_sink
 from nasmon.sinks.run_record import RunSink
 from nasmon.thresholds import DEFAULT_THRESHOLDS
 from tests.networks import compiled, functional, images, tiny, unlimited
@@ -158,17 +157,16 @@ class Status(keras.callbacks.Callback):
 
 
 def test_a_monitor_that_was_switched_off_has_failed(tmp_path: Path) -> None:
-    class Full:
-        def write(self, one: Any) -> None:
-            raise OSError("no space left on device")
-
     model, data = compiled(functional()), images(16)
     callback = unlimited(data, log_dir=None, csv_path=tmp_path / "run.csv")
     original = callback._watch
 
+    def broken(chunks: int) -> None:
+        raise OSError("no space left on device")
+
     def watch(data: Any) -> Monitor:
         monitor = original(data)
-        monitor._sinks.append(whole_sink(Full()))
+        monitor._probe.launch = broken  # type: ignore[assignment,method-assign]
         return monitor
 
     callback._watch = watch  # type: ignore[method-assign]

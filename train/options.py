@@ -9,15 +9,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import Field, dataclass, field, fields, is_dataclass, make_dataclass
 from typing import Any, Literal, NamedTuple
 
-from nasmon.config_file import Reader, real
 from nasmon.schedule import LOG_FREQUENCIES
 from nasmon.thresholds import THRESHOLDS
 from nasmon.train.models import MODELS
-from nasmon.train.values import (
+from nasmon.values import (
+    Reader,
     layer_selection,
     one_of,
     optional,
     path,
+    real,
     switch,
     whole,
     whole_list,

@@ -8,10 +8,12 @@ spectra of the first and the latest reading (NPZ).
 """
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES
 
 COST_COLUMNS = ("probe_seconds", "overhead", "thinned", "postponed")
@@ -45,12 +47,72 @@ def spectra_path(csv_path: Path) -> Path:
     return csv_path.with_name(f"{csv_path.stem}_spectra.npz")
 
 
+def given_path(path: str | os.PathLike[str]) -> str:
+    """A path as it is when it is given: absolute, for the process may change its folder later.
+
+    A URL, such as of a bucket that TensorFlow writes to, is kept as it is.
+    """
+    text = os.fspath(path)
+    return text if "://" in text else os.path.abspath(os.path.expanduser(text))
+
+
+def check_regular(path: Path, named: str) -> None:
+    """Refuses a place to write that holds what is no file of ours to replace.
+
+    Args:
+        path: where a file is to be written.
+        named: what the user named it with, such as "csv_path".
+
+    Raises:
+        UsageError: there is a folder, a device, a pipe or a socket, or it cannot be looked at.
+    """
+    try:
+        kind = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written ({error.strerror}); give another {named}"
+        ) from None
+    if not stat.S_ISREG(kind):
+        raise UsageError(f"{path} is {_kind_of_file(kind)}, not a file; give another {named}")
+
+
+def regular_only(path: str, flags: int) -> int:
+    """An ``opener`` for ``open``: waits for nobody, and opens nothing but regular files.
+
+    Raises:
+        OSError: there is a folder, a device, a pipe or a socket, or it cannot be opened.
+    """
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
+    kind = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(kind):
+        os.close(descriptor)
+        raise OSError(None, f"it has become {_kind_of_file(kind)}", path)
+    return descriptor
+
+
+def _kind_of_file(mode: int) -> str:
+    kinds = {
+        "a folder": stat.S_ISDIR,
+        "a pipe": stat.S_ISFIFO,
+        "a socket": stat.S_ISSOCK,
+    }
+    return next((name for name, fits in kinds.items() if fits(mode)), "a device")
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """A path to write to instead; what is written there takes its place when the block ends well.
 
-    So a reader never meets half a file, and a file already there is lost only to a whole one.
+    So a reader never meets half a file, and a file already there is lost only to a whole one. A
+    link stays one: what it leads to is replaced.
+
+    Raises:
+        UsageError: what is there is no regular file.
     """
+    check_regular(path, "place")
+    path = Path(os.path.realpath(path))
     # of a short name, for the file's own may be as long as names can be
     unfinished = path.with_name(f".{os.getpid()}.unfinished{path.suffix}")
     try:

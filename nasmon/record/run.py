@@ -67,6 +67,8 @@ class Record(NamedTuple):
     rebuild: Rebuild | None
     history: Path | None  # the training history's CSV
     earlier: tuple[dict[str, Any], ...] = ()  # started, ended, status, command of continued runs
+    last_step: int | None = None  # of the CSV when the run was closed; None before, or if not known
+    unknown_structure: str = ""  # why there is no structure
 
     @property
     def owners(self) -> tuple[Owner, ...]:
@@ -122,9 +124,13 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+_LATER = ("earlier", "last_step", "unknown_structure")
+"""Fields that the first records did not have."""
+
+
 def _record(tree: dict[str, Any], folder: Path) -> Record:
     structure, rebuild = tree["structure"], tree["rebuild"]
-    values = {name: tree[name] for name in Record._fields if name != "earlier"}
+    values = {name: tree[name] for name in Record._fields if name not in _LATER}
     values |= {
         "command": tuple(tree["command"]),
         "thresholds": {name: float(value) for name, value in tree["thresholds"].items()},
@@ -133,7 +139,8 @@ def _record(tree: dict[str, Any], folder: Path) -> Record:
         "rebuild": rebuild and Rebuild(**_tupled(rebuild, "command", "layers", "places")),
         "history": folder / tree["history"] if tree["history"] else None,
     }
-    return Record(**values, earlier=tuple(tree.get("earlier", ())))
+    values |= {name: tree[name] for name in _LATER if name in tree}
+    return Record(**{**values, "earlier": tuple(tree.get("earlier", ()))})
 
 
 def _structure(tree: dict[str, Any]) -> Structure:

@@ -8,27 +8,27 @@ import io
 import math
 import os
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Literal, NoReturn
 
 from nasmon.errors import RunExistsError, UsageError
 from nasmon.reading import LayerInfo, Reading
-from nasmon.record.files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
+from nasmon.record.files import (
+    LAYER_COLUMNS,
+    RUN_COLUMNS,
+    check_regular,
+    given_path,
+    layers_path,
+    record_path,
+    regular_only,
+    spectra_path,
+)
 from nasmon.sinks.run_record import Watched
 
 IfExists = Literal["error", "append", "overwrite"]
 
 IF_EXISTS: tuple[IfExists, ...] = ("error", "append", "overwrite")
-
-
-def check_if_exists(if_exists: str) -> None:
-    """Refuses what is none of ``IF_EXISTS``.
-
-    Raises:
-        ValueError: it is none of them.
-    """
-    if if_exists not in IF_EXISTS:
-        raise UsageError(f"if_exists is {if_exists!r}; pass one of {', '.join(IF_EXISTS)}")
 
 
 class CsvSink:
@@ -44,9 +44,17 @@ class CsvSink:
     """
 
     def __init__(self, path: str | os.PathLike[str], if_exists: IfExists = "error") -> None:
-        self.path = Path(path)
-        self.layers_path = layers_path(self.path)
+        if "://" in os.fspath(path):
+            raise UsageError(
+                f"{path} is not on this machine; pass csv_path= with a local file, or False for "
+                "no CSV"
+            )
+        self.path = Path(given_path(path))
+        self.place, self.layers_path = str(self.path), layers_path(self.path)
+        self.last_step: int | None = None  # of the last row that is there
         tables = ((self.layers_path, LAYER_COLUMNS), (self.path, RUN_COLUMNS))
+        for file in (self.path, self.layers_path, record_path(self.path), spectra_path(self.path)):
+            check_regular(file, "csv_path")
         try:
             self._check_companions(if_exists)
             for file, columns in tables:
@@ -69,8 +77,9 @@ class CsvSink:
         head = (reading.epoch, reading.step)
         rows = zip(reading.layers, reading.metrics.tolist(), strict=True)
         by_layer = ((*head, *_described(info), *values) for info, values in rows)
-        _append(self.layers_path, by_layer)
-        _append(self.path, [(*head, *reading.aggregates.values(), *reading.costs)])
+        _append(self.layers_path, LAYER_COLUMNS, by_layer)
+        _append(self.path, RUN_COLUMNS, [(*head, *reading.aggregates.values(), *reading.costs)])
+        self.last_step = reading.step
 
     def close(self, status: str, error: str | None = None) -> None:
         """Nothing: every reading is flushed as it happens."""
@@ -99,7 +108,7 @@ def _check_earlier(path: Path, columns: Sequence[str], if_exists: IfExists) -> N
         return
     if if_exists == "error":
         _refuse(path)
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8", opener=regular_only) as file:
         header = next(csv.reader(file), [])
     if tuple(header) != tuple(columns):
         raise UsageError(
@@ -116,16 +125,29 @@ def _holds_rows(path: Path, columns: Sequence[str]) -> bool:
 def _begin(path: Path, columns: Sequence[str], if_exists: IfExists) -> None:
     """Leaves a file that ends in a whole line: a header, or the rows to continue."""
     if if_exists == "append" and path.exists() and path.stat().st_size:
-        with open(path, "rb+") as file:
+        with open(path, "rb+", opener=regular_only) as file:
             # a killed run may have left half a row
             file.truncate(file.read().rfind(b"\n") + 1)
         return
-    path.unlink(missing_ok=True)
-    _append(path, [columns])
+    with open(path, "wb", opener=regular_only) as file:
+        file.write(_text_of([columns]))
 
 
-def _append(path: Path, rows: Iterable[Iterable[object]]) -> None:
+def _append(path: Path, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+    """Adds rows, or nothing at all; a file that was taken away is begun once more."""
+    with open(path, "ab", buffering=0, opener=regular_only) as file:
+        before = file.tell()
+        left = memoryview(_text_of(rows if before else chain([columns], rows)))
+        try:
+            while left:
+                left = left[file.write(left) :]
+        except OSError:
+            # a full disk takes half a row
+            file.truncate(before)
+            raise
+
+
+def _text_of(rows: Iterable[Iterable[object]]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
-    with open(path, "a", newline="", encoding="utf-8") as file:
-        file.write(text.getvalue())
+    return text.getvalue().encode()

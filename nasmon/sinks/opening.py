@@ -1,17 +1,22 @@
 """The places for readings that a monitor is asked for."""
 
 import os
+import warnings
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
+from nasmon.errors import UsageError
 from nasmon.reading import Reading
-from nasmon.sinks.csv_tables import CsvSink, IfExists, check_if_exists
+from nasmon.sinks.csv_tables import CsvSink, IfExists
 from nasmon.sinks.run_record import UNKNOWN_ORIGIN, Origin, RunSink, Watched
 from nasmon.sinks.tensorboard import TensorBoardSink
 
 
 class Sink(Protocol):
     """Something that keeps readings."""
+
+    place: str  # where it keeps them, for a warning
 
     def begin(self, watched: Watched) -> None:
         """Takes note of what will be read, once that is known."""
@@ -37,6 +42,7 @@ class _UsersSink:
     """A user's own place for readings; what it lacks besides ``write`` does nothing."""
 
     def __init__(self, given: Writer) -> None:
+        self.place = type(given).__name__
         self.write = given.write
         self._begin = getattr(given, "begin", None)
         self._close = getattr(given, "close", None)
@@ -72,15 +78,79 @@ def open_sinks(
         left_open: the status of a run that nobody ended although its process did in peace.
 
     Raises:
-        ValueError: an unknown ``if_exists``.
+        ValueError: a place that cannot be written.
         FileExistsError: an earlier run's CSV is in the way.
     """
-    check_if_exists(if_exists)
     sinks: list[Sink] = []
     if csv_path is not None:
-        sinks.append(CsvSink(csv_path, if_exists))
-        sinks.append(RunSink(Path(csv_path), origin, if_exists == "append", left_open))
+        table = CsvSink(csv_path, if_exists)
+        continues = if_exists == "append"
+        sinks.append(table)
+        sinks.append(RunSink(table.path, origin, continues, left_open, lambda: table.last_step))
     if log_dir is not None:
         run = Path(csv_path).stem if csv_path is not None else "run"
         sinks.append(TensorBoardSink(log_dir, run, overwrite=if_exists == "overwrite"))
     return sinks
+
+
+ErrorPolicy = Literal["warn", "raise"]
+
+ERROR_POLICIES: tuple[ErrorPolicy, ...] = ("warn", "raise")
+
+
+class Sinks:
+    """Several sinks as one; one that fails is left out from then on, and the others go on.
+
+    Args:
+        sinks: in the order in which they are asked.
+        on_error: "warn" once of a sink that fails, or "raise" what it raised.
+
+    Example:
+        >>> class Broken:
+        ...     def write(self, reading):
+        ...         raise OSError("no space")
+        >>> sinks = Sinks([whole_sink(Broken())])
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     sinks.close("ended")
+        ...     sinks.write(None)
+        ...     sinks.write(None)
+        >>> len(caught)
+        1
+    """
+
+    def __init__(self, sinks: Iterable[Sink], on_error: ErrorPolicy = "warn") -> None:
+        self._sinks = list(sinks)
+        self._on_error = on_error
+
+    def begin(self, watched: Watched) -> None:
+        """Tells all what will be read.
+
+        Raises:
+            UsageError: a sink cannot go on with what is watched.
+        """
+        self._ask_all(lambda sink: sink.begin(watched))
+
+    def write(self, reading: Reading) -> None:
+        """Has all keep a reading."""
+        self._ask_all(lambda sink: sink.write(reading))
+
+    def close(self, status: str, error: str | None = None) -> None:
+        """Ends the run in all of them."""
+        self._ask_all(lambda sink: sink.close(status, error))
+
+    def _ask_all(self, action: Callable[[Sink], None]) -> None:
+        for sink in list(self._sinks):
+            try:
+                action(sink)
+            except UsageError:
+                raise
+            except Exception as error:
+                if self._on_error == "raise":
+                    raise
+                self._sinks.remove(sink)
+                warnings.warn(
+                    f"nasmon: {sink.place} cannot be written, and gets nothing more in this run, "
+                    f"which goes on; {type(error).__name__}: {error}",
+                    RuntimeWarning,
+                    stacklevel=4,
+                )

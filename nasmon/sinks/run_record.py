@@ -5,14 +5,17 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nasmon.errors import UsageError
 from nasmon.reading import Reading
-from nasmon.record.files import record_path, spectra_path
+from nasmon.record.files import given_path, record_path, spectra_path
 from nasmon.record.run import LayerRecord, Rebuild, Record, read_record, write_record
 from nasmon.record.spectra import Arrays, arrays_of, first_arrays, write_spectra
 from nasmon.widths.graph import Structure
@@ -49,6 +52,7 @@ class Watched(NamedTuple):
     params: int
     macs: int | None
     structure: Structure | None
+    unknown_structure: str = ""  # why it is None
 
 
 class RunSink:
@@ -62,6 +66,7 @@ class RunSink:
         origin: where the run comes from.
         continues: whether an earlier run is continued.
         left_open: the status of a run that nobody ended although its process did in peace.
+        last_step: what the CSV ends with, asked when the run ends.
     """
 
     def __init__(
@@ -70,10 +75,15 @@ class RunSink:
         origin: Origin = UNKNOWN_ORIGIN,
         continues: bool = False,
         left_open: str = "ended",
+        last_step: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._record_path, self._spectra_path = record_path(csv_path), spectra_path(csv_path)
+        self.place = str(self._record_path)
+        self._last_step = last_step
+        self._history = given_path(origin.history) if origin.history else None
         self._origin = origin
         self._earlier: tuple[dict[str, Any], ...] = ()
+        self._earlier_layers: tuple[LayerRecord, ...] = ()
         self._first: Arrays | None = None
         if continues:
             self._take_up()
@@ -86,7 +96,12 @@ class RunSink:
         self._left_open = left_open
 
     def begin(self, watched: Watched) -> None:
-        """Writes the record of a run that is running."""
+        """Writes the record of a run that is running.
+
+        Raises:
+            UsageError: the run to continue is of other layers.
+        """
+        self._check_same_layers(watched.layers)
         self._record = Record(
             model_name=watched.model_name,
             status="running",
@@ -103,8 +118,9 @@ class RunSink:
             macs=watched.macs,
             structure=watched.structure,
             rebuild=self._origin.rebuild,
-            history=Path(self._origin.history) if self._origin.history else None,
+            history=Path(self._history) if self._history else None,
             earlier=self._earlier,
+            unknown_structure=watched.unknown_structure,
         )
         write_record(self._record_path, self._record)
         atexit.register(self._leave)
@@ -129,31 +145,59 @@ class RunSink:
         # a folder that was removed in the meantime is not made again
         if self._record is None or not self._record_path.exists():
             return
-        self._write_spectra()
-        if self._record.status == "running":
-            self._record = self._record._replace(status=status, error=error, ended=_now())
-            write_record(self._record_path, self._record)
+        try:
+            self._write_spectra()
+        finally:
+            if self._record.status == "running":
+                self._record = self._record._replace(
+                    status=status, error=error, ended=_now(), last_step=self._last_step()
+                )
+                write_record(self._record_path, self._record)
+
+    def _check_same_layers(self, layers: Sequence[LayerRecord]) -> None:
+        """Refuses to continue the run of another model under the same name."""
+        then, now = (
+            [(one.name, one.channels) for one in a] for a in (self._earlier_layers, layers)
+        )
+        differing = next((pair for pair in zip_longest(then, now) if pair[0] != pair[1]), None)
+        if then and differing is not None:
+            was, is_now = (_width_text(one) for one in differing)
+            raise UsageError(
+                f"{self._record_path} is of a run with other layers ({was}, now {is_now}), which "
+                "this one cannot continue; choose another csv_path or log_dir, or pass "
+                'if_exists="overwrite" to replace it'
+            )
 
     def _run_on(self) -> None:
         """A run that was closed goes on: its model is trained once more."""
         if self._record is not None and self._record.status != "running":
-            self._record = self._record._replace(status="running", error=None, ended=None)
+            self._record = self._record._replace(
+                status="running", error=None, ended=None, last_step=None
+            )
             write_record(self._record_path, self._record)
             atexit.register(self._leave)
 
     def _leave(self) -> None:
         """The process ends, and nobody said how the run did."""
         error = getattr(sys, "last_value", None)
+        how: tuple[str, ...] = (self._left_open,)
         if isinstance(error, KeyboardInterrupt):
-            self.close("interrupted")
+            how = ("interrupted",)
         elif error is not None:
-            self.close("failed", f"{type(error).__name__}: {error}")
-        else:
-            self.close(self._left_open)
+            how = ("failed", f"{type(error).__name__}: {error}")
+        try:
+            self.close(*how)
+        except OSError as failure:
+            warnings.warn(
+                f"nasmon: {self.place} cannot be completed ({failure})",
+                RuntimeWarning,
+                stacklevel=1,
+            )
 
     def _take_up(self) -> None:
         if self._record_path.exists():
             last = read_record(self._record_path)
+            self._earlier_layers = last.layers
             names = ("started", "ended", "status", "command")
             self._earlier = (*last.earlier, {name: getattr(last, name) for name in names})
         if self._spectra_path.exists():
@@ -165,6 +209,10 @@ class RunSink:
         arrays = {**self._first, **arrays_of("latest", self._latest)}
         write_spectra(self._spectra_path, arrays)
         self._latest = None
+
+
+def _width_text(layer: tuple[str, int] | None) -> str:
+    return "none" if layer is None else f"{layer[0]} of {layer[1]} channels"
 
 
 def _now() -> str:

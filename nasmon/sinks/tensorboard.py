@@ -4,9 +4,12 @@ Hundreds of ``tf.summary`` calls would take longer than the reading itself. Tens
 functions make the protos once; a reading only puts its numbers into them.
 """
 
+import errno
+import hashlib
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,14 +19,20 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.histogram.summary_v2 import histogram_pb
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
+from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES, RESOLUTION
 from nasmon.reading import LayerInfo, Reading
-from nasmon.record.files import COST_COLUMNS
+from nasmon.record.files import COST_COLUMNS, given_path
 from nasmon.sinks.run_record import Watched
 
 HISTOGRAM_BINS = 30  # as TensorBoard's own histograms have
 
 HISTOGRAMS = ("eigenvalues", "correlations")
+
+LONGEST_NAME = 100
+"""Of a run, in the name of its event file: TensorFlow puts up to 120 characters before it."""
+
+FRAME_BYTES = 16  # around each event: its length and two checksums
 
 
 class TensorBoardSink:
@@ -38,12 +47,22 @@ class TensorBoardSink:
     def __init__(
         self, log_dir: str | os.PathLike[str], run: str = "run", overwrite: bool = False
     ) -> None:
-        suffix = f".{run}.nasmon"
+        log_dir = self.place = given_path(log_dir)
+        suffix = f".{_short_name(run)}.nasmon"
         for earlier in Path(log_dir).glob("events.out.tfevents.*") if overwrite else ():
             # the process's number and its writer's stand before the suffix, or it is another run's
             if re.search(rf"\.\d+\.\d+{re.escape(suffix)}$", earlier.name):
                 earlier.unlink()
-        self._writer = tf.summary.create_file_writer(str(log_dir), filename_suffix=suffix)
+        there = set(_files(log_dir, suffix))
+        try:
+            self._writer = tf.summary.create_file_writer(log_dir, filename_suffix=suffix)
+            self._writer.flush()
+        except tf.errors.OpError as error:
+            raise UsageError(
+                f"log_dir {log_dir} cannot be written ({_reason(error)}); choose another"
+            ) from error
+        self._file = next((name for name in _files(log_dir, suffix) if name not in there), None)
+        self._size = self._size_of_file()
         self._layers: tuple[LayerInfo, ...] = ()
         self._scalars, self._histograms = Summary(), Summary()
 
@@ -67,9 +86,36 @@ class TensorBoardSink:
             summary += histograms.SerializeToString()
         # not as a Python number: TensorFlow keeps a tensor of each for ever
         step = tf.convert_to_tensor(np.array(reading.step, np.int64))
-        with self._writer.as_default(), tf.summary.record_if(True):
-            tf.summary.experimental.write_raw_pb(summary, step=step)
-        self._writer.flush()
+        with self._whole_event(len(summary) + FRAME_BYTES):
+            with self._writer.as_default(), tf.summary.record_if(True):
+                tf.summary.experimental.write_raw_pb(summary, step=step)
+            self._writer.flush()
+
+    @contextmanager
+    def _whole_event(self, size: int) -> Iterator[None]:
+        """TensorFlow may say nothing of a full disk, and leaves half an event in the file.
+
+        Raises:
+            OSError: the file did not grow by ``size`` bytes; what it grew by is taken off again.
+        """
+        before, reason = self._size, "an event was not written whole; is the disk full?"
+        try:
+            yield
+        except tf.errors.OpError as error:
+            if self._file is None:
+                raise
+            reason = _reason(error)
+        self._size = self._size_of_file()
+        if self._file is None or self._size - before >= size:
+            return
+        with suppress(tf.errors.OpError):
+            self._writer.close()
+        if self._size_of_file() > before:
+            os.truncate(self._file, before)
+        raise OSError(errno.EIO, reason, self._file)
+
+    def _size_of_file(self) -> int:
+        return os.path.getsize(self._file) if self._file and os.path.exists(self._file) else 0
 
     def close(self, status: str, error: str | None = None) -> None:
         """Nothing: every reading is flushed as it happens."""
@@ -83,6 +129,28 @@ class TensorBoardSink:
         for name in (f"nas/{info.name}/{kind}" for info in layers for kind in HISTOGRAMS):
             self._histograms.MergeFrom(histogram_pb(name, np.zeros(1), buckets=HISTOGRAM_BINS))
         self._layers = layers
+
+
+def _reason(error: tf.errors.OpError) -> str:
+    """What the system said: last in the message's first line, without the operation's name."""
+    said = str(error.message).splitlines()[0].rpartition("; ")[2]
+    return re.sub(r"^\{\{.*?\}\} | \[Op:.*", "", said)
+
+
+def _short_name(run: str) -> str:
+    """A run's name, or what tells it from others if it is too long for a file's."""
+    if len(run.encode()) <= LONGEST_NAME:
+        return run
+    digest = hashlib.sha256(run.encode()).hexdigest()[:16]
+    return f"{run.encode()[: LONGEST_NAME - 17].decode(errors='ignore')}-{digest}"
+
+
+def _files(log_dir: str, suffix: str) -> Iterator[str]:
+    """Event files of a run that lie on this machine."""
+    if os.path.isdir(log_dir):
+        for name in os.listdir(log_dir):
+            if name.startswith("events.out.tfevents.") and name.endswith(suffix):
+                yield os.path.join(log_dir, name)
 
 
 _RUN_SCALARS = (*(metric.name for metric in AGGREGATED), *COST_COLUMNS)

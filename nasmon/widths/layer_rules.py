@@ -83,6 +83,12 @@ LAYER_RULES: tuple[LayerRule, ...] = (
         if kind is not None
     ),
     LayerRule(keras.layers.PReLU, "keeps", None, {"alpha": Axes(input=-1)}),
+    LayerRule(keras.layers.LSTM, "binds", "units"),
+    LayerRule(keras.layers.GRU, "binds", "units"),
+    LayerRule(keras.layers.SimpleRNN, "binds", "units"),
+    LayerRule(keras.layers.ConvLSTM1D, "binds", "filters"),
+    LayerRule(keras.layers.ConvLSTM2D, "binds", "filters"),
+    LayerRule(keras.layers.ConvLSTM3D, "binds", "filters"),
     LayerRule(keras.layers.Permute, "binds"),
     LayerRule(keras.layers.Dot, "binds"),
     LayerRule(keras.layers.Attention, "binds"),

@@ -1,0 +1,48 @@
+"""What the arguments of the callback and of Monitor may be: one table, checked before training."""
+
+import keras
+
+from nasmon.budget import OverheadBudget
+from nasmon.schedule import LOG_FREQUENCIES
+from nasmon.sinks.csv_tables import IF_EXISTS
+from nasmon.sinks.opening import ERROR_POLICIES
+from nasmon.sinks.run_record import Origin
+from nasmon.values import (
+    Reader,
+    either,
+    instance_of,
+    layer_selectors,
+    not_text,
+    one_of,
+    optional,
+    path,
+    real,
+    switch,
+    whole,
+)
+
+_count = not_text(whole(1))
+_share = not_text(real(0, above=True))
+
+
+def _budget(value: object) -> object:
+    return value if isinstance(value, OverheadBudget) else optional(_share, "None")(value)
+
+
+ARGUMENTS: dict[str, Reader] = {
+    "model": instance_of(keras.Model, "use a Keras model"),
+    "log_dir": optional(path, "None"),
+    "csv_path": either(optional(path, "None"), False),
+    "log_freq": one_of(*LOG_FREQUENCIES),
+    "batch_freq": _count,
+    "layers": layer_selectors,
+    "samples": _count,
+    "chunk": optional(_count, "None"),
+    "max_rows": optional(_count, "None"),
+    "few_samples": switch,
+    "overhead_budget": _budget,
+    "on_error": one_of(*ERROR_POLICIES),
+    "if_exists": one_of(*IF_EXISTS),
+    "origin": instance_of(Origin, "use nasmon.Origin(seed=..., command=...)"),
+}
+"""By name; ``thresholds`` has a table of its own, ``nasmon.thresholds.THRESHOLDS``."""
