@@ -1,7 +1,7 @@
 """Which layers are monitored, and what of a forward pass is theirs."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Literal, NamedTuple
 
@@ -128,15 +128,16 @@ def measurable_taps(taps: Sequence[Tap], captured: Captured) -> list[Tap]:
             raise UsageError(
                 f"layers has {tap.name!r}, which cannot be measured: {reasons[tap.name]}"
             )
-    chosen = [tap for tap in _one_an_output(taps, captured) if tap.name not in reasons]
-    if not chosen and any(tap.layer is not None for tap in taps):
-        return measurable_taps([Tap(OUTPUT, None)], captured)
-    if not chosen:
-        raise UsageError(
-            "nothing of the model can be measured in model(x, training=False); pass layers= with "
-            f"a layer that puts out activations ({_listed(reasons)})"
-        )
-    return chosen
+    for candidates in (taps, [Tap(OUTPUT, None)]):
+        missing = unmeasured(candidates, captured)
+        chosen = [t for t in _one_an_output(candidates, captured) if t.name not in missing]
+        if chosen:
+            return chosen
+    listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+    raise UsageError(
+        "nothing of the model can be measured in model(x, training=False); pass layers= with a "
+        f"layer that puts out activations ({listed})"
+    )
 
 
 def unmeasured(taps: Sequence[Tap], captured: Captured) -> dict[str, str]:
@@ -144,10 +145,6 @@ def unmeasured(taps: Sequence[Tap], captured: Captured) -> dict[str, str]:
     all_taps = list(_one_an_output(taps, captured))
     reasons = {tap.name: _unmeasurable(tap.tensors(captured), tap.axis) for tap in all_taps}
     return {name: reason for name, reason in reasons.items() if reason is not None}
-
-
-def _listed(reasons: Mapping[str, str]) -> str:
-    return "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
 
 
 def _one_an_output(taps: Sequence[Tap], captured: Captured) -> Iterator[Tap]:

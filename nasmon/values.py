@@ -156,7 +156,8 @@ def optional(reader: Reader, nothing: str = "null") -> Reader:
             return None if value is None else reader(value)
         except UsageError as error:
             # On the command line everything is text, and null would be a value like any other.
-            alternative = "" if isinstance(value, str) else f", or {nothing}"
+            null = isinstance(value, str) and nothing == "null"
+            alternative = "" if null else f", or {nothing}"
             raise UsageError(f"{error}{alternative}") from None
 
     return read

@@ -352,11 +352,11 @@ def test_on_error_raise_raises(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"log_freq": "step"}, "log_freq is 'step'; pass one of 'epoch', 'batch'"),
-        ({"batch_freq": 0}, "batch_freq is 0; it must be at least 1"),
-        ({"samples": -1}, "samples is -1; it must be at least 1"),
-        ({"chunk": 0}, "chunk is 0; it must be at least 1"),
-        ({"max_rows": 0}, "max_rows is 0; it must be at least 1"),
+        ({"log_freq": "step"}, "log_freq is 'step'; use one of epoch, batch"),
+        ({"batch_freq": 0}, "batch_freq is 0; use a whole number of at least 1"),
+        ({"samples": -1}, "samples is -1; use a whole number of at least 1"),
+        ({"chunk": 0}, "chunk is 0; use a whole number of at least 1, or None"),
+        ({"max_rows": 0}, "max_rows is 0; use a whole number of at least 1, or None"),
         ({"on_error": "ignore"}, "on_error is 'ignore'"),
         ({"if_exists": "replace"}, "if_exists is 'replace'"),
         ({"thresholds": {"redundancy": 1}}, "thresholds has 'redundancy', which is none of"),

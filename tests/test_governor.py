@@ -80,14 +80,16 @@ def test_it_says_what_it_gave_up(governed: tuple[NASMonitorCallback, Path]) -> N
     assert "% of training time (budget 5 %), set-up" in callback.summary()
 
 
-def test_the_last_reading_is_taken_and_logs_begin_with_the_first(tmp_path: Path) -> None:
+def test_the_first_and_the_last_reading_are_taken_whatever_they_cost(tmp_path: Path) -> None:
     callback = NASMonitorCallback(log_dir=tmp_path, overhead_budget=1e-6, on_error="raise")
-    history = fit([callback], epochs=3)
-    assert [reading.epoch for reading in callback.readings] == [2]
-    assert callback.readings[0].postponed == 2
+    history = fit([callback], epochs=4)
+    assert [reading.epoch for reading in callback.readings] == [0, 3]
+    assert [reading.postponed for reading in callback.readings] == [0, 2]
     for metric in AGGREGATED:
-        (last,) = history[f"nas_{metric.name}"]
-        assert last == pytest.approx(callback.readings[0].aggregates[metric.name], nan_ok=True)
+        first, *between, last = history[f"nas_{metric.name}"]
+        assert all(map(math.isnan, between))
+        for value, reading in zip((first, last), callback.readings, strict=True):
+            assert value == pytest.approx(reading.aggregates[metric.name], nan_ok=True)
 
 
 def refusing(callback: NASMonitorCallback, refused: set[int]) -> keras.callbacks.Callback:
@@ -112,14 +114,24 @@ def test_a_postponed_epoch_is_nan_in_the_logs(tmp_path: Path) -> None:
             assert last > 0
 
 
-def test_a_postponed_first_reading_does_not_stop_the_training(tmp_path: Path) -> None:
-    callback = NASMonitorCallback(log_dir=tmp_path, layers="output", on_error="raise")
-    stop = keras.callbacks.EarlyStopping("nas_trace", patience=3, mode="min")
-    with pytest.warns(UserWarning, match="nas_trace"):
-        history = fit([callback, refusing(callback, {0, 1}), stop], epochs=5)
-    # a NaN to compare with would have stopped it after four
-    assert len(history["loss"]) == 5
-    assert len(history["nas_trace"]) == 3
+@pytest.mark.parametrize("frequency", ["epoch", "batch"])
+def test_columns_are_there_from_the_first_epoch_and_no_nan_stops_the_training(
+    tmp_path: Path, frequency: Any
+) -> None:
+    """CSVLogger fixes its columns then, and EarlyStopping compares with what it sees first."""
+    callback = NASMonitorCallback(
+        log_dir=tmp_path, layers="output", log_freq=frequency, batch_freq=3, on_error="raise"
+    )
+    stop = keras.callbacks.EarlyStopping("nas_trace", patience=5, mode="min")
+    table = keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))
+    history = fit([callback, refusing(callback, {0, 1, 2}), stop, table], epochs=5)
+    # a NaN would have stayed the best
+    assert stop.best == np.nanmin(history["nas_trace"])
+    assert callback.readings[-3].step == 8
+    frame, logged = pd.DataFrame(history), pd.read_csv(tmp_path / "log.csv")
+    for found in (frame["nas_trace"], logged["nas_trace"]):
+        assert found.isna().tolist() == [False, True, True, False, False]
+    np.testing.assert_allclose(frame["nas_trace"], logged["nas_trace"])
 
 
 def by_a_wound_clock(**settings: Any) -> tuple[Monitor, OverheadBudget, list[float]]:
@@ -174,7 +186,7 @@ def test_a_training_that_is_stopped_early_has_its_last_reading(
         log_dir=tmp_path, log_freq=log_freq, overhead_budget=1e-6, on_error="raise"
     )
     fit([callback, Stop()], epochs=9)
-    assert [(reading.epoch, reading.step) for reading in callback.readings] == [(1, 16)]
+    assert [(one.epoch, one.step) for one in callback.readings] == [(0, 8), (1, 16)]
 
 
 class Watching:

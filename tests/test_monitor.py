@@ -223,7 +223,7 @@ def test_several_inputs_by_name() -> None:
         ({"layers": "nope"}, "layers has 'nope'"),
         ({"samples": 0}, "samples is 0"),
         ({"thresholds": {"high": 1}}, "thresholds has 'high', which is none of: high_redundancy"),
-        ({"if_exists": "maybe"}, "if_exists is 'maybe'; pass one of error, append, overwrite"),
+        ({"if_exists": "maybe"}, "if_exists is 'maybe'; use one of error, append, overwrite"),
     ],
 )
 def test_wrong_arguments_are_refused(settings: dict[str, Any], message: str) -> None:

@@ -88,11 +88,10 @@ def test_floats_become_kerass_and_other_dtypes_stay() -> None:
 @pytest.mark.parametrize(
     ("data", "samples", "chunk", "message"),
     [
-        (X, 0, None, "samples is 0; it must be at least 1"),
-        (X, 4, -2, "chunk is -2; it must be at least 1"),
+        (X, 0, None, "samples is 0; use a whole number of at least 1"),
+        (X, 4, -2, "chunk is -2; use a whole number of at least 1"),
         (X[:0], 4, None, "holds no sample"),
         (iter([]), 4, None, "holds no sample"),
-        (iter([(X[:2],), (X[:2, :1],)]), 4, None, "samples of different shapes"),
     ],
 )
 def test_bad_data_is_refused(data: Any, samples: int, chunk: int | None, message: str) -> None:

@@ -86,8 +86,7 @@ def test_every_kind_with_a_width_is_found_and_captured(
 def test_embeddings_and_normalizations_own_no_width() -> None:
     inputs = keras.Input((4,), dtype="int32")
     x = layers.LayerNormalization()(layers.Embedding(10, 6)(inputs))
-    with pytest.raises(ValueError, match='layers="auto" finds no convolution or dense layer'):
-        choose_taps(keras.Model(inputs, x), "auto")
+    assert names(keras.Model(inputs, x), "auto") == ["output"]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +207,7 @@ def test_what_cannot_be_measured_is_refused_by_name_and_skipped_by_auto() -> Non
         measurable_taps(choose_taps(model, "used"), put_out(tf.ones([3, 2], tf.int32)))
     with pytest.raises(ValueError, match="puts out different widths: "):
         measurable_taps(choose_taps(model, "used"), put_out(floats, tf.ones([3, 4])))
-    with pytest.raises(ValueError, match="none of the layers used puts out"):
+    with pytest.raises(ValueError, match=r"nothing of the model can .*used: it is not called"):
         measurable_taps([Tap("used", model.used)], Captured([], []))
 
 

@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 
 from nasmon.errors import UsageError
 from nasmon.train.data.pipelines import Bytes, Images
+from nasmon.values import checked, not_text, path, whole
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -27,6 +28,9 @@ NAMED = 3  # files named in an error; the rest are counted
 
 # JPEG noise reaches a quarter of the range at the edges of a mask, and edges are few.
 JPEG_BLACK, JPEG_WHITE, JPEG_BETWEEN = 64, 191, 0.05
+
+
+FOLDER_ARGUMENTS = {"root": path, **dict.fromkeys(("height", "width"), not_text(whole(1)))}
 
 
 class _UnusableError(Exception):
@@ -45,7 +49,7 @@ def check_image_folder(root: str | os.PathLike[str]) -> dict[str, list[tuple[Pat
     Raises:
         UsageError: If a folder is missing or empty, or files do not match; it names them.
     """
-    root = Path(root)
+    root = Path(checked(FOLDER_ARGUMENTS, root=root)["root"])
     if not root.is_dir():
         raise UsageError(
             f"data folder {root} does not exist; give a folder with train/img, train/mask, "
@@ -69,6 +73,7 @@ def load_image_folder(root: str | os.PathLike[str], height: int = 60, width: int
         UsageError: If a folder is missing or empty, or files are unmatched, unreadable or, as
             masks, not binary; it names the first few and counts the rest.
     """
+    checked(FOLDER_ARGUMENTS, height=height, width=width)
     pairs = check_image_folder(root)
     size = (width, height)
     arrays = []
@@ -102,12 +107,12 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     if not files:
         raise UsageError(f"folder {folder} holds no PNG or JPEG file ({', '.join(SUFFIXES)})")
     found: dict[str, Path] = {}
-    for path in files:
-        if path.stem in found:
+    for file in files:
+        if file.stem in found:
             raise UsageError(
-                f"{found[path.stem].name} and {path.name} in {folder} share a stem; keep one"
+                f"{found[file.stem].name} and {file.name} in {folder} share a stem; keep one"
             )
-        found[path.stem] = path
+        found[file.stem] = file
     return found
 
 

@@ -15,12 +15,23 @@ from pathlib import Path
 
 import numpy as np
 
+from nasmon.errors import UsageError
+from nasmon.record.files import regular_only, whole_file
 from nasmon.train.data.pipelines import Images
+from nasmon.values import checked, not_text, optional, path, whole
 
 # Raise it when the scenes change, so that no cache file of an earlier version is read.
 SCENES_VERSION = 1
 
 ARRAYS = ("x_train", "y_train", "x_val", "y_val")
+
+
+TERRAIN_ARGUMENTS = {
+    "train_images": not_text(whole(1)),
+    "val_images": not_text(whole(1)),
+    "seed": not_text(whole(0)),
+    "cache_dir": optional(path, "None"),
+}
 
 
 def load_terrain(
@@ -40,14 +51,22 @@ def load_terrain(
 
     Returns:
         Images of 60 x 80 pixels and masks that are 1 on the path.
+
+    Raises:
+        UsageError: An argument that cannot be used; the message names it.
     """
+    checked(
+        TERRAIN_ARGUMENTS,
+        **{"train_images": train_images, "val_images": val_images, "seed": seed},
+        cache_dir=cache_dir,
+    )
     folder = default_cache_dir() if cache_dir is None else Path(cache_dir)
-    path = folder / f"terrain-v{SCENES_VERSION}-{train_images}-{val_images}-{seed}.npz"
+    file = folder / f"terrain-v{SCENES_VERSION}-{train_images}-{val_images}-{seed}.npz"
     source = (
         f"{train_images} + {val_images} terrain scenes, composed from photographs of grass, "
         "gravel and brick"
     )
-    images = _read_cache(path, source)
+    images = _read_cache(file, source)
     if images is not None and (len(images.x_train), len(images.x_val)) == (
         train_images,
         val_images,
@@ -57,7 +76,7 @@ def load_terrain(
     from nasmon.train.data.scene import paint
 
     images = Images(*paint(train_images, (seed, 0)), *paint(val_images, (seed, 1)), source)
-    _write_cache(path, images)
+    _write_cache(file, images)
     return images
 
 
@@ -70,7 +89,7 @@ def default_cache_dir() -> Path:
 def _read_cache(path: Path, source: str) -> Images | None:
     try:
         # NumPy leaves the file open when it finds no archive in one that it opened itself.
-        with path.open("rb") as file, np.load(file) as arrays:
+        with open(path, "rb", opener=regular_only) as file, np.load(file) as arrays:
             return Images(**{name: arrays[name] for name in ARRAYS}, source=source)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         # Absent or torn: the scenes are painted again and the file replaced.
@@ -79,10 +98,8 @@ def _read_cache(path: Path, source: str) -> Images | None:
 
 def _write_cache(path: Path, images: Images) -> None:
     """Write in full beside the path, then rename: a reader never meets half a file."""
-    from nasmon.record.files import whole_file
-
     # A cache that cannot be written costs five seconds a run and nothing else.
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, UsageError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as unfinished, unfinished.open("wb") as file:
             np.savez(file, **{name: getattr(images, name) for name in ARRAYS})
