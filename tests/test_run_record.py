@@ -260,6 +260,54 @@ def test_a_continued_run_keeps_its_first_spectra_and_its_past(tmp_path: Path) ->
         assert file["first"][1] == 5
 
 
+@pytest.mark.parametrize(
+    ("widths", "layers", "message"),
+    [
+        ({"units": 3}, "auto", "dense of 4 channels, now dense of 3 channels"),
+        ({"name": "other"}, "auto", "dense of 4 channels, now other of 4 channels"),
+        ({}, ["dense", "output"], "none, now output of 4 channels"),
+    ],
+)
+def test_another_models_run_is_not_continued(
+    tmp_path: Path, widths: dict[str, Any], layers: Any, message: str
+) -> None:
+    """Narrowing and then training on appended to the wide model's run without a word."""
+    (model, x), path = tiny(), tmp_path / "run.csv"
+    Monitor(model, x, csv_path=path).read(1)
+    before = {one: one.read_bytes() for one in tmp_path.iterdir()}
+    dense = keras.layers.Dense(**{"units": 4, "name": "dense", **widths})
+    other = keras.Sequential([keras.Input((6,)), dense], name="tiny")
+    with pytest.raises(UsageError, match=rf"other layers \({message}\), .* if_exists=.overwrite"):
+        Monitor(other, x, layers=layers, csv_path=path, if_exists="append")
+    assert before == {one: one.read_bytes() for one in tmp_path.iterdir()}
+
+
+def test_a_fit_that_resumes_with_another_model_is_refused_before_it_trains(tmp_path: Path) -> None:
+    data = images(16)
+    compiled(functional()).fit(
+        *data, epochs=1, verbose=0, callbacks=[unlimited(data, log_dir=tmp_path)]
+    )
+    narrower = keras.models.clone_model(
+        functional(),
+        clone_function=lambda layer: (
+            keras.layers.Conv2D(12, 1, name=layer.name)
+            if layer.name == "pointwise1"
+            else layer.__class__.from_config(layer.get_config())
+        ),
+    )
+    weights = [weight.copy() for weight in narrower.get_weights()]
+    with pytest.raises(UsageError, match="pointwise1 of 16 channels, now pointwise1 of 12 chan"):
+        compiled(narrower).fit(
+            *data,
+            initial_epoch=1,
+            epochs=2,
+            verbose=0,
+            callbacks=[unlimited(data, log_dir=tmp_path)],
+        )
+    for before, after in zip(weights, narrower.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
 def test_damaged_spectra_are_not_continued(tmp_path: Path) -> None:
     path = write_run(tmp_path / "run.csv")
     spectra_path(path).write_bytes(b"PK\x03\x04 cut off")

@@ -225,6 +225,24 @@ def test_layers_that_do_not_exist_are_refused_and_leave_no_file(workplace):
     assert not [path for path in (workplace / "refused").rglob("*") if path.is_file()]
 
 
+@pytest.mark.parametrize("name", ["nano_u.keras", "nano_u_history.csv", "nas/nano_u_run.json"])
+def test_what_is_no_file_is_refused_before_anything_is_written(workplace, tmp_path, name):
+    """With --overwrite a device would have been replaced, and a FIFO waited for."""
+    (tmp_path / "nas").mkdir()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UsageError, match=r"is a pipe, not a file; give another --output-dir or"):
+        train(
+            "nano_u",
+            config=workplace / "small.yaml",
+            output_dir=tmp_path,
+            nas_log_dir=tmp_path / "nas",
+            nas_csv_path=tmp_path / "nas" / "nano_u.csv",
+            enable_nas_monitoring=True,
+            overwrite=True,
+        )
+    assert [path for path in tmp_path.rglob("*") if path.name != "nas"] == [tmp_path / name]
+
+
 def test_a_model_half_saved_leaves_the_earlier_one(tmp_path):
     class Full:
         def save(self, path):

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from nasmon.record import files
+from nasmon.record.files import regular_only, whole_file
 from nasmon.train.options import Settings
 
 if TYPE_CHECKING:
@@ -41,8 +43,6 @@ def outputs_of(settings: Settings) -> Outputs:
     if not nas.enabled:
         return Outputs(model, history)
 
-    from nasmon.record import files
-
     log_dir = Path(nas.log_dir)
     metrics = Path(nas.csv_path or files.metrics_path(log_dir, training.model))
     return Outputs(
@@ -58,8 +58,6 @@ def outputs_of(settings: Settings) -> Outputs:
 
 def save_model(model: keras.Model, path: Path) -> None:
     """Save a model; a file already there is replaced only when the new one is whole."""
-    from nasmon.record.files import whole_file
-
     with whole_file(path) as unfinished:
         model.save(unfinished)
 
@@ -89,7 +87,7 @@ class HistoryFile:
         self._since = now
 
     def _write(self, row: tuple[object, ...], mode: str) -> None:
-        with self.path.open(mode, newline="", encoding="utf-8") as file:
+        with open(self.path, mode, newline="", encoding="utf-8", opener=regular_only) as file:
             csv.writer(file, lineterminator="\n").writerow(row)
 
 

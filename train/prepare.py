@@ -6,6 +6,7 @@ import tempfile
 from typing import Any, NamedTuple
 
 from nasmon.errors import RunExistsError, UsageError
+from nasmon.record.files import check_regular
 from nasmon.train.data.image_folder import check_image_folder, load_image_folder
 from nasmon.train.data.pipelines import Images
 from nasmon.train.data.terrain import load_terrain
@@ -32,6 +33,8 @@ def prepare(settings: Settings, overwrite: bool = False, config: str | None = No
         RunExistsError: If an earlier run's file is in the way and ``overwrite`` is false.
     """
     outputs = outputs_of(settings)
+    for file in outputs.files:
+        check_regular(file, "--output-dir or --nas-log-dir")
     if not overwrite:
         refuse_earlier_run(outputs)
     if settings.training.data_dir is not None:

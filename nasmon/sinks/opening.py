@@ -128,7 +128,7 @@ class Sinks:
         Raises:
             UsageError: a sink cannot go on with what is watched.
         """
-        self._ask_all(lambda sink: sink.begin(watched))
+        self._ask_all(lambda sink: sink.begin(watched), may_refuse=True)
 
     def write(self, reading: Reading) -> None:
         """Has all keep a reading."""
@@ -138,14 +138,12 @@ class Sinks:
         """Ends the run in all of them."""
         self._ask_all(lambda sink: sink.close(status, error))
 
-    def _ask_all(self, action: Callable[[Sink], None]) -> None:
+    def _ask_all(self, action: Callable[[Sink], None], may_refuse: bool = False) -> None:
         for sink in list(self._sinks):
             try:
                 action(sink)
-            except UsageError:
-                raise
             except Exception as error:
-                if self._on_error == "raise":
+                if self._on_error == "raise" or (may_refuse and isinstance(error, UsageError)):
                     raise
                 self._sinks.remove(sink)
                 warnings.warn(
