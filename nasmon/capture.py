@@ -4,6 +4,7 @@ A call is recorded by wrapping ``layer.call`` on the instance, only while a forw
 traced; that works in functional, nested and subclassed models alike.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -97,7 +98,9 @@ def _recording(name: str, layer: keras.Layer, calls: list[Call]) -> Callable[...
         return tuple(
             t
             for t in tf.nest.flatten(tensors)
-            if isinstance(t, tf.Tensor) and getattr(t, "graph", None) is graph
+            if isinstance(t, tf.Tensor)
+            and getattr(t, "graph", None) is graph
+            and not (graph is not None and _in_vectorized_map(t))
         )
 
     @wraps(call)
@@ -109,6 +112,19 @@ def _recording(name: str, layer: keras.Layer, calls: list[Call]) -> Callable[...
         return outputs
 
     return recorded
+
+
+def _in_vectorized_map(tensor: tf.Tensor) -> bool:
+    """Whether a tensor is of the one example that ``tf.vectorized_map`` traces its function with.
+
+    That lies in the same graph; all examples are computed elsewhere.
+    """
+    scope = re.match(r"(?:.*/)?loop_body(?:_\d+)?(?=/)", tensor.op.name)
+    if scope is None:
+        return False
+    # what counts the examples; else it is a scope of the user's that is called so
+    counter = f"{scope[0]}/PlaceholderWithDefault"
+    return any(operation.name == counter for operation in tensor.graph.get_operations())
 
 
 @contextmanager

@@ -106,9 +106,11 @@ def _read(data: Any, samples: int) -> Iterator[Any]:
         # a user's data may raise anything
         raise ProbeDataError(
             f"the validation data, of type {type(data).__name__}, cannot be read "
-            f"({type(error).__name__}: {error}); {_TAKEN}"
+            f"({type(error).__name__}: {str(error).partition(_NEW_LINE)[0]}); {_TAKEN}"
         ) from error
 
+
+_NEW_LINE = "\n"  # the rest of TensorFlow's messages is a stack
 
 _TAKEN = (
     "pass validation_data= as arrays, a tuple (x, y), a dictionary of arrays, a tf.data.Dataset, a "

@@ -83,14 +83,14 @@ def test_thresholds_have_their_own_table(thresholds: Any, message: str) -> None:
 def test_numbers_of_other_libraries_are_numbers() -> None:
     model, x = tiny()
     monitor = Monitor(
-        model, x, samples=np.int64(8), chunk=np.int32(4), overhead_budget=np.float64(0.1)
+        model, x, **{"samples": np.int64(8), "chunk": np.int32(4)}, overhead_budget=np.float64(0.1)
     )
     assert monitor.samples == 8
 
 
 def test_a_model_must_be_one() -> None:
     with pytest.raises(UsageError, match="model is 'gan'; use a Keras model"):
-        Monitor("gan", np.ones((4, 2)))  # type: ignore[arg-type]
+        Monitor("gan", np.ones((4, 2)))
 
 
 @pytest.mark.parametrize(
