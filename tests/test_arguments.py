@@ -82,9 +82,8 @@ def test_thresholds_have_their_own_table(thresholds: Any, message: str) -> None:
 
 def test_numbers_of_other_libraries_are_numbers() -> None:
     model, x = tiny()
-    monitor = Monitor(
-        model, x, **{"samples": np.int64(8), "chunk": np.int32(4)}, overhead_budget=np.float64(0.1)
-    )
+    numbers: dict[str, Any] = {"samples": np.int64(8), "chunk": np.int32(4)}
+    monitor = Monitor(model, x, overhead_budget=np.float64(0.1), **numbers)
     assert monitor.samples == 8
 
 
