@@ -88,7 +88,7 @@ def test_a_file_with_other_columns_cannot_be_continued(tmp_path: Path) -> None:
 
 def test_a_path_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(ValueError, match=r"cannot be written \(.*\); give another csv_path"):
+    with pytest.raises(ValueError, match=r"cannot be written \(.*\); choose another csv_path"):
         CsvSink(tmp_path / "file" / "run.csv")
     with pytest.raises(ValueError, match="is a folder, not a file; give another csv_path"):
         CsvSink(tmp_path, "append")

@@ -127,7 +127,7 @@ def test_columns_are_there_from_the_first_epoch_and_no_nan_stops_the_training(
     history = fit([callback, refusing(callback, {0, 1, 2}), stop, table], epochs=5)
     # a NaN would have stayed the best
     assert stop.best == np.nanmin(history["nas_trace"])
-    assert callback.readings[-3].step == 8
+    assert 8 in [reading.step for reading in callback.readings]
     frame, logged = pd.DataFrame(history), pd.read_csv(tmp_path / "log.csv")
     for found in (frame["nas_trace"], logged["nas_trace"]):
         assert found.isna().tolist() == [False, True, True, False, False]

@@ -68,7 +68,7 @@ def check_regular(path: Path, named: str) -> None:
     """
     try:
         kind = path.stat().st_mode
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
         raise UsageError(
