@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, SupportsInt
+from typing import Any, Literal, SupportsInt
 
 import keras
 import pandas as pd
-import tensorflow as tf
 
 from nasmon.arguments import ARGUMENTS
 from nasmon.budget import DEFAULT_BUDGET, OverheadBudget
@@ -27,6 +26,7 @@ from nasmon.sinks.opening import ErrorPolicy, Sink, open_sinks
 from nasmon.sinks.run_record import UNKNOWN_ORIGIN, Origin
 from nasmon.taps import choose_taps, is_built
 from nasmon.thresholds import merged_thresholds
+from nasmon.training_steps import StepsSoFar, iterations_of
 from nasmon.values import checked
 
 FREQUENT_MAX_ROWS = 4_096
@@ -207,7 +207,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         self._off = self._logged = False
         self._budget.abandon()
         self._schedule.begin_fit()
-        self._first_iteration = self._guarded(lambda: int(_iterations(self.model))) or 0
+        self._first_iteration = self._guarded(lambda: int(iterations_of(self.model))) or 0
         self._guarded(lambda: check_csv_loggers(self.model, self, _LOGGED[0]))
         if self._monitor is not None and not self._monitor.watches(self._watched):
             self._monitor = self._source = None
@@ -394,7 +394,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         """Training steps so far: the optimizer's count, or where it has none, our own."""
         steps = self._steps() or 1
         own = epoch * steps + (batches or steps)
-        return _Step(_iterations(self.model), self._first_iteration, own)
+        return StepsSoFar(iterations_of(self.model), self._first_iteration, own)
 
     def _steps(self) -> int | None:
         return self.params.get("steps")
@@ -420,25 +420,3 @@ _OF_TRAININGS = (
     *("on_train_batch_begin", "on_train_batch_end", "_first_iteration", "_trained_before"),
 )
 """What a copy does not take over."""
-
-
-class _Step(NamedTuple):
-    """The optimizer's count if it moved since training began, else our own."""
-
-    counted: SupportsInt  # may still be on the device, and is left there until it is asked for
-    before: int
-    own: int
-
-    def __int__(self) -> int:
-        counted = int(self.counted)
-        return counted if counted > self.before else self.own
-
-
-def _iterations(model: keras.Model) -> SupportsInt:
-    """Steps that the model's optimizer counted, a tensor; 0 for a model without one."""
-    iterations = getattr(getattr(model, "optimizer", None), "iterations", None)
-    if iterations is None:
-        return 0
-    # read through TensorFlow: the variable may be mirrored over several devices, and is no variable
-    # where gradients are accumulated
-    return tf.convert_to_tensor(getattr(iterations, "value", iterations))
