@@ -230,7 +230,7 @@ def test_what_is_no_file_is_refused_before_anything_is_written(workplace, tmp_pa
     """With --overwrite a device would have been replaced, and a FIFO waited for."""
     (tmp_path / "nas").mkdir()
     os.mkfifo(tmp_path / name)
-    with pytest.raises(UsageError, match=r"is a pipe, not a file; give another --output-dir or"):
+    with pytest.raises(UsageError, match=r"is a pipe, not a file; give another --output-dir, "):
         train(
             "nano_u",
             config=workplace / "small.yaml",

@@ -34,7 +34,7 @@ def prepare(settings: Settings, overwrite: bool = False, config: str | None = No
     """
     outputs = outputs_of(settings)
     for file in outputs.files:
-        check_regular(file, "--output-dir or --nas-log-dir")
+        check_regular(file, "--output-dir, --nas-log-dir or --nas-csv-path")
     if not overwrite:
         refuse_earlier_run(outputs)
     if settings.training.data_dir is not None:
