@@ -39,8 +39,8 @@ class NASMonitorCallback(keras.callbacks.Callback):
 
     Readings go to TensorBoard, to two CSV files, to ``readings``, and into Keras's ``logs`` as
     ``nas_<metric>``; put the callback before those that are to see it there, such as
-    ``EarlyStopping(monitor="nas_redundancy_score")`` and ``CSVLogger``. The training itself is bit
-    for bit what it would be without it.
+    ``EarlyStopping(monitor="nas_redundancy_score", mode="min")`` and ``CSVLogger``. The training
+    itself is bit for bit what it would be without it.
 
     Readings keep within ``overhead_budget``. One that there is no room for takes fewer samples, as
     long as they are enough for the estimate; else it is postponed, to the next epoch, or with
