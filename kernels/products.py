@@ -97,8 +97,10 @@ def sample(rows: CallRows) -> tf.Tensor:
 
 
 def _sample_of_data(padded: PaddedRows) -> tf.Tensor:
-    size = SHIFT_ROWS if padded.shape[0] is None else min(SHIFT_ROWS, padded.shape[0])
-    evenly = tf.range(size, dtype=tf.int64) * padded.count // max(1, size)
+    # always so many, a power of two: XLA divides by another number wherever the mean is used, and
+    # rounds differently in each place
+    size = 0 if padded.shape[0] == 0 else SHIFT_ROWS
+    evenly = tf.range(size, dtype=tf.int64) * padded.count // SHIFT_ROWS
     taken = tf.cast(tf.gather(padded.rows, evenly), working_dtype(padded))
     return tf.where(padded.count > 0, taken, tf.zeros_like(taken))
 

@@ -184,7 +184,7 @@ def padded(rows: Rows, padding: int, what: float = np.nan) -> PaddedRows:
 def test_rows_of_padding_do_not_count(
     statistics: Callable[..., CovarianceState], shape: Any, padding: int, what: float
 ) -> None:
-    rows = graded(*shape, offset=2.0)
+    rows = graded(*shape) + np.float32(2)
     assert_state(statistics(padded(rows, padding, what)), rows)
 
 
@@ -230,3 +230,16 @@ def test_any_chunking_with_any_padding_gives_the_same_state(cuts: list[int], see
     for part in np.split(rows, sorted(cuts)):
         state = update(state, padded(part, seed % 50))
     assert_state(state, rows)
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("room", [40, 48, 64, 100])
+def test_chunks_with_an_offset_and_padding_are_merged_without_harm(
+    statistics: Callable[..., CovarianceState], room: int
+) -> None:
+    rows = graded(210, 4, offset=1e4)
+    exact = np.cov(rows.astype(np.float64), rowvar=False)
+    state = empty(4)
+    for part in np.split(rows, [24, 48, 87, 127, 167, 190]):
+        state = merge(state, statistics(padded(part, room - len(part), 0.0)))
+    np.testing.assert_allclose(covariance(state), exact, atol=16 * EPS * exact.max())
