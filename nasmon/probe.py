@@ -212,4 +212,4 @@ class Probe:
         if captured is None or not captured.calls:
             # a model without layers has no widths to follow
             return None
-        return read_widths(*captured, samples=self._set.chunk_size)
+        return read_widths(captured, self._set.chunk_size)
