@@ -19,12 +19,13 @@ import tensorflow as tf
 
 from nasmon.kernels import metrics
 from nasmon.kernels.metric_table import METRICS
+from nasmon.kernels.rows import CallRows
 from nasmon.kernels.solvers import State, batches_of, solver_of
 
 States = tuple[State, ...]
 """The statistics of all layers, a stack for each batch."""
 
-Rows = tuple[tuple[tf.Tensor, ...], ...]
+Rows = tuple[tuple[CallRows, ...], ...]
 """For each layer the matrices of rows [N, C] that it put out, one for each time it was called."""
 
 KEPT = 8
@@ -90,7 +91,8 @@ class CompiledKernels:
 
         Args:
             states: from ``empty`` or the chunk before.
-            rows: floating-point matrices [N, C], of the same shapes at every call.
+            rows: floating-point matrices [N, C], of the same shapes at every call; the number of
+                rows of data among ``PaddedRows`` may differ.
         """
         if self._absorb_program is None:
             self._absorb_program = self._absorb.get_concrete_function(states, rows)
@@ -189,7 +191,8 @@ def compiled_kernels(
         rows: of the shapes, dtypes and devices that ``absorb`` will be given.
     """
     shapes = tuple(
-        tuple((tuple(matrix.shape), matrix.dtype.name, matrix.device) for matrix in matrices)
+        # of padded rows the matrix and their number
+        tuple((tuple(t.shape), t.dtype.name, t.device) for t in tf.nest.flatten(matrices))
         for matrices in rows
     )
     with _ONE_AT_A_TIME:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from nasmon.kernels.products import Products, outer, products
+from nasmon.kernels.rows import CallRows
 
 
 class CovarianceState(NamedTuple):
@@ -41,12 +42,13 @@ def empty(channels: int) -> CovarianceState:
     )
 
 
-def from_rows(rows: tf.Tensor) -> CovarianceState:
+def from_rows(rows: CallRows) -> CovarianceState:
     """The state of one chunk of rows, in one pass over them.
 
     Args:
         rows: [N, C] float16, bfloat16, float32 or float64; N may be 0. float64 rows are shifted in
-            float64, the others in float32.
+            float64, the others in float32. Or ``PaddedRows`` of such, whose padding does not count,
+            whatever it holds.
 
     Returns:
         The state; count 0, mean 0 and scatter 0 for no rows. A non-finite row makes the entries of
@@ -92,7 +94,7 @@ def merge(a: CovarianceState, b: CovarianceState) -> CovarianceState:
     )
 
 
-def update(state: CovarianceState, rows: tf.Tensor) -> CovarianceState:
+def update(state: CovarianceState, rows: CallRows) -> CovarianceState:
     """The state after more rows; see ``from_rows`` for what rows may be.
 
     Example:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from nasmon.kernels.products import dot
+from nasmon.kernels.rows import CallRows, PaddedRows
 
 
 class KeptRows(NamedTuple):
@@ -37,7 +38,8 @@ def merge(a: KeptRows, b: KeptRows) -> KeptRows:
 
     Args:
         a: rows [..., N, C], with room for those of ``b``; also several such states, stacked.
-        b: rows [..., M, C]; its room may be smaller or larger than that of ``a``.
+        b: rows [..., M, C]; its room may be smaller or larger than that of ``a``, and what is in
+            it beyond its count does not matter.
 
     Example:
         >>> one, other = (keep(empty(2, 1), tf.constant([[x]])) for x in (1.0, 2.0))
@@ -54,13 +56,15 @@ def merge(a: KeptRows, b: KeptRows) -> KeptRows:
     return KeptRows(a.count + b.count, tf.where((behind < 0)[..., None], a.rows, added))
 
 
-def keep(state: KeptRows, rows: tf.Tensor) -> KeptRows:
+def keep(state: KeptRows, rows: CallRows) -> KeptRows:
     """The state after more rows.
 
     Args:
-        state: with room for them.
-        rows: [n, C] float16, bfloat16 or float32.
+        state: with room for them, those of padding aside.
+        rows: [n, C] float16, bfloat16 or float32; or ``PaddedRows`` of such.
     """
+    if isinstance(rows, PaddedRows):
+        return merge(state, KeptRows(rows.count, tf.cast(rows.rows, tf.float32)))
     count = tf.constant(rows.shape[0], tf.int64)
     return merge(state, KeptRows(count, tf.cast(rows, tf.float32)))
 

@@ -124,8 +124,8 @@ METRICS: tuple[Metric, ...] = (
         range="> 0",
         aggregate="none",
         target=">= 10 C",
-        meaning="samples times positions; with fewer than about 10 C the spectrum is a weak "
-        "estimate",
+        meaning="samples times positions, without padding; with fewer than about 10 C the spectrum "
+        "is a weak estimate",
     ),
 )
 

@@ -8,6 +8,8 @@ import tensorflow as tf
 from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 from tensorflow.compiler.xla import xla_data_pb2
 
+from nasmon.kernels.rows import CallRows, PaddedRows, valid_count
+
 SHIFT_ROWS = 64
 """Rows averaged for the provisional mean: its error, an eighth of a standard deviation, adds about
 1/64 to the float32 rounding of the product; more rows would only cost time."""
@@ -32,13 +34,13 @@ class Products(NamedTuple):
     products: tf.Tensor  # [1 + C, 1 + C]  of (1, shifted row) with itself, float32 or float64
 
 
-def products(rows: tf.Tensor, shift: tf.Tensor | None = None) -> Products:
+def products(rows: CallRows, shift: tf.Tensor | None = None) -> Products:
     """What one pass over a chunk of rows yields; ``from_products`` makes a state of it.
 
     The rows are shifted by a provisional mean and a column of ones is put beside them: one float32
     product at the highest precision then yields the products and the column sums together. Many
     rows go through it in slabs, so that nothing of the size of the rows is ever written; the slabs
-    are added in float64.
+    are added in float64. Rows of padding become zeros, the one beside them too.
 
     Args:
         rows: as for ``from_rows``.
@@ -48,19 +50,20 @@ def products(rows: tf.Tensor, shift: tf.Tensor | None = None) -> Products:
     Raises:
         ValueError: as for ``from_rows``.
     """
-    _check_rows(rows)
+    matrix = rows.rows if isinstance(rows, PaddedRows) else rows
+    _check_rows(matrix)
     working = working_dtype(rows)
     if shift is None:
         rows_of_sample = sample(rows)
         size = tf.cast(tf.shape(rows_of_sample)[0], working)
         shift = tf.math.divide_no_nan(tf.reduce_sum(rows_of_sample, axis=0), size)
 
-    cuts = _cuts(rows.shape[1])
+    cuts = _cuts(matrix.shape[1])
 
-    def of_slab(first: int | tf.Tensor, height: int | tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    def of_slab(first: int | tf.Tensor, height: int | tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
         # each part is shifted straight out of the rows, or a slab of them is copied before
         slabs = (
-            tf.slice(rows, [first, begin], [height, end - begin]) for begin, end in pairwise(cuts)
+            tf.slice(matrix, [first, begin], [height, end - begin]) for begin, end in pairwise(cuts)
         )
         shifts = (shift[begin:end] for begin, end in pairwise(cuts))
         parts = [
@@ -68,14 +71,24 @@ def products(rows: tf.Tensor, shift: tf.Tensor | None = None) -> Products:
             for slab, own in zip(slabs, shifts, strict=True)
         ]
         parts[0] = tf.concat([tf.ones_like(parts[0][:, :1]), parts[0]], axis=1)
+        if isinstance(rows, PaddedRows):
+            there = tf.slice(rows.there, [first], [height])[:, None]
+            # not a product, which NaN in the padding would survive
+            parts = [tf.where(there, part, tf.zeros_like(part)) for part in parts]
         return _symmetric([[dot(a, b) for b in parts[i:]] for i, a in enumerate(parts)])
 
-    count = tf.shape(rows, out_type=tf.int64)[0]
-    return Products(count, tf.cast(shift, tf.float64), _over_slabs(rows, of_slab))
+    summed = _over_slabs(matrix, of_slab)
+    return Products(valid_count(rows), tf.cast(shift, tf.float64), summed)
 
 
-def sample(rows: tf.Tensor) -> tf.Tensor:
-    """SHIFT_ROWS rows, evenly spaced, or all if there are no more; in ``working_dtype(rows)``."""
+def sample(rows: CallRows) -> tf.Tensor:
+    """SHIFT_ROWS rows, evenly spaced, or all if there are no more; in ``working_dtype(rows)``.
+
+    Of rows with padding those of data alone, some of them repeatedly if they are few; zeros if
+    there are none.
+    """
+    if isinstance(rows, PaddedRows):
+        return _sample_of_data(rows)
     count = rows.shape[0] if rows.shape[0] is not None else tf.shape(rows)[0]
     stride = (
         count // SHIFT_ROWS or 1 if isinstance(count, int) else tf.maximum(count // SHIFT_ROWS, 1)
@@ -83,7 +96,16 @@ def sample(rows: tf.Tensor) -> tf.Tensor:
     return tf.cast(rows[::stride][:SHIFT_ROWS], working_dtype(rows))
 
 
-def working_dtype(rows: tf.Tensor) -> tf.DType:
+def _sample_of_data(padded: PaddedRows) -> tf.Tensor:
+    # always so many, a power of two: XLA divides by another number wherever the mean is used, and
+    # rounds differently in each place
+    size = 0 if padded.shape[0] == 0 else SHIFT_ROWS
+    evenly = tf.range(size, dtype=tf.int64) * padded.count // SHIFT_ROWS
+    taken = tf.cast(tf.gather(padded.rows, evenly), working_dtype(padded))
+    return tf.where(padded.count > 0, taken, tf.zeros_like(taken))
+
+
+def working_dtype(rows: CallRows) -> tf.DType:
     """What rows are shifted in, so that an offset they can hold does no harm."""
     return tf.float64 if rows.dtype == tf.float64 else tf.float32
 

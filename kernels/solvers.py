@@ -23,12 +23,13 @@ from nasmon.kernels.covariance import (
 )
 from nasmon.kernels.kept_rows import KeptRows
 from nasmon.kernels.products import SHIFT_ROWS, Products, products, sample, working_dtype
+from nasmon.kernels.rows import CallRows
 from nasmon.kernels.spectrum import eigenvalues
 
 State = CovarianceState | KeptRows
 """The statistics of a batch, stacked."""
 
-LayerRows = Sequence[tf.Tensor]
+LayerRows = Sequence[CallRows]
 """The matrices of rows [N, C] that a layer put out, one for each time it was called."""
 
 WIDEST = 128
@@ -65,7 +66,8 @@ def batches_of(channels: Sequence[int], rows: Sequence[int | None]) -> tuple[Bat
 
     Args:
         channels: of each layer.
-        rows: of each layer in a whole reading; None if its rows cannot be kept.
+        rows: of each layer in a whole reading, or more than that where some may be padding; None
+            if its rows cannot be kept.
     """
     members: dict[tuple[int, int | None], list[int]] = {}
     for index, (count, kept) in enumerate(zip(channels, rows, strict=True)):
@@ -159,7 +161,7 @@ def _unstacked(state: KeptRows) -> list[KeptRows]:
     return [KeptRows(*parts) for parts in zip(*map(tf.unstack, state), strict=True)]
 
 
-def _products(matrices: Sequence[tf.Tensor], width: int) -> Products:
+def _products(matrices: Sequence[CallRows], width: int) -> Products:
     """The stacked sums over each layer's rows.
 
     What can be done for all layers at once is: each operation of a layer's own takes 10 ms to

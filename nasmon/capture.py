@@ -27,6 +27,23 @@ class Call(NamedTuple):
     leaf: bool  # whether the layer has no layers inside
     inputs: tuple[tf.Tensor, ...]
     outputs: tuple[tf.Tensor, ...]
+    # Keras's masks of the first input and of the main output, [B, ...] bool; None for none
+    input_mask: tf.Tensor | None = None
+    output_mask: tf.Tensor | None = None
+
+    @property
+    def output(self) -> tf.Tensor:
+        """The main output: the first that holds activations; the first of all if none does.
+
+        What a layer puts out besides, such as its last states or a loss, is not the layer's width.
+        """
+        return next(filter(holds_activations, self.outputs), self.outputs[0])
+
+
+def holds_activations(tensor: tf.Tensor) -> bool:
+    """Whether a tensor is floating-point and [batch, ..., channels], with a known rank."""
+    rank = tensor.shape.rank
+    return bool(tensor.dtype.is_floating and rank is not None and rank >= 2)
 
 
 def output_names(count: int) -> list[str]:
@@ -42,8 +59,9 @@ class Captured(NamedTuple):
     """What a forward pass put out."""
 
     calls: list[Call]  # of the recorded layers, in the order in which they ended
-    outputs: list[tf.Tensor]  # of the model
+    outputs: list[tf.Tensor]  # of the model; what else it puts out, such as None, is left out
     operations: Sequence[tf.Operation] = ()  # of a traced pass, as they were made
+    output_masks: Sequence[tf.Tensor | None] = ()  # Keras's, one for each of the model's outputs
 
 
 def capture(
@@ -66,52 +84,88 @@ def capture(
         >>> call.name, call.inputs[0].shape[-1], call.outputs[0].shape[-1]
         ('dense', 4, 2)
     """
-    calls: list[Call] = []
-    with untouched(model, chunk), _functions_inlined(), _wrapped(layers, calls):
-        outputs = model(x, training=False)
+    recorder = _Recorder(layers)
+    with untouched(model, chunk), _functions_inlined(), _wrapped(model, recorder):
+        outputs = recorder.of_this_pass(model(x, training=False))
+        recorder.note_mask()
     traced = not tf.executing_eagerly()
     operations = tf.compat.v1.get_default_graph().get_operations() if traced else ()
-    return Captured(calls, tf.nest.flatten(outputs), operations)
+    masks = [recorder.mask_of(tensor) for tensor in outputs]
+    return Captured(recorder.calls, list(outputs), operations, masks)
 
 
-@contextmanager
-def _wrapped(layers: Sequence[tuple[str, keras.Layer]], calls: list[Call]) -> Iterator[None]:
-    own = [vars(layer).get("call") for _, layer in layers]
-    try:
-        for name, layer in layers:
-            vars(layer)["call"] = _recording(name, layer, calls)
-        yield
-    finally:
-        for (_, layer), call in zip(layers, own, strict=True):
-            vars(layer).pop("call", None)
-            if call is not None:
-                vars(layer)["call"] = call
+class _Recorder:
+    """The calls of some layers, as they end in the forward pass that runs now."""
 
+    def __init__(self, layers: Sequence[tuple[str, keras.Layer]]) -> None:
+        self.calls: list[Call] = []
+        self._names = {id(layer): name for name, layer in layers}
+        self._graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+        self._noted = 0  # of how many calls the mask was looked for
 
-def _recording(name: str, layer: keras.Layer, calls: list[Call]) -> Callable[..., Any]:
-    graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
-    call = layer.call
-    leaf = isinstance(layer, LOOPS) or not any(layer._flatten_layers(include_self=False))
+    def wrapper(self, layer: keras.Layer) -> Callable[..., Any]:
+        """What stands in for ``layer.call`` while the pass runs."""
+        call = layer.call
+        name = self._names.get(id(layer))
+        leaf = isinstance(layer, LOOPS) or not any(layer._flatten_layers(include_self=False))
 
-    def of_this_pass(tensors: Any) -> tuple[tf.Tensor, ...]:
-        # what is made in the body of a loop cannot leave it
+        @wraps(call)
+        def recorded(*args: Any, **kwargs: Any) -> Any:
+            self.note_mask()
+            inputs = self.of_this_pass((args, kwargs)) if name is not None else ()
+            mask = self.mask_of(inputs[0]) if inputs else None
+            outputs = call(*args, **kwargs)
+            self.note_mask()
+            own = self.of_this_pass(outputs)
+            if own and name is not None:
+                self.calls.append(Call(name, layer, leaf, inputs, own, input_mask=mask))
+            return outputs
+
+        return recorded
+
+    def of_this_pass(self, tensors: Any) -> tuple[tf.Tensor, ...]:
+        """The tensors in a nest; but what is made in the body of a loop cannot leave it."""
         return tuple(
             t
             for t in tf.nest.flatten(tensors)
             if isinstance(t, tf.Tensor)
-            and getattr(t, "graph", None) is graph
-            and not (graph is not None and _in_vectorized_map(t))
+            and getattr(t, "graph", None) is self._graph
+            and not (self._graph is not None and _in_vectorized_map(t))
         )
 
-    @wraps(call)
-    def recorded(*args: Any, **kwargs: Any) -> Any:
-        outputs = call(*args, **kwargs)
-        own = of_this_pass(outputs)
-        if own:
-            calls.append(Call(name, layer, leaf, of_this_pass((args, kwargs)), own))
-        return outputs
+    def note_mask(self) -> None:
+        """Looks for the mask of the latest call, once.
 
-    return recorded
+        Keras puts it on the output when ``call`` is over, and attention layers take it off their
+        inputs again: so before the next call begins.
+        """
+        if self._noted < len(self.calls):
+            latest = self.calls[-1]
+            self.calls[-1] = latest._replace(output_mask=self.mask_of(latest.output))
+            self._noted = len(self.calls)
+
+    def mask_of(self, tensor: tf.Tensor) -> tf.Tensor | None:
+        """Keras's mask of a tensor, where its guide to masking says that it is."""
+        mask = getattr(tensor, "_keras_mask", None)
+        if mask is None:
+            return None
+        return next(iter(self.of_this_pass(tf.convert_to_tensor(mask))), None)
+
+
+@contextmanager
+def _wrapped(model: keras.Model, recorder: _Recorder) -> Iterator[None]:
+    # also those that are not recorded: see ``note_mask``
+    layers = [layer for _, layer in named_layers(model)]
+    own = [vars(layer).get("call") for layer in layers]
+    try:
+        for layer in layers:
+            vars(layer)["call"] = recorder.wrapper(layer)
+        yield
+    finally:
+        for layer, call in zip(layers, own, strict=True):
+            vars(layer).pop("call", None)
+            if call is not None:
+                vars(layer)["call"] = call
 
 
 def _in_vectorized_map(tensor: tf.Tensor) -> bool:

@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from nasmon.budget import Price
 from nasmon.capture import Captured, capture, named_layers
 from nasmon.isolation import check_unchanging, draws_noise, untouched
 from nasmon.kernels.compiled import LayerMeasurements, Rows, compiled_kernels
-from nasmon.kernels.rows import ROWS_PER_CHANNEL, rows_of
+from nasmon.kernels.rows import ROWS_PER_CHANNEL, PaddedRows, rows_of, valid_count
 from nasmon.probe_set import ProbeSet, probe_set
 from nasmon.taps import choose_taps, layers_of, measurable_taps, unmeasured
 from nasmon.widths.follow import describe, read_widths
@@ -94,16 +95,15 @@ class Probe:
 
     @property
     def rows(self) -> list[int]:
-        """Rows of each layer in a whole reading."""
-        return [rows * self.chunks for rows in self._rows_of_chunk]
+        """Rows of each layer in a whole reading, without those of padding."""
+        return [int(rows) for rows in self._rows_so_far[-1]]
 
     @property
     def fewest_chunks(self) -> int:
         """Chunks that give every layer ten rows a channel, or as near as all of them come."""
-        needed = [-(-FEWEST_SAMPLES // self.chunk_size)]
-        for rows, info in zip(self._rows_of_chunk, self.layers, strict=True):
-            needed.append(-(-ROWS_PER_CHANNEL * info.channels // rows))
-        return min(self.chunks, max(needed))
+        needed = ROWS_PER_CHANNEL * np.array([info.channels for info in self.layers])
+        for_rows = 1 + (self._rows_so_far < needed).sum(axis=0)
+        return min(self.chunks, max(-(-FEWEST_SAMPLES // self.chunk_size), int(for_rows.max())))
 
     @property
     def remarks(self) -> list[str]:
@@ -156,9 +156,9 @@ class Probe:
         self._taps = measurable_taps(self._taps, captured)
         rows = []
         for tap in self._taps:
-            tensors = tap.tensors(captured)
-            parts = chunks * len(tensors)
-            rows.append(tuple(rows_of(tensor, tap.axis, most, parts) for tensor in tensors))
+            passed = tap.activations(captured)
+            parts = chunks * len(passed)
+            rows.append(tuple(rows_of(t, tap.axis, most, parts, mask) for t, mask in passed))
         return tuple(rows)
 
     def _enough(self) -> ProbeSet:
@@ -170,9 +170,22 @@ class Probe:
             traced = tf.function(self._every_row, autograph=False).get_concrete_function(one)
             rows = traced.structured_outputs
         channels = [int(matrices[0].shape[1]) for matrices in rows]
-        from_one = [sum(int(m.shape[0]) for m in matrices) for matrices in rows]
-        needed = (-(-ROWS_PER_CHANNEL * c // n) for c, n in zip(channels, from_one, strict=True))
-        return self._set.first(max(FEWEST_SAMPLES, *needed))
+        if _is_padded(rows):
+            samples, found = self.samples, self._valid_rows()
+        else:
+            samples, found = 1, np.array([sum(int(m.shape[0]) for m in own) for own in rows])
+        wanted = ROWS_PER_CHANNEL * samples * np.array(channels)
+        return self._set.first(max(FEWEST_SAMPLES, *(-(-wanted // np.maximum(1, found))).tolist()))
+
+    def _valid_rows(self) -> np.ndarray:
+        """Rows of each layer in all samples that are no padding, [layers] int64."""
+
+        def counted(x: Any) -> tf.Tensor:
+            return _counts(self._every_row(x))
+
+        # of a traced pass no more is done than the masks need
+        count = counted if self._eager else tf.function(counted, autograph=False)
+        return sum(count(chunk).numpy() for chunk in self._set.chunks)
 
     def _compile_forward(self) -> Callable[[Any, Any], Rows]:
         self._traced: Callable[[], int] = lambda: 0
@@ -192,9 +205,15 @@ class Probe:
         """Finds the shapes by running one chunk, and compiles everything for them."""
         rows = self._forward(self._set.chunks[0], self._numbers[0])
         channels = [int(matrices[0].shape[1]) for matrices in rows]
-        self._rows_of_chunk = [sum(int(m.shape[0]) for m in matrices) for matrices in rows]
-        exact = [matrices[0].dtype == tf.float64 for matrices in rows]
-        known = [None if is_exact else n for n, is_exact in zip(self.rows, exact, strict=True)]
+        known = [
+            None if own[0].dtype == tf.float64 else self.chunks * sum(int(m.shape[0]) for m in own)
+            for own in rows
+        ]
+        others = list(zip(self._set.chunks, self._numbers, strict=True))[1:]
+        counted = others if _is_padded(rows) else ()
+        counts = [_counts(rows), *(_counts(self._forward(*chunk)) for chunk in counted)]
+        of_chunks = np.broadcast_to(counts, (self.chunks, len(rows)))
+        self._rows_so_far = of_chunks.cumsum(axis=0)  # [chunks, layers], without padding
         self._kernels = compiled_kernels(channels, known, rows)
         self._empty = self._kernels.empty()
         self.widths = self._read_widths()
@@ -237,7 +256,16 @@ class Probe:
             if captured is None or not captured.calls:
                 self.unknown_widths = "the model has no layers whose widths could be followed"
                 return None
-            return read_widths(*captured, samples=self._set.chunk_size)
+            return read_widths(captured, self._set.chunk_size)
         except Exception as error:
             self.unknown_widths = f"{type(error).__name__}: {error}"
             return None
+
+
+def _is_padded(rows: Rows) -> bool:
+    return any(isinstance(matrix, PaddedRows) for matrices in rows for matrix in matrices)
+
+
+def _counts(rows: Rows) -> tf.Tensor:
+    """Rows of each layer that are no padding, [layers] int64."""
+    return tf.stack([tf.add_n([valid_count(m) for m in matrices]) for matrices in rows])

@@ -8,7 +8,14 @@ from typing import Any, Literal, NamedTuple
 import keras
 import tensorflow as tf
 
-from nasmon.capture import INPUT, OUTPUT, Captured, named_layers, output_names
+from nasmon.capture import (
+    INPUT,
+    OUTPUT,
+    Captured,
+    holds_activations,
+    named_layers,
+    output_names,
+)
 from nasmon.errors import UsageError
 from nasmon.reading import LayerInfo
 from nasmon.widths.layer_rules import configured_width, effect_of, rule_of
@@ -20,6 +27,13 @@ WHOLES = (
     keras.layers.GroupQueryAttention,
 )
 """Layers that own the width of what they put out, whatever is inside of them."""
+
+
+class Activations(NamedTuple):
+    """What passed a tap once."""
+
+    tensor: tf.Tensor  # [B, ..., C], with C on the tap's axis
+    mask: tf.Tensor | None  # Keras's, which of its leading positions are no padding; None for all
 
 
 class Tap(NamedTuple):
@@ -42,17 +56,23 @@ class Tap(NamedTuple):
         params = layer.count_params() if layer.built else 0
         return LayerInfo(self.name, kind, _width(layer), tied, params)
 
-    def tensors(self, captured: Captured) -> tuple[tf.Tensor, ...]:
+    def activations(self, captured: Captured) -> tuple[Activations, ...]:
         """What passed the tap in a forward pass, in the order of its calls; () if nothing did.
 
-        Of a layer with several inputs the first.
+        Of a layer with several inputs the first; of one with several outputs the main one.
         """
         if self.layer is None:
-            return tuple(captured.outputs[self.position : self.position + 1])
+            tensors = captured.outputs[self.position : self.position + 1]
+            masks = captured.output_masks[self.position : self.position + 1] or [None]
+            return tuple(map(Activations, tensors, masks))
         calls = [call for call in captured.calls if call.name == self.name]
         if self.side == INPUT:
-            return tuple(tensor for call in calls for tensor in call.inputs[:1])
-        return tuple(tensor for call in calls for tensor in call.outputs)
+            return tuple(Activations(c.inputs[0], c.input_mask) for c in calls if c.inputs)
+        return tuple(Activations(call.output, call.output_mask) for call in calls)
+
+    def tensors(self, captured: Captured) -> tuple[tf.Tensor, ...]:
+        """The same without the masks."""
+        return tuple(passed.tensor for passed in self.activations(captured))
 
 
 def list_layers(model: keras.Model) -> list[LayerInfo]:
@@ -152,15 +172,18 @@ def _one_an_output(taps: Sequence[Tap], captured: Captured) -> Iterator[Tap]:
         if tap.layer is not None:
             yield tap
             continue
+        # beside activations a model may put out a loss
+        some = any(map(holds_activations, captured.outputs))
         for position, name in enumerate(output_names(len(captured.outputs))):
-            yield tap._replace(name=name, position=position)
+            if holds_activations(captured.outputs[position]) or not some:
+                yield tap._replace(name=name, position=position)
 
 
 def _unmeasurable(tensors: Sequence[tf.Tensor], axis: int) -> str | None:
     if not tensors:
         return "it is not called by model(x, training=False), or only inside a loop or a condition"
     for tensor in tensors:
-        if not tensor.dtype.is_floating or tensor.shape.rank < 2:
+        if not holds_activations(tensor):
             return (
                 f"it puts out {tensor.dtype.name} of shape {tensor.shape}, not floating-point "
                 "activations [batch, ..., channels]"

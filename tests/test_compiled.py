@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from nasmon.kernels.compiled import CompiledKernels, compiled_kernels, forget_kernels
 from nasmon.kernels.metric_table import METRIC_NAMES
+from nasmon.kernels.rows import PaddedRows, rows_of
 from tests.oracle import assert_metrics
 
 RNG = np.random.default_rng(3)
@@ -117,3 +118,60 @@ def test_layers_of_the_same_shapes_share_programs_and_others_do_not() -> None:
     assert compiled_kernels([3, 5], [None, None], rows(20, tf.float16)) is not first
     forget_kernels()
     assert compiled_kernels([3, 5], [None, None], rows(20)) is not first
+
+
+PADDED = ((40, 200), (700, 150), (700, 8), (40, 130), (700, 1))
+
+
+def test_padding_counts_with_no_solver() -> None:
+    # the first and the fourth keep their rows, the second is wide, the others are narrow
+    kernels = CompiledKernels([s[-1] for s in PADDED], [2 * s[0] for s in PADDED])
+    valid = [[RNG.random(s[0]) < 0.6 for s in PADDED] for _ in range(2)]
+    chunks = [[RNG.normal(size=s).astype(np.float32) + 1e2 for s in PADDED] for _ in range(2)]
+    for own, masks in zip(chunks, valid, strict=True):
+        for matrix, mask in zip(own, masks, strict=True):
+            matrix[~mask] = np.nan
+    # a chunk without padding, and one of padding alone
+    chunks[0][1], valid[0][1] = RNG.normal(size=PADDED[1]).astype(np.float32), np.ones(700, bool)
+    valid[0][2][:] = False
+
+    def read() -> list[dict[str, float]]:
+        states = kernels.empty()
+        for own, masks in zip(chunks, valid, strict=True):
+            pairs = zip(own, masks, strict=True)
+            rows = [rows_of(tf.constant(x), -1, 10**6, mask=tf.constant(m)) for x, m in pairs]
+            states = kernels.absorb(states, tuple((one,) for one in rows))
+        measured = kernels.measure(states)
+        return [dict(zip(METRIC_NAMES, m.metrics.tolist(), strict=True)) for m in measured]
+
+    for index, found in enumerate(read()):
+        data = [own[index][masks[index]] for own, masks in zip(chunks, valid, strict=True)]
+        assert_metrics(found, np.concatenate(data))
+    traced = kernels.trace_count()
+    valid.reverse()
+    chunks.reverse()
+    assert read()[0]["rows"] > 0
+    assert kernels.trace_count() == traced
+
+
+def test_padding_alone_is_like_no_rows() -> None:
+    kernels = CompiledKernels([s[-1] for s in PADDED], [s[0] for s in PADDED])
+    none = tf.constant(0, tf.int64)
+    rows = tuple((PaddedRows(tf.fill(shape, np.nan), none),) for shape in PADDED)
+    for padded, never in zip(
+        kernels.measure(kernels.absorb(kernels.empty(), rows)),
+        kernels.measure(kernels.empty()),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(padded.metrics, never.metrics)
+        assert np.isnan(padded.metrics[:-1]).all()
+        assert padded.metrics[-1] == 0
+
+
+def test_calls_with_padding_and_without_are_of_one_layer() -> None:
+    first, second = matrices()[0], matrices()[0]
+    kernels = CompiledKernels([8])
+    padded = PaddedRows(tf.constant(first), tf.constant(50, tf.int64))
+    (found,) = kernels.measure(kernels.absorb(kernels.empty(), ((padded, tf.constant(second)),)))
+    rows = np.concatenate([first[:50], second])
+    assert_metrics(dict(zip(METRIC_NAMES, found.metrics.tolist(), strict=True)), rows)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasmon.kernels.covariance import CovarianceState, covariance, empty, from_rows, merge, update
+from nasmon.kernels.rows import PaddedRows
 
 EPS = float(np.finfo(np.float32).eps)
 compiled_from_rows = tf.function(from_rows, jit_compile=True)
@@ -167,3 +168,78 @@ def test_product_asks_for_the_highest_precision() -> None:
     dots = [line for line in text.splitlines() if " dot(" in line]
     assert dots
     assert all("operand_precision={highest,highest}" in line for line in dots)
+
+
+def padded(rows: Rows, padding: int, what: float = np.nan) -> PaddedRows:
+    """The rows, and behind them padding that would spoil everything if it counted."""
+    behind = np.full((padding, rows.shape[1]), what, rows.dtype)
+    count = tf.constant(len(rows), tf.int64)
+    return PaddedRows(tf.constant(np.concatenate([rows, behind])), count)
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("what", [0.0, 1e30, np.inf, np.nan])
+@pytest.mark.parametrize("padding", [0, 1, 700])
+@pytest.mark.parametrize("shape", [(1000, 7), (5, 16), (65, 3), (2, 2), (300, 341)])
+def test_rows_of_padding_do_not_count(
+    statistics: Callable[..., CovarianceState], shape: Any, padding: int, what: float
+) -> None:
+    rows = graded(*shape) + np.float32(2)
+    assert_state(statistics(padded(rows, padding, what)), rows)
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("shape", [(70_001, 17), (2_501, 512)])
+def test_slabs_with_padding(statistics: Callable[..., CovarianceState], shape: Any) -> None:
+    rows = graded(*shape)
+    assert_state(statistics(padded(rows, shape[0] // 2)), rows)
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float64])
+def test_padding_of_every_dtype(statistics: Callable[..., CovarianceState], dtype: Any) -> None:
+    rows = graded(600, 8, offset=1.0).astype(dtype)
+    assert_state(statistics(padded(rows, 300)), rows.astype(np.float64))
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("count", [20_000, 40])
+def test_an_offset_of_1e4_does_no_harm_beside_padding_of_zeros(
+    statistics: Callable[..., CovarianceState], count: int
+) -> None:
+    rows = graded(count, 8, offset=1e4)
+    exact = np.cov(rows.astype(np.float64), rowvar=False)
+    found = covariance(statistics(padded(rows, 20_000, 0.0)))
+    np.testing.assert_allclose(found, exact, atol=64 * EPS * exact.max())
+
+
+@BOTH_WAYS
+def test_nothing_but_padding_is_no_rows(statistics: Callable[..., CovarianceState]) -> None:
+    state = statistics(padded(graded(0, 3), 100))
+    assert int(state.count) == 0
+    for one, other in zip(merge(state, empty(3)), empty(3), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert np.isnan(covariance(state)).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(cuts=st.lists(st.integers(0, 300), max_size=5), seed=st.integers(0, 2**31))
+def test_any_chunking_with_any_padding_gives_the_same_state(cuts: list[int], seed: int) -> None:
+    rows = graded(300, 5, offset=3.0, seed=seed)
+    state = empty(5)
+    for part in np.split(rows, sorted(cuts)):
+        state = update(state, padded(part, seed % 50))
+    assert_state(state, rows)
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("room", [40, 48, 64, 100])
+def test_chunks_with_an_offset_and_padding_are_merged_without_harm(
+    statistics: Callable[..., CovarianceState], room: int
+) -> None:
+    rows = graded(210, 4, offset=1e4)
+    exact = np.cov(rows.astype(np.float64), rowvar=False)
+    state = empty(4)
+    for part in np.split(rows, [24, 48, 87, 127, 167, 190]):
+        state = merge(state, statistics(padded(part, room - len(part), 0.0)))
+    np.testing.assert_allclose(covariance(state), exact, atol=16 * EPS * exact.max())

@@ -40,7 +40,7 @@ def widths_of(model: keras.Model, *shapes: tuple[int, ...]) -> ModelWidths:
 
     specs = [tf.TensorSpec((SAMPLES, *shape), tf.float32) for shape in shapes]
     tf.function(run, autograph=False).get_concrete_function(*specs)
-    return read_widths(*found[0], samples=SAMPLES)
+    return read_widths(found[0], SAMPLES)
 
 
 def owners(widths: ModelWidths) -> dict[str, tuple[int, str, str]]:
@@ -413,3 +413,74 @@ def test_a_model_without_layers_has_no_structure(tmp_path: Path) -> None:
     assert monitor.read(1)["output"]["rank_99"] == 4
     record = read_record(record_path(tmp_path / "run.csv"))
     assert (record.structure, record.params) == (None, 24)
+
+
+class Routed(layers.Layer):
+    """Puts out a loss, perhaps before its activations and perhaps alone."""
+
+    def __init__(self, order: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.order = order
+
+    def build(self, shape: Any) -> None:
+        self.kernel = self.add_weight(shape=(shape[-1], 6), name="kernel")
+
+    def call(self, x: Any) -> Any:
+        y = keras.ops.matmul(x, self.kernel)
+        put_out = {"loss": keras.ops.mean(y), "activations": y, "none": None}
+        return [put_out[name] for name in self.order.split()]
+
+
+@pytest.mark.parametrize("order", ["loss activations", "activations loss", "none loss activations"])
+def test_a_layer_with_a_loss_has_the_width_of_its_activations(order: str) -> None:
+    class Model(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.before, self.routed = layers.Dense(5, name="before"), Routed(order, name="routed")
+            self.after = layers.Dense(2, name="after")
+
+        def call(self, x: Any) -> Any:
+            outputs = self.routed(self.before(x))
+            y = self.after(outputs[order.split().index("activations")])
+            return {"loss": keras.ops.mean(y), "none": None, "number": 1.0, "y": y}
+
+    model = Model()
+    model(tf.ones([1, 3]))
+    found = widths_of(model, (3,))
+    assert owners(found)["routed"] == (6, "", "routed")
+    assert owners(found)["before"] == (5, "", "routed")
+    assert found.layers["routed"] == (("routed", 1),)
+    after = next(cost for cost in found.structure.costs if cost.layer == "after")
+    assert (after.inputs, after.outputs) == ((("routed", 1),), (("after", 1),))
+    assert found.layers["output_1"] == (("after", 1),)
+
+
+def test_a_layer_that_puts_out_a_loss_alone_owns_no_width() -> None:
+    class Model(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense, self.loss_layer = layers.Dense(5, name="dense"), Routed("loss", name="loss")
+
+        def call(self, x: Any) -> Any:
+            y = self.dense(x)
+            return y, self.loss_layer(y)[0]
+
+    model = Model()
+    model(tf.ones([1, 3]))
+    found = widths_of(model, (3,))
+    assert set(owners(found)) == {"input", "dense"}
+    assert found.layers["loss"] == ()
+
+
+def test_states_have_the_width_of_the_sequence_and_attention_scores_have_not() -> None:
+    def build(x: Any) -> Any:
+        sequence, *states = layers.GRU(6, return_sequences=True, return_state=True, name="gru")(x)
+        attended, scores = layers.MultiHeadAttention(2, 3, name="attention")(
+            sequence, sequence, return_attention_scores=True
+        )
+        return layers.Dense(3, name="of_state")(states[0]), attended, scores
+
+    found = widths_of(model_of(build, (4, 8)))
+    of_state = next(cost for cost in found.structure.costs if cost.layer == "of_state")
+    assert of_state.inputs == (("gru", 1),)
+    assert found.layers["output_2"] == ()

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasmon.kernels.kept_rows import KeptRows, empty, grams, keep, merge
+from nasmon.kernels.rows import PaddedRows
 
 EPS = float(np.finfo(np.float32).eps)
 RNG = np.random.default_rng(4)
@@ -118,3 +119,17 @@ def test_half_precision_rows_with_an_offset_are_merged_as_they_are() -> None:
     np.testing.assert_array_equal(joined.rows, rows.astype(np.float32))
     exact = np.cov(rows.astype(np.float64), rowvar=False)
     np.testing.assert_allclose(grams(joined).covariance, exact, atol=16 * EPS * exact.max())
+
+
+@pytest.mark.parametrize("jit", [True, False])
+def test_rows_of_padding_are_not_kept(jit: bool) -> None:
+    rows = RNG.normal(size=(20, 50)).astype(np.float32)
+    add = tf.function(keep, jit_compile=True) if jit else keep
+    state = empty(30, 50)
+    for part in (rows[:7], rows[7:7], rows[7:]):
+        behind = np.full((15 - len(part), 50), np.nan, np.float32)
+        there = tf.constant(np.concatenate([part, behind]))
+        state = add(state, PaddedRows(there, tf.constant(len(part), tf.int64)))
+    assert int(state.count) == 20
+    np.testing.assert_array_equal(state.rows[:20], rows)
+    assert not np.any(state.rows[20:])

@@ -197,7 +197,7 @@ def test_what_cannot_be_measured_is_refused_by_name_and_skipped_by_auto() -> Non
     model = Unused()
 
     def put_out(*tensors: tf.Tensor) -> Captured:
-        return Captured([Call("used", model.used, True, (), tensors)], [])
+        return Captured([Call("used", model.used, True, (), (tensor,)) for tensor in tensors], [])
 
     floats, taps = tf.ones([3, 2]), choose_taps(model, "auto")
     assert [tap.name for tap in measurable_taps(taps, put_out(floats))] == ["used"]
@@ -219,3 +219,105 @@ def test_a_tap_may_be_at_a_layers_input() -> None:
     (norm,) = choose_taps(model, "norm0")[0].tensors(captured)
     np.testing.assert_array_equal(before, norm)
     np.testing.assert_allclose(model.get_layer("head")(into_head), model(x), atol=1e-6)
+
+
+class WithLoss(layers.Layer):
+    """A dense layer that puts out a loss beside its activations, before or after them."""
+
+    def __init__(self, loss_first: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.loss_first = loss_first
+        self.kernel = self.add_weight(shape=(4, 3), name="kernel")
+
+    def call(self, x: Any) -> Any:
+        y = keras.ops.matmul(x, self.kernel)
+        loss = keras.ops.mean(y)
+        return (loss, y) if self.loss_first else (y, loss)
+
+
+@pytest.mark.parametrize("traced", [False, True])
+@pytest.mark.parametrize("loss_first", [False, True])
+def test_a_layer_with_a_loss_is_measured_by_its_activations(loss_first: bool, traced: bool) -> None:
+    inputs = keras.Input((4,))
+    layer = WithLoss(loss_first, name="routed")
+    outputs = layer(inputs)
+    model = keras.Model(inputs, layers.Dense(2)(outputs[int(loss_first)]))
+    x = tf.constant(np.random.default_rng(0).random((5, 4), np.float32))
+    ((tensor,),) = tapped(model, choose_taps(model, "routed"), x, traced).values()
+    np.testing.assert_allclose(tensor, x @ layer.kernel, atol=1e-6)
+
+
+@pytest.mark.parametrize("sequences", [False, True])
+@pytest.mark.parametrize("kind", [layers.LSTM, layers.GRU])
+def test_states_beside_a_layers_output_are_not_its_output(kind: Any, sequences: bool) -> None:
+    inputs = keras.Input((6, 4))
+    layer = kind(3, return_sequences=sequences, return_state=True, name="recurrent")
+    model = keras.Model(inputs, layer(inputs)[0])
+    x = tf.constant(np.random.default_rng(0).random((5, 6, 4), np.float32))
+    ((tensor,),) = tapped(model, choose_taps(model, "recurrent"), x).values()
+    np.testing.assert_allclose(tensor, model(x), atol=1e-6)
+
+
+class ManyOutputs(keras.Model):
+    """A dictionary that holds what is no tensor, and a loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = layers.Dense(2, name="dense")
+
+    def call(self, x: Any) -> Any:
+        y = self.dense(x)
+        return {"a": None, "b": keras.ops.mean(y), "c": 0.5, "d": y, "e": "text", "f": -y}
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_of_a_models_outputs_those_that_hold_activations_are_measured(traced: bool) -> None:
+    model, x = ManyOutputs(), tf.constant(np.random.default_rng(0).random((5, 4), np.float32))
+    expected = model(x)
+    found = tapped(model, choose_taps(model, "output"), x, traced)
+    # the loss is an output too, but not one to measure
+    assert list(found) == ["output_1", "output_2"]
+    np.testing.assert_allclose(found["output_1"][0], expected["d"], atol=1e-6)
+    np.testing.assert_allclose(found["output_2"][0], expected["f"], atol=1e-6)
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_kerass_mask_is_found_on_every_kind_of_layer_that_passes_it_on(traced: bool) -> None:
+    inputs = keras.Input((6,), dtype="int32")
+    embedded = layers.Embedding(10, 4, mask_zero=True, name="embedding")(inputs)
+    # attention takes the mask off the tensors that it is given
+    asked = layers.Dense(4, name="asked")(embedded)
+    attended = layers.MultiHeadAttention(2, 3, name="attention")(asked, asked)
+    both = layers.Bidirectional(layers.LSTM(3, return_sequences=True), name="both")(attended)
+    each = layers.TimeDistributed(layers.Dense(5), name="each")(both)
+    joined = layers.Concatenate(name="joined")([each, both])
+    recurrent = layers.LSTM(3, return_sequences=True, return_state=True, name="recurrent")
+    inner = keras.Sequential([keras.Input((6, 3)), layers.Dense(2, name="dense")], name="inner")
+    inner.supports_masking = True
+    last = layers.LSTM(2, name="last")
+    model = keras.Model(inputs, last(inner(recurrent(joined)[0])))
+    x = tf.constant([[1, 2, 3, 0, 0, 0], [4, 0, 0, 0, 0, 0]])
+    taps = [tap for tap in choose_taps(model, "*") if "attention/" not in tap.name]
+
+    def run(x: tf.Tensor) -> Any:
+        captured = capture(model, layers_of(taps), x)
+        return {tap.name: tap.activations(captured)[0].mask for tap in taps}
+
+    masks = (tf.function(run, autograph=False) if traced else run)(x)
+    assert masks.pop("last") is None
+    assert set(masks) >= {"embedding", "asked", "attention", "both", "each", "joined", "recurrent"}
+    assert set(masks) >= {"inner", "inner/dense"}
+    for name, mask in masks.items():
+        np.testing.assert_array_equal(mask, x != 0, err_msg=name)
+
+
+def test_the_mask_of_a_layers_input_and_of_the_models_output() -> None:
+    inputs = keras.Input((3, 2))
+    masked = layers.Masking(name="masking")(inputs)
+    model = keras.Model(inputs, layers.Dense(2, name="dense")(masked))
+    x = tf.constant([[[1.0, 2], [0, 0], [3, 0]]])
+    taps = [Tap("dense", model.get_layer("dense"), side="input"), *choose_taps(model, "output")]
+    captured = capture(model, layers_of(taps), x)
+    for tap in taps:
+        ((_, mask),) = tap.activations(captured)
+        np.testing.assert_array_equal(mask, [[True, False, True]])

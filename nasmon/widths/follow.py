@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from nasmon.capture import INPUT, OUTPUT, Call, output_names
+from nasmon.capture import INPUT, OUTPUT, Call, Captured, output_names
 from nasmon.reading import LayerInfo
 from nasmon.widths.graph import (
     Cost,
@@ -48,22 +48,16 @@ _MIXING = (
 _REDUCTIONS = ("Mean", "Max", "Min", "Sum", "Prod", "ArgMax", "ArgMin", "All", "Any")
 
 
-def read_widths(
-    calls: Sequence[Call],
-    outputs: Sequence[tf.Tensor],
-    operations: Sequence[tf.Operation],
-    samples: int,
-) -> ModelWidths:
+def read_widths(captured: Captured, samples: int) -> ModelWidths:
     """Follows the widths through a traced forward pass.
 
     Args:
-        calls: the calls of all layers, as ``capture.capture`` records them; of one graph.
-        outputs: the model's.
-        operations: the model's, in the order in which they were made: what is done with the
-            captured activations later is not among them.
+        captured: the calls of all layers, of one graph, with the model's outputs and operations:
+            what is done with the captured activations later is not among those.
         samples: how many inputs the pass was traced with.
     """
-    pass_ = _Pass(calls, operations)
+    outputs = captured.outputs
+    pass_ = _Pass(captured.calls, captured.operations)
     pass_.follow()
     for tensor in outputs:
         pass_.bind_output(tensor)
@@ -136,7 +130,7 @@ class _Pass:
         everything = macs_of(self._all_operations)
         return ModelWidths(
             structure=Structure(self._met.owners(), tuple(self._costs(by_layer))),
-            layers={c.name: self.width(c.outputs[0]) or () for c in self._all_calls},
+            layers={c.name: self.width(c.output) or () for c in self._all_calls},
             rank_limits=self._rank_limits(),
             layer_macs=self._layer_macs(by_layer),
             macs=None if everything is None else sum(everything.values()) // samples,
@@ -162,33 +156,47 @@ class _Pass:
     def _own_input(self, tensor: tf.Tensor) -> None:
         names = (f"{INPUT}_{number}" for number in count(1))
         name = next(name for name in chain([INPUT], names) if name not in self._met)
-        if tensor.shape.rank and tensor.shape.rank > 1 and tensor.shape[-1] is not None:
-            self._widths[tensor.name] = self._met.add(name, tensor.shape[-1])
+        channels = _channels(tensor)
+        if channels is not None:
+            self._widths[tensor.name] = self._met.add(name, channels)
             self._met.bind(INPUT, self._widths[tensor.name])
 
     def _follow_call(self, call: Call) -> None:
         known = [width for tensor in call.inputs if (width := self.width(tensor)) is not None]
+        outcome = self._outcome(call, known)
+        for tensor in call.outputs:
+            # what is put out beside it, such as a loss, may have another width or none
+            alike = tensor.shape.rank and tensor.shape[-1] == call.output.shape[-1]
+            self._widths[tensor.name] = outcome if alike else None
+
+    def _outcome(self, call: Call, known: Sequence[Segments]) -> Width:
+        """The width of a call's main output."""
         layer, effect = call.layer, effect_of(call.layer)
         if isinstance(layer, keras.layers.Concatenate):
-            outcome = self._side_by_side(call.inputs, layer.axis, call.outputs[0], call.name)
-        elif effect == "repeats":
-            outcome = repeated(known[0], repeats_of(layer)) if known else None
-            self._note_input(call, known)
-        elif effect in ("mixes", "groups"):
-            self._note_input(call, known)
-            outcome = self._met.add(call.name, call.outputs[0].shape[-1])
-            if is_bound(layer):
-                self._met.bind(call.name, outcome)
-                self._met.bind(call.name, *known[:1])
-        elif effect == "binds":
+            return self._side_by_side(call.inputs, layer.axis, call.output, call.name)
+        if effect == "binds":
             self._met.bind(call.name, *known)
-            outcome = self._met.add(call.name, call.outputs[0].shape[-1])
-            self._met.bind(call.name, outcome)
-        else:
-            self._note_input(call, known)
-            outcome = self._passed_on(known, call.inputs, call.outputs[0], call.name)
-        for tensor in call.outputs:
-            self._widths[tensor.name] = outcome
+            return self._own_output(call, bound=True)
+        self._note_input(call, known)
+        if effect == "repeats":
+            return repeated(known[0], repeats_of(layer)) if known else None
+        if effect in ("mixes", "groups"):
+            if is_bound(layer):
+                outcome = self._own_output(call, bound=True)
+                self._met.bind(call.name, *known[:1])
+                return outcome
+            return self._own_output(call)
+        return self._passed_on(known, call.inputs, call.output, call.name)
+
+    def _own_output(self, call: Call, bound: bool = False) -> Width:
+        """A width of the call's own; None if it puts out no channels, but a loss, say."""
+        channels = _channels(call.output)
+        if channels is None:
+            return None
+        width = self._met.add(call.name, channels)
+        if bound:
+            self._met.bind(call.name, width)
+        return width
 
     def _note_input(self, call: Call, known: Sequence[Segments]) -> None:
         """One kernel serves all calls of a layer, so they all have inputs of one width."""
@@ -274,7 +282,7 @@ class _Pass:
             )
 
     def _outputs(self, name: str) -> Segments:
-        return next(self.width(c.outputs[0]) or () for c in self._calls if c.name == name)
+        return next(self.width(c.output) or () for c in self._calls if c.name == name)
 
     def _layer_macs(self, by_layer: dict[str, dict[str, int]]) -> dict[str, int]:
         """Also of the layers that others are inside of."""
@@ -292,9 +300,16 @@ class _Pass:
         limits = {}
         for call in self._calls:
             limit = fan_in(call.layer)
-            if limit is not None and limit < call.outputs[0].shape[-1]:
+            channels = _channels(call.output)
+            if limit is not None and channels is not None and limit < channels:
                 limits[call.name] = limit
         return limits
+
+
+def _channels(output: tf.Tensor) -> int | None:
+    """The length of the last axis, if it is not the batch's and is known."""
+    rank = output.shape.rank
+    return output.shape[-1] if rank is not None and rank >= 2 else None
 
 
 def _by_layer(call: Call) -> bool:
