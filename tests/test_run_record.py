@@ -17,7 +17,7 @@ from nasmon import Monitor, Origin, Rebuild
 from nasmon.errors import RunExistsError, UsageError
 from nasmon.reading import Spectra
 from nasmon.record.files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
-from nasmon.record.run import read_record
+from nasmon.record.run import read_record, write_record
 from nasmon.sinks.opening import whole_sink
 from nasmon.sinks.run_record import RunSink
 from nasmon.thresholds import DEFAULT_THRESHOLDS
@@ -111,6 +111,7 @@ def test_made_up_runs_have_the_form_of_real_ones(
         for layer in tree["layers"]:
             layer["rank_limit"], layer["rows"] = None, None
         tree["history"], tree["rebuild"], tree["earlier"] = None, None, []
+        tree["last_step"], tree["unknown_structure"] = None, ""
     assert shape(trees[0]) == shape(trees[1])
     for path, columns in ((real, RUN_COLUMNS), (layers_path(real), LAYER_COLUMNS)):
         assert tuple(path.read_text().splitlines()[0].split(",")) == columns
@@ -315,6 +316,16 @@ def test_spectra_are_not_written_more_often_than_they_may_cost(
     assert step_in_file() == 3
     sink.write(reading(4))  # without spectra
     assert step_in_file() == 3
+
+
+def test_a_record_tells_its_last_step_and_why_it_knows_no_structure(tmp_path: Path) -> None:
+    """Records that were written before say neither, and are read all the same."""
+    path = record_path(write_run(tmp_path / "chain.csv"))
+    earlier = read_record(path)
+    assert (earlier.last_step, earlier.unknown_structure) == (None, "")
+    why = "conv2 is called twice"
+    write_record(path, earlier._replace(last_step=120, unknown_structure=why))
+    assert read_record(path) == earlier._replace(last_step=120, unknown_structure=why)
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,8 @@ class Record(NamedTuple):
     rebuild: Rebuild | None
     history: Path | None  # the training history's CSV
     earlier: tuple[dict[str, Any], ...] = ()  # started, ended, status, command of continued runs
+    last_step: int | None = None  # of the last reading; None while it runs, or if not recorded
+    unknown_structure: str = ""  # why structure is None; "" where it is known, or not recorded
 
     @property
     def owners(self) -> tuple[Owner, ...]:
@@ -124,8 +126,12 @@ def _plain(value: Any) -> Any:
 
 def _record(tree: dict[str, Any], folder: Path) -> Record:
     structure, rebuild = tree["structure"], tree["rebuild"]
-    values = {name: tree[name] for name in Record._fields if name != "earlier"}
+    defaults = Record._field_defaults
+    values = {name: tree[name] for name in Record._fields if name not in defaults}
+    # what records of earlier versions lack
+    values |= {name: tree.get(name, default) for name, default in defaults.items()}
     values |= {
+        "earlier": tuple(values["earlier"]),
         "command": tuple(tree["command"]),
         "thresholds": {name: float(value) for name, value in tree["thresholds"].items()},
         "layers": tuple(LayerRecord(**_tupled(layer, "widths")) for layer in tree["layers"]),
@@ -133,7 +139,7 @@ def _record(tree: dict[str, Any], folder: Path) -> Record:
         "rebuild": rebuild and Rebuild(**_tupled(rebuild, "command", "layers", "places")),
         "history": folder / tree["history"] if tree["history"] else None,
     }
-    return Record(**values, earlier=tuple(tree.get("earlier", ())))
+    return Record(**values)
 
 
 def _structure(tree: dict[str, Any]) -> Structure:
