@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from nasmon.analysis.table_file import special_kind
 from nasmon.errors import UsageError
 from nasmon.record.rebuild import typed_program
 
@@ -80,10 +81,12 @@ def existing_parent(path: Path, option: str) -> Path:
     """A file to write, whose folder is made if it is not there.
 
     Raises:
-        UsageError: the folder cannot be made or written, or the path is a folder.
+        UsageError: the folder cannot be made or written, or the path is a folder, a device or
+            anything else that a file would not replace.
     """
-    if path.is_dir():
-        raise UsageError(f"{option} is {path}, a folder; give the name of a file")
+    kind = special_kind(path)
+    if kind:
+        raise UsageError(f"{option} is {path}, {kind}; give the name of a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
