@@ -333,7 +333,7 @@ def test_a_record_tells_its_last_step_and_why_it_knows_no_structure(tmp_path: Pa
     [
         ("", "cannot be read"),
         ("{", "cannot be read"),
-        ("[]", "is not the record of a nasmon run; remove it, or train again"),
+        ("[]", "is not the record of a nasmon run; remove it to go on"),
         ('{"format": "other"}', "is not the record of a nasmon run"),
         ('{"format": "nasmon run", "version": 99}', "has version 99, this nasmon reads 1"),
         ('{"format": "nasmon run", "version": 1}', "is damaged .KeyError: 'structure'"),

@@ -15,6 +15,8 @@ from nasmon.widths.graph import Cost, Owner, Segments, Structure
 
 RECORD_FORMAT, RECORD_VERSION = "nasmon run", 1
 
+_WITHOUT = "remove it to go on without savings and the task metric"
+
 
 class LayerRecord(NamedTuple):
     """A monitored layer."""
@@ -99,9 +101,9 @@ def read_record(path: Path) -> Record:
     try:
         tree = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read ({error}); remove it, or train again") from None
+        raise UsageError(f"{path} cannot be read ({error}); {_WITHOUT}") from None
     if not isinstance(tree, dict) or tree.get("format") != RECORD_FORMAT:
-        raise UsageError(f"{path} is not the record of a nasmon run; remove it, or train again")
+        raise UsageError(f"{path} is not the record of a nasmon run; {_WITHOUT}")
     if tree.get("version") != RECORD_VERSION:
         raise UsageError(
             f"{path} has version {tree.get('version')}, this nasmon reads {RECORD_VERSION}; use "
@@ -111,7 +113,7 @@ def read_record(path: Path) -> Record:
         return _record(tree, path.parent)
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
-            f"{path} is damaged ({type(error).__name__}: {error}); remove it, or train again"
+            f"{path} is damaged ({type(error).__name__}: {error}); {_WITHOUT}"
         ) from None
 
 
