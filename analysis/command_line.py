@@ -30,6 +30,17 @@ class Parser(argparse.ArgumentParser):
         (group or self).add_argument(
             "--csv", metavar="PATH", help="the run's CSV (default: the newest run under logs/)"
         )
+        self.add_run_numbers()
+
+    def add_run_numbers(self) -> None:
+        """The option that chooses among several runs in one CSV."""
+        self.add_argument(
+            "--run",
+            nargs="+",
+            metavar="N",
+            help="which run, of a CSV that holds several one behind the other, counted from 1 "
+            "(default: the last); one number for each CSV",
+        )
 
     def add_config(self) -> None:
         """The option of the thresholds to apply."""
@@ -96,6 +107,26 @@ def existing_parent(path: Path, option: str) -> Path:
     if not os.access(path.parent, os.W_OK):
         raise UsageError(f"{option} is {path}, whose folder cannot be written; choose another")
     return path
+
+
+def run_numbers(given: Sequence[str] | None, csvs: int) -> list[int | None]:
+    """Which run of each CSV is meant, by ``--run``; None for the last.
+
+    Args:
+        given: the option's values.
+        csvs: how many CSVs are read.
+
+    Raises:
+        UsageError: a value is no whole number above 0, or there is not one for each CSV.
+    """
+    if not given:
+        return [None] * csvs
+    if len(given) != csvs:
+        raise UsageError(
+            f"--run has {len(given)} numbers for {csvs} CSV{'' if csvs == 1 else 's'}; give one "
+            "for each"
+        )
+    return [counting_number("--run", value) for value in given]
 
 
 def counting_number(option: str, value: str) -> int:

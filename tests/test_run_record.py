@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from nasmon import Monitor, Origin, Rebuild
+from nasmon.analysis.run import load_run
 from nasmon.errors import RunExistsError, UsageError
 from nasmon.reading import Spectra
 from nasmon.record.files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
@@ -316,6 +317,37 @@ def test_spectra_are_not_written_more_often_than_they_may_cost(
     assert step_in_file() == 3
     sink.write(reading(4))  # without spectra
     assert step_in_file() == 3
+
+
+def test_what_a_monitor_wrote_is_read_as_one_run(monitored: tuple[Monitor, Path]) -> None:
+    """Rows by layer, record and spectra are told to be the run's own."""
+    run = load_run(monitored[1])
+    assert run.has_layers
+    assert run.record is not None
+    assert run.spectra is not None
+    assert (len(run.readings), run.notes) == (3, [])
+
+
+@pytest.mark.parametrize(("steps", "readings"), [((30, 40), 4), ((10, 20), 2)])
+def test_a_run_that_was_continued_is_read_without_a_false_alarm(
+    tmp_path: Path, steps: tuple[int, int], readings: int
+) -> None:
+    """Where the steps begin anew it is another training, of which the rest of the files tell."""
+    model, x = functional(), images(8)[0]
+    for if_exists, moments in (("error", (10, 20)), ("append", steps)):
+        monitor = Monitor(model, x, csv_path=tmp_path / "run.csv", if_exists=if_exists)
+        for step in moments:
+            monitor.read(step, epoch=step // 10 - 1)
+        monitor.close()
+    run = load_run(tmp_path / "run.csv")
+    assert len(run.readings) == readings
+    assert run.readings["step"].iloc[-1] == steps[1]
+    assert run.has_layers
+    assert run.record is not None
+    assert run.spectra is not None
+    assert [note.split(" runs ")[0] for note in run.notes] == (
+        [] if readings == 4 else [f"{tmp_path / 'run.csv'} holds 2"]
+    )
 
 
 def test_a_record_tells_its_last_step_and_why_it_knows_no_structure(tmp_path: Path) -> None:
