@@ -4,7 +4,7 @@ Files that were copied together by hand may be of two runs. Their names would th
 and widths of one model would be advised from the ranks of another.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -130,13 +130,13 @@ def foreign_layers(rows: pd.DataFrame, last: pd.Series, readings: pd.DataFrame) 
 
 
 def foreign_record(
-    record: Record, last_step: float, choice: Choice, widths: Mapping[str, int] | None
+    record: Record, ends: Sequence[float], choice: Choice, widths: Mapping[str, int] | None
 ) -> str:
     """Why a record is not that of a run.
 
     Args:
         record: what lies beside the CSV.
-        last_step: of the run's readings.
+        ends: the step of the run's last reading, and of such as only its rows by layer have.
         choice: which of the file's runs it is.
         widths: channels by layer at the latest reading; None where they are not known.
 
@@ -145,8 +145,8 @@ def foreign_record(
     """
     if not choice.is_last:
         return f"it tells of the last of the {choice.runs} runs in the CSV"
-    if record.status != "running" and record.last_step not in (None, last_step):
-        return f"it ends at step {record.last_step:,}, the CSV at step {last_step:,.0f}"
+    if record.status != "running" and record.last_step not in (None, *ends):
+        return f"it ends at step {record.last_step:,}, the CSV at step {ends[0]:,.0f}"
     recorded = {layer.name: layer.channels for layer in record.layers}
     return "" if widths is None else _other_widths(recorded, widths)
 

@@ -62,7 +62,8 @@ class LayerFile:
         self.path = companion_path(csv_path, "layers")
         self._csv_path, self._choice, self._names, self._notes = csv_path, choice, names, notes
         # a column that holds nothing is none
-        self._readings = readings.dropna(axis=1, how="all")
+        told = [name for name in readings if name in MOMENT or readings[name].notna().any()]
+        self._readings = readings[told]
 
     @cached_property
     def absence(self) -> Absence | None:
@@ -159,8 +160,9 @@ class LayerFile:
     def _unbounded(self, readings: int) -> pd.DataFrame:
         if not self._choice.is_plain:
             return self._whole
+        columns = self._columns
         layers = max(len(self._names), _layers_of_first_reading(self.path))
-        tail = read_tail(self._file, self._columns, (readings + 1) * layers)
+        tail = read_tail(self._file, columns, (readings + 1) * layers)
         if tail is None:
             return self._whole
         rows = self._bounded(tail.rows)

@@ -192,8 +192,10 @@ def load_run(path: Path, name: str | None = None, number: int | None = None) -> 
     layers = LayerFile(path, table.readings, table.choice, names, table.notes)
     lacking: dict[Companion, Absence] = {}
     if record:
-        last_step = float(table.readings["step"].iloc[-1])
-        reason = foreign_record(record, last_step, table.choice, layers.widths)
+        last, read = float(table.readings["step"].iloc[-1]), layers.moments["step"]
+        # of a full disk or a killed run, whose CSV lacks the reading that was last begun
+        ends = (last, *read[read > last])
+        reason = foreign_record(record, ends, table.choice, layers.widths)
         if reason:
             lacking["record"] = of_another_run(path, "record")
             table.notes.append(left_out_note(path, "record", reason))

@@ -10,7 +10,7 @@ from nasmon.analysis.companions import unpacked_path
 from nasmon.analysis.csv_files import read_columns, read_header
 from nasmon.analysis.one_run import Choice, choice_note, chosen_run
 from nasmon.analysis.table_file import TableFile
-from nasmon.analysis.words import printable
+from nasmon.analysis.words import shortened
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import AGGREGATED
 from nasmon.record.files import RUN_COLUMNS
@@ -79,13 +79,13 @@ def model_name_from(path: Path) -> str:
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:
-    stem = unpacked_path(path).stem
-    if "layer" in header and stem.endswith("_layers"):
+    if {"layer", "channels"} <= set(header):
         run = path.with_name(path.name.replace("_layers.csv", ".csv"))
-        raise UsageError(f"{path} holds the rows by layer; give the run's own CSV, {run}")
+        where = f", {run}" if run != path else ""
+        raise UsageError(f"{path} holds the rows by layer; give the run's own CSV{where}")
     missing = [column for column in REQUIRED if column not in header]
     if not {"step", *REQUIRED[1:]} & set(header):
-        columns = ", ".join(printable(name) for name in header[:6])
+        columns = ", ".join(shortened(name, 40) for name in header[:6])
         raise UsageError(
             f"{path} is not a CSV of nasmon: it has the columns {columns}; give the one that a "
             f"run wrote, {_EXAMPLE}"

@@ -214,6 +214,10 @@ def test_a_killed_run_is_read_without_a_false_alarm(command, tmp_path: Path, tor
     run = load_run(path)
     assert run.latest_layers(1)["step"].unique().tolist() == [110]
     assert run.record is not None
+    change_record(path, status="failed", last_step=120)
+    assert load_run(path).record is not None
+    change_record(path, status="failed", last_step=130)
+    assert load_run(path).record is None
     assert run.spectra is not None
 
 
@@ -242,6 +246,14 @@ def test_the_first_nasmon_s_rows_by_layer_are_read(tmp_path: Path) -> None:
     run = load_run(path)
     assert run.latest_layers(1)["tied_to"].tolist() == [""] * 4
     assert advised(run).widths == {"conv1": 8, "conv2": 12}
+
+
+def test_no_file_is_a_reason_to_train_again() -> None:
+    """What can be read, mended or done without costs no training; the advice may ask for one."""
+    root = Path(__file__).parent.parent
+    files = [*(root / "analysis").rglob("*.py"), *(root / "nasmon" / "record").glob("*.py")]
+    asking = {path.name for path in files if "train again" in path.read_text("utf-8").lower()}
+    assert asking == {"text.py", "verdict.py"}
 
 
 @pytest.mark.parametrize("kind", SPECIAL)

@@ -123,7 +123,7 @@ def test_two_runs_of_one_file_are_compared(command, tmp_path: Path) -> None:
     assert "both | chain" in text.replace("**", "")
     code, _, err = command(compare_main, *both)
     assert code == 2
-    assert "both.csv is given twice" in err
+    assert err == ("compare: error: both.csv is given twice; choose two of its runs with --run\n")
     code, _, err = command(compare_main, *both, "--run", 1)
     assert (code, err) == (2, "compare: error: --run has 1 numbers for 2 CSVs; give one for each\n")
 
@@ -159,6 +159,18 @@ def test_a_sorted_file_is_sorted_back(command, tmp_path: Path, sort) -> None:
         f"{file} do not stand in the order of their steps and were sorted back"
         for file in ("run.csv", "run_layers.csv")
     ]
+
+
+def test_a_sorted_csv_beside_rows_by_layer_in_their_order(tmp_path: Path) -> None:
+    path = planted_file(tmp_path / "run.csv", [32, 8, 12, 1], FALLING)
+    expected = load_run(path).latest_layers(3)
+    pd.read_csv(path).sort_values("redundancy_score").to_csv(path, index=False)
+    run = load_run(path)
+    assert run.readings["step"].tolist() == [10 * (i + 1) for i in range(12)]
+    pd.testing.assert_frame_equal(run.latest_layers(3), expected)
+    assert run.record is not None
+    assert run.spectra is not None
+    assert len(run.notes) == 1
 
 
 @pytest.mark.parametrize("by", [["layer"], ["layer", "rank_99"], ["trace"]])

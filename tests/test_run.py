@@ -171,6 +171,9 @@ def test_a_folder_and_the_rows_by_layer_are_told_apart(path: Path) -> None:
         load_run(path.parent)
     with pytest.raises(UsageError, match="give the run's own CSV, .*chain_nas_metrics.csv"):
         load_run(layers_path(path))
+    layers_path(path).rename(path)
+    with pytest.raises(UsageError, match="holds the rows by layer; give the run's own CSV$"):
+        load_run(path)
 
 
 def test_damaged_companions_are_told(path: Path) -> None:

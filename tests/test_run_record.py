@@ -19,6 +19,7 @@ from nasmon.errors import RunExistsError, UsageError
 from nasmon.reading import Spectra
 from nasmon.record.files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
 from nasmon.record.run import read_record, write_record
+from nasmon.sinks.csv_tables import IfExists
 from nasmon.sinks.opening import whole_sink
 from nasmon.sinks.run_record import RunSink
 from nasmon.thresholds import DEFAULT_THRESHOLDS
@@ -334,7 +335,8 @@ def test_a_run_that_was_continued_is_read_without_a_false_alarm(
 ) -> None:
     """Where the steps begin anew it is another training, of which the rest of the files tell."""
     model, x = functional(), images(8)[0]
-    for if_exists, moments in (("error", (10, 20)), ("append", steps)):
+    trainings: list[tuple[IfExists, tuple[int, int]]] = [("error", (10, 20)), ("append", steps)]
+    for if_exists, moments in trainings:
         monitor = Monitor(model, x, csv_path=tmp_path / "run.csv", if_exists=if_exists)
         for step in moments:
             monitor.read(step, epoch=step // 10 - 1)

@@ -93,7 +93,10 @@ def _check(runs: Sequence[Run], tolerance: float) -> None:
         raise UsageError(f"tolerance is {tolerance:g}; use a number from 0 to below 1, as 0.01")
     for index, run in enumerate(runs):
         if any(_are_same(run, other) for other in runs[:index]):
-            raise UsageError(f"{run.path} is given twice; give the CSVs of different runs")
+            remedy = "give the CSVs of different runs"
+            if run.choice.runs > 1:
+                remedy = "choose two of its runs with --run"
+            raise UsageError(f"{run.path} is given twice; {remedy}")
 
 
 def _are_same(run: Run, other: Run) -> bool:

@@ -136,7 +136,10 @@ def _check_together(parsed: argparse.Namespace) -> None:
     paths = (Path(path).resolve() for path in compared)
     twice = Counter(zip(paths, numbers, strict=False)).most_common(1)
     if twice and twice[0][1] > 1:
-        raise UsageError(f"--compare has {twice[0][0][0].name} twice; give different runs")
+        raise UsageError(
+            f"--compare has {twice[0][0][0].name} twice; give different runs, "
+            "or two of one file with --run"
+        )
     names, runs = len(parsed.model_name or ()), max(1, len(compared))
     if names not in (0, runs):
         raise UsageError(f"--model-name has {names} names for {runs} CSV; give one for each")

@@ -107,7 +107,7 @@ def read_record(path: Path) -> Record:
     if tree.get("version") != RECORD_VERSION:
         raise UsageError(
             f"{path} has version {tree.get('version')}, this nasmon reads {RECORD_VERSION}; use "
-            "the nasmon that wrote it"
+            f"the nasmon that wrote it, or {_WITHOUT}"
         )
     try:
         return _record(tree, path.parent)
