@@ -8,8 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nasmon.analysis.newest import newest_run
     from nasmon.analysis.recommend.advice import advise
-    from nasmon.analysis.run import Run, load_run, newest_run
+    from nasmon.analysis.run import Run, load_run
     from nasmon.thresholds import thresholds_of
 
 __all__ = ["Run", "advise", "load_run", "newest_run", "thresholds_of"]
@@ -18,7 +19,7 @@ _HOMES = {
     "Run": "nasmon.analysis.run",
     "advise": "nasmon.analysis.recommend.advice",
     "load_run": "nasmon.analysis.run",
-    "newest_run": "nasmon.analysis.run",
+    "newest_run": "nasmon.analysis.newest",
     "thresholds_of": "nasmon.thresholds",
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from nasmon.analysis.table_file import special_kind
 from nasmon.errors import UsageError
 from nasmon.record.rebuild import typed_program
 
@@ -28,6 +29,17 @@ class Parser(argparse.ArgumentParser):
         """The option of the run to read, in a group of options if one is given."""
         (group or self).add_argument(
             "--csv", metavar="PATH", help="the run's CSV (default: the newest run under logs/)"
+        )
+        self.add_run_numbers()
+
+    def add_run_numbers(self) -> None:
+        """The option that chooses among several runs in one CSV."""
+        self.add_argument(
+            "--run",
+            nargs="+",
+            metavar="N",
+            help="which run, of a CSV that holds several one behind the other, counted from 1 "
+            "(default: the last); one number for each CSV",
         )
 
     def add_config(self) -> None:
@@ -80,10 +92,12 @@ def existing_parent(path: Path, option: str) -> Path:
     """A file to write, whose folder is made if it is not there.
 
     Raises:
-        UsageError: the folder cannot be made or written, or the path is a folder.
+        UsageError: the folder cannot be made or written, or the path is a folder, a device or
+            anything else that a file would not replace.
     """
-    if path.is_dir():
-        raise UsageError(f"{option} is {path}, a folder; give the name of a file")
+    kind = special_kind(path)
+    if kind:
+        raise UsageError(f"{option} is {path}, {kind}; give the name of a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -93,6 +107,26 @@ def existing_parent(path: Path, option: str) -> Path:
     if not os.access(path.parent, os.W_OK):
         raise UsageError(f"{option} is {path}, whose folder cannot be written; choose another")
     return path
+
+
+def run_numbers(given: Sequence[str] | None, csvs: int) -> list[int | None]:
+    """Which run of each CSV is meant, by ``--run``; None for the last.
+
+    Args:
+        given: the option's values.
+        csvs: how many CSVs are read.
+
+    Raises:
+        UsageError: a value is no whole number above 0, or there is not one for each CSV.
+    """
+    if not given:
+        return [None] * csvs
+    if len(given) != csvs:
+        raise UsageError(
+            f"--run has {len(given)} numbers for {csvs} CSV{'' if csvs == 1 else 's'}; give one "
+            "for each"
+        )
+    return [counting_number("--run", value) for value in given]
 
 
 def counting_number(option: str, value: str) -> int:

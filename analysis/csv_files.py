@@ -1,140 +1,192 @@
-"""Reading the CSV files of a run, whole or their end, with a clear word for whatever is wrong.
+"""Reading tables from CSV files, whole or their end, with a clear word for whatever is wrong.
 
-A file may have been cut off in the middle of a row when its run was killed: that row is left out,
-with a note.
+The one place that does: the run's readings, its rows by layer and the training's history are read
+here, however they were saved. A file may have been cut off in the middle of a row when its run was
+killed: that row is left out, with a note.
 """
 
+import csv
 import io
 from collections.abc import Sequence
-from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
+from nasmon.analysis.dialect import (
+    REPLACED,
+    TEXT_COLUMNS,
+    Cells,
+    cells_of,
+    decoded,
+    header_of,
+    is_plain,
+    plain_text,
+)
+from nasmon.analysis.table_file import TableFile, check_is_file, content_of
+from nasmon.analysis.words import printable
 from nasmon.errors import UsageError
 
-_TEXT = ("layer", "kind", "tied_to")
+_ARCHIVE = b"PK\x03\x04"  # what a spreadsheet's own file begins with
+_BEGINNING = 1 << 16  # bytes in which a header and some rows stand
 
 
-def read_header(path: Path) -> list[str]:
-    """The names of a CSV file's columns.
+class Table(NamedTuple):
+    """Rows of a file, in its order."""
+
+    rows: pd.DataFrame
+    repeated: tuple[int, ...]  # positions of the rows before which the header stands once more
+    notes: list[str]  # about rows that were left out
+
+
+def read_header(file: TableFile) -> list[str]:
+    """The names of a table's columns.
 
     Raises:
         UsageError: there is no such file, it is empty, or it is no text.
     """
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            line = file.readline()
-    except FileNotFoundError:
-        raise UsageError(
-            f"{path} does not exist; give the CSV that a run wrote, such as "
-            "logs/nas/nano_u_nas_metrics.csv"
-        ) from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is not a CSV file of nasmon: it is not text") from None
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read ({error.strerror}); give a run's CSV") from None
-    if not line.strip():
-        raise UsageError(
-            f"{path} is empty; train again with the monitor on, or give another run's CSV"
-        )
-    return line.strip().split(",")
+    beginning = content_of(file, _BEGINNING)
+    if is_plain(beginning):
+        return beginning.partition(b"\n")[0].decode().split(",")
+    header = header_of(_text(file, beginning, "replace"))
+    if not header:
+        raise UsageError(f"{file.path} is empty; {file.remedy}")
+    if any(REPLACED in name for name in header):
+        raise _no_text(file)
+    return header
 
 
-def check_lengths(path: Path) -> None:
-    """Refuses a file of plain numbers with a row that is longer or shorter than its header.
-
-    pandas would leave out what is too much, and so read a number under another's name.
+def holds_rows(file: TableFile) -> bool:
+    """Whether anything stands below a table's header; half a row does not count.
 
     Raises:
-        UsageError: there is such a row; the last one may be cut off.
+        UsageError: as ``read_header``.
     """
-    columns, torn = len(read_header(path)), _is_torn(path)
-    with open(path, encoding="utf-8", errors="replace") as file:
-        lines = file.read().splitlines()
-    for number, line in enumerate(lines[: len(lines) - torn], start=1):
-        if line and line.count(",") + 1 != columns:
-            raise UsageError(
-                f"{path} is damaged (line {number} has {line.count(',') + 1} values for {columns} "
-                "columns); remove the damaged rows, or give another run's CSV"
-            )
+    beginning = content_of(file, _BEGINNING)
+    if is_plain(beginning):
+        return beginning.count(b"\n") > 1
+    lines = _text(file, beginning, "replace").splitlines()
+    return sum(bool(line.strip()) for line in lines) > 1
 
 
-def read_columns(path: Path, columns: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+def read_columns(file: TableFile, columns: Sequence[str]) -> Table:
     """Some columns of all whole rows.
 
     Args:
-        path: a CSV file with those columns.
-        columns: which; text stays text, everything else must be numbers (NaN where empty).
-
-    Returns:
-        The rows, and a note for a row that was left out.
+        file: with those columns.
+        columns: which; names stay text, everything else must be numbers (NaN where empty).
 
     Raises:
-        UsageError: a cell that should be a number is none, or rows of several lengths.
+        UsageError: a cell that should be a number is none, or a row is longer or shorter than the
+            header.
     """
-    torn = _is_torn(path)
-    with open(path, "rb") as file:
-        # whole lines only; a file that ends in one is handed over as it is
-        source = io.BytesIO(_whole_lines(file.read())) if torn else file
-        table = _parse(path, source, columns)
-    return table, _note_of(path, torn)
+    content = content_of(file)
+    if is_plain(content):
+        whole = content[: content.rfind(b"\n") + 1]
+        rows = _plain_rows(whole, columns)
+        if rows is not None:
+            return Table(rows, (), _torn_note(file, len(whole) < len(content)))
+    cells = _cells(file, content)
+    try:
+        rows = _parsed(plain_text(cells), columns)
+    except ValueError as error:
+        raise _damaged(file, error) from None
+    return Table(rows, cells.repeated, _torn_note(file, cells.torn))
 
 
-def read_tail(path: Path, columns: Sequence[str], rows: int) -> tuple[pd.DataFrame, list[str]]:
+def read_tail(file: TableFile, columns: Sequence[str], rows: int) -> Table | None:
     """The last ``rows`` whole rows, or some more; of a long file only the end is read.
 
-    Returns and raises as ``read_columns``.
+    Returns:
+        None if the end alone cannot be understood: the file is packed, was saved by another
+        program, or holds more than plain rows.
+
+    Raises:
+        UsageError: there is no such file.
     """
-    torn = _is_torn(path)
-    size = path.stat().st_size
-    with open(path, "rb") as file:
-        header = file.readline()
-        start = file.tell()
-        wanted = 2 * rows * _row_bytes(file.read(1 << 16))
-        file.seek(max(start, size - wanted))
-        text = file.read()
+    check_is_file(file)
+    with open(file.path, "rb") as opened:
+        header = opened.readline(_BEGINNING)
+        if not is_plain(header):
+            return None
+        start, size = opened.tell(), file.path.stat().st_size
+        wanted = 2 * rows * _row_bytes(opened.read(_BEGINNING))
+        opened.seek(max(start, size - wanted))
+        content = opened.read()
     if size - wanted > start:
-        text = text[text.find(b"\n") + 1 :]
-    text = header + (_whole_lines(text) if torn else text)
-    return _parse(path, io.BytesIO(text), columns), _note_of(path, torn)
+        content = content[content.find(b"\n") + 1 :]
+    whole = content[: content.rfind(b"\n") + 1]
+    table = _plain_rows(header + whole, columns)
+    if table is None:
+        return None
+    return Table(table, (), _torn_note(file, len(whole) < len(content)))
+
+
+def _text(file: TableFile, content: bytes, errors: str = "strict") -> str:
+    if content.startswith(_ARCHIVE):
+        raise UsageError(f"{file.path} is a spreadsheet or an archive; save its table as CSV")
+    try:
+        return decoded(content, errors)
+    except ValueError:
+        raise _no_text(file) from None
+
+
+def _cells(file: TableFile, content: bytes) -> Cells:
+    try:
+        return cells_of(_text(file, content))
+    except UsageError:
+        raise
+    except (csv.Error, ValueError) as error:
+        raise _damaged(file, error) from None
+
+
+def _plain_rows(content: bytes, columns: Sequence[str]) -> pd.DataFrame | None:
+    """The rows of a table as nasmon writes it; None if it is not quite one."""
+    if not any(name in TEXT_COLUMNS for name in columns) and not _is_even(content):
+        return None
+    try:
+        return _parsed(content, columns)
+    except ValueError:
+        return None
+
+
+def _is_even(content: bytes) -> bool:
+    """Whether all rows of plain numbers are as long as the header.
+
+    pandas would leave out what is too much, and so read a number under another's name.
+    """
+    lines = content.splitlines()
+    return all(line.count(b",") == lines[0].count(b",") for line in lines)
+
+
+def _parsed(content: bytes, columns: Sequence[str]) -> pd.DataFrame:
+    numbers = [name for name in columns if name not in TEXT_COLUMNS]
+    table = pd.read_csv(
+        io.BytesIO(content),
+        usecols=list(columns),
+        dtype={name: "float64" if name in numbers else "category" for name in columns},
+        keep_default_na=False,
+        na_values={name: ["", "nan", "NaN"] for name in numbers},
+    )
+    blank = table[numbers].isna().all(axis=1)
+    for name in set(columns) - set(numbers):
+        blank &= table[name] == ""
+    return table.loc[~blank, list(columns)].reset_index(drop=True)
 
 
 def _row_bytes(sample: bytes) -> int:
     return len(sample) // max(1, sample.count(b"\n")) + 1
 
 
-def _is_torn(path: Path) -> bool:
-    with open(path, "rb") as file:
-        file.seek(max(0, path.stat().st_size - 1))
-        return file.read() not in (b"\n", b"")
+def _torn_note(file: TableFile, torn: bool) -> list[str]:
+    return [f"the last row of {file.path} is cut off and was left out"] if torn else []
 
 
-def _whole_lines(text: bytes) -> bytes:
-    return text[: text.rfind(b"\n") + 1]
+def _no_text(file: TableFile) -> UsageError:
+    return UsageError(f"{file.path} is not a CSV file of nasmon: it is not text; {file.remedy}")
 
 
-def _note_of(path: Path, torn: bool) -> list[str]:
-    return [f"the last row of {path} is cut off and was left out"] if torn else []
-
-
-def _parse(path: Path, source: io.BufferedIOBase, columns: Sequence[str]) -> pd.DataFrame:
-    kinds = {name: "category" if name in _TEXT else "float64" for name in columns}
-    try:
-        table = pd.read_csv(
-            source,
-            usecols=list(columns),
-            dtype=kinds,
-            keep_default_na=False,
-            na_values={name: ["", "nan", "NaN"] for name in columns if name not in _TEXT},
-        )
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is not a CSV file of nasmon: it is not text") from None
-    except pd.errors.EmptyDataError:
-        # a header that was cut off before its end of line
-        return pd.DataFrame(columns=list(columns), dtype="float64")
-    except (pd.errors.ParserError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0].removeprefix("Error tokenizing data. C error: ")
-        raise UsageError(
-            f"{path} is damaged ({reason}); remove the damaged rows, or give another run's CSV"
-        ) from None
-    return table[list(columns)]
+def _damaged(file: TableFile, error: Exception) -> UsageError:
+    reason = printable(str(error).strip().splitlines()[0])
+    return UsageError(
+        f"{file.path} is damaged ({reason}); remove the damaged rows, or {file.remedy}"
+    )

@@ -152,8 +152,7 @@ def write_run(
     by_layer |= {name: flat[:, index] for index, name in enumerate(METRIC_NAMES)}
     table = pd.DataFrame(by_layer)[list(LAYER_COLUMNS)]
     table.to_csv(layers_path(path), index=False, na_rep="nan")
-    closed = {"last_step": int(steps[-1]), "unknown_structure": ""}
-    record_path(path).write_text(json.dumps({**closed, **record}))
+    record_path(path).write_text(json.dumps(record))
     if spectra:
         write_spectra(path, record, epochs, steps)
     return path

@@ -170,11 +170,11 @@ def test_a_terminal_without_the_signs_gets_words(two, tmp_path):
         (("--csv", "a.csv", "a.csv"), "a.csv is given twice; give the CSVs of different runs"),
         (("--csv", "a.csv", "./a.csv"), "a.csv is given twice; give the CSVs of different runs"),
         (("--csv", "a.csv", "absent.csv"), "absent.csv does not exist; give the CSV that a run"),
-        (("--csv", "a.csv", "empty.csv"), "empty.csv is empty; train again with the monitor on"),
+        (("--csv", "a.csv", "empty.csv"), "empty.csv is empty; give the CSV that a run wrote"),
         (("--csv", "a.csv", "other.csv"), "other.csv is not a CSV of nasmon: it has the columns x"),
         (("--csv", "a.csv", "a_layers.csv"), "a_layers.csv holds the rows by layer; give the run"),
         (("--csv", "a.csv", "head.csv"), "head.csv holds no reading yet; wait for the first one"),
-        (("--csv", "a.csv", "."), ". cannot be read (Is a directory); give a run's CSV"),
+        (("--csv", "a.csv", "."), ". is a folder, no file; give the CSV that a run wrote"),
         (
             ("--csv", "a.csv", "b.csv", "--format", "xml"),
             "--format is 'xml'; use one of text, mark",

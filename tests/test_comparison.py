@@ -23,7 +23,8 @@ from nasmon.acceptance import (
 from nasmon.analysis.compare.comparison import TOLERANCE, Comparison, compare
 from nasmon.analysis.compare.text import reason
 from nasmon.analysis.history import shared_metric, task_result
-from nasmon.analysis.run import Run, distinct_names, load_run
+from nasmon.analysis.run import Run, load_run
+from nasmon.analysis.run_names import distinct_names
 from nasmon.analysis.words import change_text, dead_band_text, quantity_label, quantity_value
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES

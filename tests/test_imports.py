@@ -92,7 +92,7 @@ def test_kernels_know_no_keras_and_no_files() -> None:
         "import nasmon.train.cli",
         "import nasmon.analysis.recommend.command, nasmon.analysis.compare.command",
         "import nasmon.analysis.report.command, nasmon.analysis.plot.command",
-        "import nasmon.record.run, nasmon.record.files, nasmon.record.spectra",
+        "import nasmon.record.run, nasmon.record.files, nasmon.record.spectra, nasmon.reading",
         "from nasmon.widths import graph, objectives; from nasmon import acceptance, schedule",
     ],
 )
@@ -105,6 +105,7 @@ def test_starting_loads_no_tensorflow(statement: str) -> None:
 def test_only_the_readers_modules_of_the_monitor_are_used_by_the_analysis() -> None:
     light = {
         *("nasmon.errors", "nasmon.thresholds", "nasmon.acceptance", "nasmon.text_table"),
+        "nasmon.reading",
         *("nasmon.record.files", "nasmon.record.run", "nasmon.record.spectra"),
         *("nasmon.record.rebuild", "nasmon.widths.graph", "nasmon.widths.objectives"),
     }

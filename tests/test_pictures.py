@@ -550,7 +550,7 @@ def test_what_a_run_lacks_is_named_with_the_remedy(tmp_path):
     spectra_path(run.path).unlink()
     alone = load_run(run.path)
     for kind, file in (("layers", "run_layers.csv"), ("spectrum", "run_spectra.npz")):
-        message = f"{file} is not there; copy it beside run.csv, or train again"
+        message = f"{file} is not there; copy it beside run.csv"
         assert str(missing(kind, alone)).endswith(message)
         for function in (svg, alternative_text):
             thresholds = (DEFAULT_THRESHOLDS,) if function is svg else ()

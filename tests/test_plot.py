@@ -89,7 +89,7 @@ def test_a_csv_copied_alone_has_the_pictures_that_it_allows(run_plot, tmp_path, 
     assert written(tmp_path / "out") == [f"baseline_{kind}.png" for kind in sorted(ALONE[:3])]
     assert out.count("\n") == 3
     for kind, file in (("layers", "baseline_layers.csv"), ("spectrum", "baseline_spectra.npz")):
-        reason = f"{file} is not there; copy it beside baseline.csv, or train again"
+        reason = f"{file} is not there; copy it beside baseline.csv"
         assert f"plot: note: {kind} is left out: {reason}\n" in err
         assert run_plot("--csv", "baseline.csv", "--plot-type", kind) == (
             2,
@@ -192,7 +192,7 @@ def test_a_flag_without_effect_is_noted(run_plot, csv, flags, note):
     ("arguments", "message"),
     [
         (("--csv", "none.csv"), "none.csv does not exist; give the CSV that a run wrote"),
-        (("--csv", "empty.csv"), "empty.csv is empty; train again"),
+        (("--csv", "empty.csv"), "empty.csv is empty; give the CSV that a run wrote"),
         (("--csv", "foreign.csv"), "foreign.csv is not a CSV of nasmon: it has the columns a, b"),
         (("--plot-type", "pie"), "--plot-type is 'pie'; use one of redundancy, correlation"),
         (("--metric", "rank"), "--metric is 'rank'; use one of redundancy_score, correlation_mean"),

@@ -348,7 +348,7 @@ HEADER = ",".join(RUN_COLUMNS)
     ("text", "message"),
     [
         (None, "bad.csv does not exist; give the CSV that a run wrote"),
-        (b"", "bad.csv is empty; train again with the monitor on"),
+        (b"", "bad.csv is empty; give the CSV that a run wrote"),
         (b"epoch,step,redund", "bad.csv has no column redundancy_score"),
         (HEADER.encode(), "bad.csv "),
         (f"{HEADER}\n".encode(), "bad.csv holds no reading yet; wait for the first one"),
@@ -416,8 +416,8 @@ def break_spectra(path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (break_layers, "run_layers.csv has no column rank_99; train again"),
-        (break_channels, "run_layers.csv is damaged (layer 'conv1' has no channels); train"),
+        (break_layers, "run_layers.csv has no column rank_99; remove it to go on without the rows"),
+        (break_channels, "run_layers.csv is damaged (layer 'conv1' has no channels); remove"),
         (break_record, "run_run.json cannot be read ("),
         (break_spectra, "run_spectra.npz is damaged ("),
     ],
@@ -438,7 +438,7 @@ def test_a_damaged_companion_is_one_line_and_exit_code_2(recommend, tmp_path, da
         (("--round-to", "4.5"), "--round-to is '4.5'; use a whole number of at least 1"),
         (("--config", "absent.yaml"), "config file absent.yaml cannot be read"),
         (("--config", "bad.yaml"), "nas.thresholds.high_redundancy in bad.yaml is 'big'; use"),
-        (("--csv", "."), ". cannot be read (Is a directory)"),
+        (("--csv", "."), ". is a folder, no file; give the CSV that a run wrote"),
         (("--output", "x"), "unrecognized arguments: --output x; see"),
     ],
 )

@@ -318,7 +318,7 @@ def test_the_marker_stands_where_it_is_looked_for(hostile):
     ("arguments", "message"),
     [
         (("--csv", "absent.csv"), "absent.csv does not exist; give the CSV that a run wrote"),
-        (("--csv", "empty.csv"), "empty.csv is empty; train again with the monitor on"),
+        (("--csv", "empty.csv"), "empty.csv is empty; give the CSV that a run wrote"),
         (("--csv", "head.csv"), "head.csv holds no reading yet; wait for the first one"),
         (("--csv", "other.csv"), "other.csv is not a CSV of nasmon: it has the columns x, y"),
         ((), "no run with a reading was found under logs/; train with the monitor on"),

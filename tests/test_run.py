@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 from nasmon.analysis.csv_files import read_tail
-from nasmon.analysis.run import load_run, newest_run
+from nasmon.analysis.newest import newest_run
+from nasmon.analysis.run import load_run
+from nasmon.analysis.table_file import TableFile
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES, METRICS
 from nasmon.record.files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
@@ -50,10 +52,11 @@ def test_more_readings_than_there_are_is_all_of_them(path: Path) -> None:
 
 
 def test_of_a_long_file_only_the_end_is_read(path: Path) -> None:
-    table, notes = read_tail(layers_path(path), LAYER_COLUMNS, 5)
-    assert notes == []
-    assert 5 <= len(table) < 60
-    assert table["layer"].iloc[-5:].tolist() == list(LAYERS)
+    tail = read_tail(TableFile(layers_path(path), ""), LAYER_COLUMNS, 5)
+    assert tail is not None
+    assert tail.notes == []
+    assert 5 <= len(tail.rows) < 60
+    assert tail.rows["layer"].iloc[-5:].tolist() == list(LAYERS)
 
 
 def test_a_row_that_was_cut_off_is_left_out_with_a_note(path: Path) -> None:
@@ -138,8 +141,8 @@ def shorter_row(path: Path) -> None:
     ("damage", "message"),
     [
         (lambda p: p.unlink(), "does not exist; give the CSV that a run wrote"),
-        (lambda p: p.write_text(""), "is empty; train again"),
-        (lambda p: p.write_text("\n"), "is empty; train again"),
+        (lambda p: p.write_text(""), "is empty; give the CSV that a run wrote"),
+        (lambda p: p.write_text("\n"), "is empty; give the CSV that a run wrote"),
         (lambda p: p.write_text(p.read_text().splitlines()[0]), "holds no reading yet"),
         (header_only, "holds no reading yet; wait for the first one"),
         (lambda p: p.write_text(p.read_text()[:40]), "has no column"),
@@ -164,10 +167,13 @@ def test_what_is_wrong_with_a_csv_is_said_in_one_line(
 
 
 def test_a_folder_and_the_rows_by_layer_are_told_apart(path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read .Is a directory.; give a run's CSV"):
+    with pytest.raises(UsageError, match="is a folder, no file; give the CSV that a run wrote"):
         load_run(path.parent)
     with pytest.raises(UsageError, match="give the run's own CSV, .*chain_nas_metrics.csv"):
         load_run(layers_path(path))
+    layers_path(path).rename(path)
+    with pytest.raises(UsageError, match="holds the rows by layer; give the run's own CSV$"):
+        load_run(path)
 
 
 def test_damaged_companions_are_told(path: Path) -> None:
@@ -180,7 +186,7 @@ def test_damaged_companions_are_told(path: Path) -> None:
         load_run(path)
     record_path(path).unlink()
     without("rank_99")(layers_path(path))
-    with pytest.raises(UsageError, match="has no column rank_99; train again"):
+    with pytest.raises(UsageError, match="has no column rank_99; remove it to go on"):
         load_run(path).latest_layers(1)
 
 

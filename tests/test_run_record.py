@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 
 from nasmon import Monitor, Origin, Rebuild
+from nasmon.analysis.run import load_run
 from nasmon.errors import RunExistsError, UsageError
 from nasmon.reading import Spectra
 from nasmon.record.files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
-from nasmon.record.run import read_record
+from nasmon.record.run import read_record, write_record
+from nasmon.sinks.csv_tables import IfExists
 from nasmon.sinks.run_record import RunSink
 from nasmon.thresholds import DEFAULT_THRESHOLDS
 from tests.networks import compiled, functional, images, tiny, unlimited
@@ -110,6 +112,7 @@ def test_made_up_runs_have_the_form_of_real_ones(
         for layer in tree["layers"]:
             layer["rank_limit"], layer["rows"] = None, None
         tree["history"], tree["rebuild"], tree["earlier"] = None, None, []
+        tree["last_step"], tree["unknown_structure"] = None, ""
     assert shape(trees[0]) == shape(trees[1])
     for path, columns in ((real, RUN_COLUMNS), (layers_path(real), LAYER_COLUMNS)):
         assert tuple(path.read_text().splitlines()[0].split(",")) == columns
@@ -363,12 +366,54 @@ def test_spectra_are_not_written_more_often_than_they_may_cost(
     assert step_in_file() == 3
 
 
+def test_what_a_monitor_wrote_is_read_as_one_run(monitored: tuple[Monitor, Path]) -> None:
+    """Rows by layer, record and spectra are told to be the run's own."""
+    run = load_run(monitored[1])
+    assert run.has_layers
+    assert run.record is not None
+    assert run.spectra is not None
+    assert (len(run.readings), run.notes) == (3, [])
+
+
+@pytest.mark.parametrize(("steps", "readings"), [((30, 40), 4), ((10, 20), 2)])
+def test_a_run_that_was_continued_is_read_without_a_false_alarm(
+    tmp_path: Path, steps: tuple[int, int], readings: int
+) -> None:
+    """Where the steps begin anew it is another training, of which the rest of the files tell."""
+    model, x = functional(), images(8)[0]
+    trainings: list[tuple[IfExists, tuple[int, int]]] = [("error", (10, 20)), ("append", steps)]
+    for if_exists, moments in trainings:
+        monitor = Monitor(model, x, csv_path=tmp_path / "run.csv", if_exists=if_exists)
+        for step in moments:
+            monitor.read(step, epoch=step // 10 - 1)
+        monitor.close()
+    run = load_run(tmp_path / "run.csv")
+    assert len(run.readings) == readings
+    assert run.readings["step"].iloc[-1] == steps[1]
+    assert run.has_layers
+    assert run.record is not None
+    assert run.spectra is not None
+    assert [note.split(" runs ")[0] for note in run.notes] == (
+        [] if readings == 4 else [f"{tmp_path / 'run.csv'} holds 2"]
+    )
+
+
+def test_a_record_tells_its_last_step_and_why_it_knows_no_structure(tmp_path: Path) -> None:
+    """Records that were written before say neither, and are read all the same."""
+    path = record_path(write_run(tmp_path / "chain.csv"))
+    earlier = read_record(path)
+    assert (earlier.last_step, earlier.unknown_structure) == (None, "")
+    why = "conv2 is called twice"
+    write_record(path, earlier._replace(last_step=120, unknown_structure=why))
+    assert read_record(path) == earlier._replace(last_step=120, unknown_structure=why)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "cannot be read"),
         ("{", "cannot be read"),
-        ("[]", "is not the record of a nasmon run; remove it, or train again"),
+        ("[]", "is not the record of a nasmon run; remove it to go on"),
         ('{"format": "other"}', "is not the record of a nasmon run"),
         ('{"format": "nasmon run", "version": 99}', "has version 99, this nasmon reads 1"),
         ('{"format": "nasmon run", "version": 1}', "is damaged .KeyError: 'structure'"),

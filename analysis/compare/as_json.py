@@ -57,7 +57,7 @@ def _run(comparison: Comparison, index: int, each: Compared) -> dict[str, Any]:
         "status": record.status if record else None,
         "seed": record.seed if record else None,
         "readings": len(run.readings),
-        "steps": _number(float(run.readings["step"].iloc[-1])),
+        "steps": _number(float(run.steps[-1])),
         "best_epoch": each.task.best_epoch if each.task else None,
         "notes": list(each.notes),
         "values": {measure.name: _number(measure.values[index]) for measure in comparison.measures},

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from nasmon.analysis.command_line import Parser, run_command, say_notes
+from nasmon.analysis.command_line import Parser, run_command, run_numbers, say_notes
 from nasmon.analysis.compare.as_json import comparison_json
 from nasmon.analysis.compare.comparison import TOLERANCE, compare
 from nasmon.analysis.compare.text import RULE_TEXTS, comparison_markdown, comparison_text
@@ -41,6 +41,7 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--model-name", nargs="+", metavar="NAME", help="names to show, one for each CSV"
     )
+    parser.add_run_numbers()
     parser.add_config()
     parser.add_argument(
         "--format", default="text", metavar="{text,markdown,json}", help="default: text"
@@ -63,7 +64,8 @@ def _run(parsed: argparse.Namespace) -> None:
         raise UsageError(
             f"--model-name has {len(names)} names for {len(parsed.csv)} CSVs; give one for each"
         )
-    runs = [load_run(path, name) for path, name in zip(parsed.csv, names, strict=True)]
+    numbers = run_numbers(parsed.run, len(parsed.csv))
+    runs = [load_run(*which) for which in zip(parsed.csv, names, numbers, strict=True)]
     thresholds = runs[0].thresholds(parsed.config)
     comparison = compare(runs, thresholds, _tolerance(parsed.tolerance))
     printed(_FORMATS[parsed.format](comparison))

@@ -19,10 +19,10 @@ from nasmon.acceptance import (
     task_dead_band,
 )
 from nasmon.analysis.history import VALIDATION_LOSS, TaskResult, shared_metric, task_result
-from nasmon.analysis.run import Run, distinct_names
+from nasmon.analysis.run import Run
+from nasmon.analysis.run_names import distinct_names
 from nasmon.analysis.words import BEST
 from nasmon.errors import UsageError
-from nasmon.record.files import record_path
 
 TOLERANCE = 0.01
 """What the task metric may lose: in points of a score, or as a share of a loss."""
@@ -92,8 +92,15 @@ def _check(runs: Sequence[Run], tolerance: float) -> None:
     if not 0 <= tolerance < 1:
         raise UsageError(f"tolerance is {tolerance:g}; use a number from 0 to below 1, as 0.01")
     for index, run in enumerate(runs):
-        if any(run.path.samefile(other.path) for other in runs[:index]):
-            raise UsageError(f"{run.path} is given twice; give the CSVs of different runs")
+        if any(_are_same(run, other) for other in runs[:index]):
+            remedy = "give the CSVs of different runs"
+            if run.choice.runs > 1:
+                remedy = "choose two of its runs with --run"
+            raise UsageError(f"{run.path} is given twice; {remedy}")
+
+
+def _are_same(run: Run, other: Run) -> bool:
+    return run.path.samefile(other.path) and run.choice.number == other.choice.number
 
 
 def _compared(name: str, run: Run, metric: str | None) -> Compared:
@@ -104,12 +111,13 @@ def _compared(name: str, run: Run, metric: str | None) -> Compared:
 
 
 def _absent(run: Run) -> list[str]:
-    if run.record is None:
+    absence = run.absent("record")
+    if absence:
         return [
-            f"{record_path(run.path)} is not there, so neither the size nor the task metric of "
-            f"{run.path.name} is known; copy it from beside the original CSV"
+            f"{absence.state}, so neither the size nor the task metric of {run.path.name} is "
+            f"known; {absence.remedy}"
         ]
-    if run.history is None:
+    if run.record and run.history is None:
         where = run.record.history or "a history of the training"
         return [f"{where} is not there, so the task metric of {run.path.name} is not known"]
     return []
@@ -163,11 +171,18 @@ def _unlike(baseline: Compared, later: Compared) -> tuple[str, ...]:
         for each in (baseline, later)
         if each.run.record and each.run.record.status != "ended"
     ]
-    steps = [float(each.run.readings["step"].iloc[-1]) for each in (baseline, later)]
-    if steps[0] != steps[1]:
+    counted = "step" if baseline.run.has_steps and later.run.has_steps else "epoch"
+    ends = [float(each.run.readings[counted].iloc[-1]) for each in (baseline, later)]
+    if ends[0] != ends[1]:
         notes.append(
-            f"{later.name} was read up to step {steps[1]:,.0f} and {baseline.name} up to step "
-            f"{steps[0]:,.0f}: they were not trained alike"
+            f"{later.name} was read up to {counted} {ends[1]:,.0f} and {baseline.name} up to "
+            f"{counted} {ends[0]:,.0f}: they were not trained alike"
+        )
+    if baseline.run.has_steps != later.run.has_steps:
+        other = later if baseline.run.has_steps else baseline
+        notes.append(
+            f"{other.name} was read by another monitor, whose numbers may be of the model's output "
+            "alone: they are not to be held against those of all layers"
         )
     if baseline.run.readings.equals(later.run.readings):
         notes.append(f"{later.name} and {baseline.name} hold the same readings: one is a copy")

@@ -98,15 +98,13 @@ def comparison_markdown(comparison: Comparison) -> str:
 def comparison_table(comparison: Comparison) -> list[list[str]]:
     """A row of names, then a row for each quantity: its name, and its value in each run."""
     readings = [each.run.readings for each in comparison.runs]
+    steps = [each.run.steps[-1] for each in comparison.runs]
     records = [each.run.record for each in comparison.runs]
     rows = [
         ["", *(printable(each.name) for each in comparison.runs)],
         ["status", *(record.status if record else "-" for record in records)],
         ["readings", *(f"{len(each):,}" for each in readings)],
-        [
-            "training steps",
-            *(quantity_value("steps", float(each["step"].iloc[-1])) for each in readings),
-        ],
+        ["training steps", *(quantity_value("steps", float(s)) for s in steps)],
     ]
     for measure in comparison.measures:
         values = [quantity_value(measure.name, value) for value in measure.values]

@@ -6,7 +6,8 @@ import numpy as np
 
 from nasmon.analysis.plot.kinds import Options, chosen_layers, kind_called, missing
 from nasmon.analysis.plot.series import shares, timelines
-from nasmon.analysis.run import Run, distinct_names
+from nasmon.analysis.run import Run
+from nasmon.analysis.run_names import distinct_names
 from nasmon.analysis.words import count_of, number, printable
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES

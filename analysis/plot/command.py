@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from nasmon.analysis.command_line import Parser, run_command, say_notes
+from nasmon.analysis.command_line import Parser, run_command, run_numbers, say_notes
 from nasmon.analysis.layout import printed
+from nasmon.analysis.newest import newest_run
 from nasmon.analysis.plot.files import (
     Picture,
     check_paths,
@@ -18,7 +19,7 @@ from nasmon.analysis.plot.files import (
     write,
 )
 from nasmon.analysis.plot.kinds import FILE_TYPES, KINDS, Options
-from nasmon.analysis.run import Run, load_run, newest_run
+from nasmon.analysis.run import Run, load_run
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES
 
@@ -131,9 +132,14 @@ def _check_together(parsed: argparse.Namespace) -> None:
         )
     if len(compared) == 1:
         raise UsageError(f"--compare has only {compared[0]}; give two runs or more")
-    twice = Counter(Path(path).resolve() for path in compared).most_common(1)
+    numbers = run_numbers(parsed.run, max(1, len(compared)))
+    paths = (Path(path).resolve() for path in compared)
+    twice = Counter(zip(paths, numbers, strict=False)).most_common(1)
     if twice and twice[0][1] > 1:
-        raise UsageError(f"--compare has {twice[0][0].name} twice; give different runs")
+        raise UsageError(
+            f"--compare has {twice[0][0][0].name} twice; give different runs, "
+            "or two of one file with --run"
+        )
     names, runs = len(parsed.model_name or ()), max(1, len(compared))
     if names not in (0, runs):
         raise UsageError(f"--model-name has {names} names for {runs} CSV; give one for each")
@@ -162,7 +168,8 @@ def _runs(parsed: argparse.Namespace) -> list[Run]:
     paths = [Path(path) for path in parsed.compare or ([parsed.csv] if parsed.csv else [])]
     paths = paths or [newest_run()]
     names = parsed.model_name or [None] * len(paths)
-    return [load_run(path, name) for path, name in zip(paths, names, strict=True)]
+    numbers = run_numbers(parsed.run, len(paths))
+    return [load_run(*which) for which in zip(paths, names, numbers, strict=True)]
 
 
 def _pictures(

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nasmon.analysis.command_line import existing_parent
+from nasmon.analysis.companions import WITHOUT, companion_path
 from nasmon.analysis.plot.kinds import FILE_TYPES, KINDS, Options, missing
 from nasmon.analysis.plot.picture import render
-from nasmon.analysis.run import Run, distinct_names
+from nasmon.analysis.run import Run
+from nasmon.analysis.run_names import distinct_names
 from nasmon.errors import UsageError
-from nasmon.record.files import layers_path, record_path, spectra_path, whole_file
+from nasmon.record.files import whole_file
 
 _LONGEST_STEM = 56
 """Characters of a model's name in a file's, which most systems limit to 255 bytes."""
@@ -126,4 +128,4 @@ def _stems(runs: Sequence[Run]) -> list[str]:
 
 
 def _files_of(run: Run) -> list[Path]:
-    return [run.path, *(of(run.path) for of in (layers_path, record_path, spectra_path))]
+    return [run.path, *(companion_path(run.path, kind) for kind in WITHOUT)]

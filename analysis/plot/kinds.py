@@ -6,7 +6,6 @@ from typing import Literal, NamedTuple
 
 from nasmon.analysis.run import Run
 from nasmon.errors import UsageError
-from nasmon.record.files import layers_path, spectra_path
 
 FILE_TYPES = ("png", "svg", "pdf")
 """The endings that a picture's file may have."""
@@ -58,12 +57,10 @@ def missing(kind: str, run: Run, options: Options | None = None) -> str | None:
         UsageError: there is no such kind, or the run's spectra are damaged.
     """
     others = options.others if options else ()
-    remedy = f"copy it beside {run.path.name}, or train again"
     needs = kind_called(kind).needs
-    if needs == "layers" and not run.has_layers:
-        return f"{layers_path(run.path)} is not there; {remedy}"
-    if needs == "spectra" and run.spectra is None:
-        return f"{spectra_path(run.path)} is not there; {remedy}"
+    absence = run.absent(needs) if needs in ("layers", "spectra") else None
+    if absence:
+        return absence.sentence
     if needs == "runs" and not others:
         return "a comparison needs at least two runs; pass --compare PATH PATH"
     if needs == "runs" and len(others) >= MOST_RUNS:

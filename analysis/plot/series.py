@@ -42,7 +42,7 @@ def timeline(epochs: np.ndarray, steps: np.ndarray) -> Timeline:
 
 def timelines(runs: Sequence[Run]) -> list[Timeline]:
     """One timeline a run, all in the same unit."""
-    return _shared([(r.readings["epoch"].to_numpy(), r.readings["step"].to_numpy()) for r in runs])
+    return _shared([(run.readings["epoch"].to_numpy(), run.steps) for run in runs])
 
 
 def _shared(moments: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[Timeline]:

@@ -23,7 +23,8 @@ from nasmon.analysis.plot.style import (
     say_undefined,
     share_axis,
 )
-from nasmon.analysis.run import Run, distinct_names
+from nasmon.analysis.run import Run
+from nasmon.analysis.run_names import distinct_names
 from nasmon.analysis.words import UNDEFINED, number, shortened_apart
 
 _LOOKS: tuple[tuple[str, str | tuple[float, Sequence[float]], str], ...] = (

@@ -42,7 +42,7 @@ def spectrum(run: Run, thresholds: Mapping[str, float], options: Options) -> Fig
     chosen = chosen_layers(list(latest), options.layers)
     names = [list(latest)[position] for position in chosen[:MOST_PANELS]]
     if not names:
-        raise UsageError(f"the spectra beside {run.path.name} hold no layer; train again")
+        raise UsageError(f"the spectra beside {run.path.name} hold no layer; draw another type")
     moved = run.spectra[0][:2] != run.spectra[1][:2]
     floor = _floor([s for at in (first, latest) for s in map(at.get, names) if s])
     columns = min(3 if len(names) in (5, 6, 9) else _COLUMNS, len(names))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from nasmon.analysis.companions import Companion
 from nasmon.analysis.recommend.findings import Advice, LayerAdvice, Verdict
 from nasmon.analysis.recommend.layers import (
     NO_EVIDENCE,
@@ -22,7 +23,6 @@ from nasmon.analysis.recommend.widths import (
     width_map,
 )
 from nasmon.analysis.run import Run
-from nasmon.record.files import layers_path, record_path, spectra_path
 from nasmon.record.rebuild import retrain_command
 from nasmon.record.run import Record
 from nasmon.record.spectra import LayerSpectrum
@@ -128,23 +128,15 @@ def _no_layers(record: Record | None, notes: Sequence[str]) -> Advice:
 
 
 def _missing_files(run: Run) -> list[str]:
-    notes = []
-    if not run.has_layers:
-        notes.append(
-            f"{layers_path(run.path)} is not there, so nothing can be said by layer; copy it "
-            f"beside {run.path.name}"
-        )
-    if run.record is None:
-        notes.append(
-            f"{record_path(run.path)} is not there, so how widths hang together and what a change "
-            f"saves is not known; copy it beside {run.path.name}"
-        )
-    if run.has_layers and run.spectra is None:
-        notes.append(
-            f"{spectra_path(run.path)} is not there, so dead and near-duplicate channels cannot be "
-            f"named; copy it beside {run.path.name}"
-        )
-    return notes
+    lost: dict[Companion, str] = {
+        "layers": "nothing can be said by layer",
+        "record": "how widths hang together and what a change saves is not known",
+        "spectra": "dead and near-duplicate channels cannot be named",
+    }
+    # without layers none of them has channels to name
+    kinds = [kind for kind in lost if kind != "spectra" or run.has_layers]
+    absences = {kind: run.absent(kind) for kind in kinds}
+    return [f"{a.state}, so {lost[kind]}; {a.remedy}" for kind, a in absences.items() if a]
 
 
 def _guessed(record: Record | None, widths: WidthMap) -> list[str]:

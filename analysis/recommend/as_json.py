@@ -6,7 +6,8 @@ else:
 
 - ``format``: "nasmon recommendations"; ``version``: 1.
 - ``csv``: the path of the run's CSV, as given. ``readings``: how many it holds. ``epoch``,
-  ``step``: of the latest reading, epochs from 0 (-1 in a loop that counts none).
+  ``step``: of the latest reading, epochs from 0 (-1 in a loop that counts none), null where the
+  CSV does not have it.
 - ``status``: of the run, "running", "ended", "interrupted" or "failed"; null without its record.
 - ``model``: ``name``; ``params`` and ``macs``, parameters and multiply-adds for one input, today.
 - ``thresholds``: all that were applied, by name. ``round_to``: what widths were rounded up to.
@@ -69,7 +70,7 @@ def recommendations_json(
         "csv": str(run.path),
         "readings": len(run.readings),
         "epoch": _whole(last["epoch"]),
-        "step": _whole(last["step"]),
+        "step": _whole(run.steps[-1]),
         "status": run.record.status if run.record else None,
         "model": {"name": run.name, **advice.size.by_name()},
         "thresholds": dict(thresholds),

@@ -5,12 +5,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from nasmon.analysis.command_line import Parser, counting_number, run_command, say_notes
+from nasmon.analysis.command_line import (
+    Parser,
+    counting_number,
+    run_command,
+    run_numbers,
+    say_notes,
+)
 from nasmon.analysis.layout import ARROW, SIGNS, encodable, printed
+from nasmon.analysis.newest import newest_run
 from nasmon.analysis.recommend.advice import ROUND_TO, Recommendations, recommendations
 from nasmon.analysis.recommend.as_json import recommendations_json
 from nasmon.analysis.recommend.text import recommendations_markdown, recommendations_text
-from nasmon.analysis.run import Run, load_run, newest_run
+from nasmon.analysis.run import Run, load_run
 from nasmon.errors import UsageError
 
 
@@ -65,7 +72,8 @@ def _recommend(parser: Parser, parsed: argparse.Namespace) -> None:
     if parsed.format not in _FORMATS:
         raise UsageError(f"--format is {parsed.format!r}; use one of {', '.join(_FORMATS)}")
     round_to = counting_number("--round-to", parsed.round_to)
-    run = load_run(Path(parsed.csv) if parsed.csv else newest_run(), parsed.model_name)
+    (number,) = run_numbers(parsed.run, 1)
+    run = load_run(Path(parsed.csv) if parsed.csv else newest_run(), parsed.model_name, number)
     found = recommendations(run, parsed.config, round_to)
     say_notes(parser, found.notes)
     printed(_FORMATS[parsed.format](found))

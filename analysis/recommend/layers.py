@@ -9,18 +9,21 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from nasmon.analysis.companions import WITHOUT, companion_path
+from nasmon.analysis.layer_rows import whole_readings
 from nasmon.analysis.recommend.findings import Duplicate
 from nasmon.analysis.recommend.need import NEED
 from nasmon.analysis.run import Run
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES
-from nasmon.record.files import layers_path
 
 FEWEST_READINGS, MOST_READINGS = 5, 200
 """How many of the last readings tell whether a rank has settled: a tenth of all within these."""
 
 ENOUGH = 3
 """With fewer readings nothing can have settled."""
+
+_CUT_SHORT = "the latest reading lacks some layers; the table by layer shows the reading before it"
 
 
 class RecentLayer(NamedTuple):
@@ -54,7 +57,8 @@ def recent_layers(run: Run, settled_rank: float) -> tuple[list[RecentLayer], lis
         UsageError: the rows by layer are not there, or damaged.
     """
     readings = min(max(FEWEST_READINGS, ceil(len(run.readings) / 10)), MOST_READINGS)
-    table, notes = _whole_readings(run.latest_layers(readings))
+    table, was_cut = whole_readings(run.latest_layers(readings))
+    notes = [_CUT_SHORT] if was_cut else []
     table = table.drop_duplicates(["reading", "layer"], keep="last")
     needs = {
         str(name): NEED.over(rows).to_numpy()
@@ -62,7 +66,8 @@ def recent_layers(run: Run, settled_rank: float) -> tuple[list[RecentLayer], lis
     }
     latest = table[table["reading"] == table["reading"].max()]
     if not len(latest):
-        notes = [f"{layers_path(run.path)} holds no whole row, so nothing can be said by layer"]
+        path = companion_path(run.path, "layers")
+        notes = [f"{path} holds no whole row, so nothing can be said by layer"]
     _check_channels(run, latest)
     return [_recent(row, needs, settled_rank) for row in latest.to_dict("records")], notes
 
@@ -87,15 +92,6 @@ def has_settled(needs: np.ndarray, channels: int, settled_rank: float) -> bool |
     # a hair more, for the product of a share and a count may come out below the whole number
     allowed = max(1.0, settled_rank * channels) * (1 + 4 * np.finfo(np.float64).eps)
     return bool(np.ptp(needs) <= allowed)
-
-
-def _whole_readings(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Without a last reading that has fewer layers than the one before it: it was cut short."""
-    sizes = table.groupby("reading").size().to_numpy()
-    if len(sizes) < 2 or sizes[-1] >= sizes[-2]:
-        return table, []
-    note = "the latest reading lacks some layers; the table by layer shows the reading before it"
-    return table[table["reading"] < len(sizes) - 1], [note]
 
 
 def _recent(
@@ -123,8 +119,8 @@ def _check_channels(run: Run, latest: pd.DataFrame) -> None:
     damaged = latest[~(latest["channels"] >= 1)]
     if len(damaged):
         raise UsageError(
-            f"{layers_path(run.path)} is damaged (layer {str(damaged['layer'].iloc[0])!r} has no "
-            "channels); train again"
+            f"{companion_path(run.path, 'layers')} is damaged (layer "
+            f"{str(damaged['layer'].iloc[0])!r} has no channels); {WITHOUT['layers']}"
         )
 
 

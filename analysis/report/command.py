@@ -11,12 +11,14 @@ from nasmon.analysis.command_line import (
     counting_number,
     existing_parent,
     run_command,
+    run_numbers,
     say_notes,
 )
 from nasmon.analysis.layout import printed
+from nasmon.analysis.newest import newest_run
 from nasmon.analysis.recommend.advice import ROUND_TO, recommendations
 from nasmon.analysis.report.page import MARKER, page
-from nasmon.analysis.run import Run, load_run, newest_run
+from nasmon.analysis.run import Run, load_run
 from nasmon.errors import UsageError
 from nasmon.record.files import whole_file
 
@@ -85,9 +87,11 @@ def _is_report(path: Path) -> bool:
 
 
 def _report(parser: Parser, parsed: argparse.Namespace) -> None:
-    run = load_run(Path(parsed.csv) if parsed.csv else newest_run(), parsed.model_name)
+    compared = [Path(path) for path in parsed.compare or ()]
+    number, *others = run_numbers(parsed.run, 1 + len(compared))
+    run = load_run(Path(parsed.csv) if parsed.csv else newest_run(), parsed.model_name, number)
     output = output_path(run, parsed.output)
-    earlier = [load_run(Path(path)) for path in parsed.compare or ()]
+    earlier = [load_run(path, number=n) for path, n in zip(compared, others, strict=True)]
     found = recommendations(run, parsed.config, counting_number("--round-to", parsed.round_to))
     html = page(found, earlier)
     _write(output, html)

@@ -49,7 +49,8 @@ def subtitle(run: Run) -> str:
     """The run in a line: how many readings, up to which step, when."""
     last = run.readings.iloc[-1]
     count = len(run.readings)
-    line = f"{count:,} reading{'' if count == 1 else 's'} up to training step {last['step']:,.0f}"
+    end = f"training step {last['step']:,.0f}" if run.has_steps else f"epoch {last['epoch']:,.0f}"
+    line = f"{count:,} reading{'' if count == 1 else 's'} up to {end}"
     if run.record is None:
         return f"{line}; what ran was not recorded beside {printable(run.path.name)}"
     return f"{line}; started {_moment(run.record.started)}"

@@ -15,6 +15,8 @@ from nasmon.widths.graph import Cost, Owner, Segments, Structure
 
 RECORD_FORMAT, RECORD_VERSION = "nasmon run", 1
 
+_WITHOUT = "remove it to go on without savings and the task metric"
+
 
 class LayerRecord(NamedTuple):
     """A monitored layer."""
@@ -99,19 +101,19 @@ def read_record(path: Path) -> Record:
     try:
         tree = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read ({error}); remove it, or train again") from None
+        raise UsageError(f"{path} cannot be read ({error}); {_WITHOUT}") from None
     if not isinstance(tree, dict) or tree.get("format") != RECORD_FORMAT:
-        raise UsageError(f"{path} is not the record of a nasmon run; remove it, or train again")
+        raise UsageError(f"{path} is not the record of a nasmon run; {_WITHOUT}")
     if tree.get("version") != RECORD_VERSION:
         raise UsageError(
             f"{path} has version {tree.get('version')}, this nasmon reads {RECORD_VERSION}; use "
-            "the nasmon that wrote it"
+            f"the nasmon that wrote it, or {_WITHOUT}"
         )
     try:
         return _record(tree, path.parent)
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
-            f"{path} is damaged ({type(error).__name__}: {error}); remove it, or train again"
+            f"{path} is damaged ({type(error).__name__}: {error}); {_WITHOUT}"
         ) from None
 
 
@@ -124,14 +126,14 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-_LATER = ("earlier", "last_step", "unknown_structure")
-"""Fields that the first records did not have."""
-
-
 def _record(tree: dict[str, Any], folder: Path) -> Record:
     structure, rebuild = tree["structure"], tree["rebuild"]
-    values = {name: tree[name] for name in Record._fields if name not in _LATER}
+    defaults = Record._field_defaults
+    values = {name: tree[name] for name in Record._fields if name not in defaults}
+    # what records of earlier versions lack
+    values |= {name: tree.get(name, default) for name, default in defaults.items()}
     values |= {
+        "earlier": tuple(values["earlier"]),
         "command": tuple(tree["command"]),
         "thresholds": {name: float(value) for name, value in tree["thresholds"].items()},
         "layers": tuple(LayerRecord(**_tupled(layer, "widths")) for layer in tree["layers"]),
@@ -139,8 +141,7 @@ def _record(tree: dict[str, Any], folder: Path) -> Record:
         "rebuild": rebuild and Rebuild(**_tupled(rebuild, "command", "layers", "places")),
         "history": folder / tree["history"] if tree["history"] else None,
     }
-    values |= {name: tree[name] for name in _LATER if name in tree}
-    return Record(**{**values, "earlier": tuple(tree.get("earlier", ()))})
+    return Record(**values)
 
 
 def _structure(tree: dict[str, Any]) -> Structure:

@@ -78,7 +78,7 @@ def read_spectra(path: Path) -> tuple[SpectraAt, SpectraAt]:
             return _spectra_at("first", file), _spectra_at("latest", file)
     except _UNREADABLE as error:
         raise UsageError(
-            f"{path} is damaged ({type(error).__name__}); remove it, or train again"
+            f"{path} is damaged ({type(error).__name__}); remove it to go on without them"
         ) from None
 
 

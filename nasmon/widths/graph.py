@@ -179,4 +179,7 @@ def _change(parts: Mapping[str, int], inputs: Fraction, outputs: Fraction) -> Fr
 
 
 def _damaged(what: str) -> UsageError:
-    return UsageError(f"the record's structure of the model is damaged: {what}; train again")
+    return UsageError(
+        f"the record's structure of the model is damaged: {what}; remove the record "
+        "(<stem>_run.json) to go on without savings"
+    )

@@ -1,0 +1,74 @@
+"""Files that should hold tables: what they are, and their bytes, packed by gzip or not."""
+
+import gzip
+import stat
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+from nasmon.errors import UsageError
+
+_PACKED = b"\x1f\x8b"  # what a file of gzip begins with
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+class TableFile(NamedTuple):
+    """A file that should hold a table.
+
+    Attributes:
+        path: where it is.
+        remedy: what to do if it cannot be read, for the end of a sentence.
+    """
+
+    path: Path
+    remedy: str
+
+
+def special_kind(path: Path) -> str | None:
+    """What a path is, such as "a folder", if neither a file nor nothing at all."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        # whoever opens it tells what is wrong
+        return None
+    return next((name for is_kind, name in _KINDS if is_kind(mode)), None)
+
+
+def check_is_file(file: TableFile) -> None:
+    """Refuses what has no end to be read to, such as a pipe or a device.
+
+    Raises:
+        UsageError: it is no file.
+    """
+    kind = special_kind(file.path)
+    if kind:
+        raise UsageError(f"{file.path} is {kind}, no file; {file.remedy}")
+
+
+def content_of(file: TableFile, most: int = -1) -> bytes:
+    """The bytes of a file, unpacked; up to ``most`` of them, or all.
+
+    Raises:
+        UsageError: there is no such file, or it cannot be read or unpacked.
+    """
+    check_is_file(file)
+    try:
+        with open(file.path, "rb") as opened:
+            if opened.read(len(_PACKED)) == _PACKED:
+                with gzip.open(file.path) as unpacked:
+                    return unpacked.read(most)
+            opened.seek(0)
+            return opened.read(most)
+    except FileNotFoundError:
+        raise UsageError(f"{file.path} does not exist; {file.remedy}") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UsageError(f"{file.path} cannot be unpacked ({error}); {file.remedy}") from None
+    except OSError as error:
+        raise UsageError(f"{file.path} cannot be read ({error.strerror}); {file.remedy}") from None
