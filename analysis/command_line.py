@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from nasmon.analysis.table_file import special_kind
+from nasmon.analysis.table_file import special_place
 from nasmon.errors import UsageError
 from nasmon.record.rebuild import typed_program
 
@@ -95,7 +95,7 @@ def existing_parent(path: Path, option: str) -> Path:
         UsageError: the folder cannot be made or written, or the path is a folder, a device or
             anything else that a file would not replace.
     """
-    kind = special_kind(path)
+    kind = special_place(path)
     if kind:
         raise UsageError(f"{option} is {path}, {kind}; give the name of a file")
     try:

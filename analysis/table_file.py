@@ -1,22 +1,14 @@
 """Files that should hold tables: what they are, and their bytes, packed by gzip or not."""
 
 import gzip
-import stat
 import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 from nasmon.errors import UsageError
+from nasmon.record.files import special_kind
 
 _PACKED = b"\x1f\x8b"  # what a file of gzip begins with
-
-_KINDS = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
 
 
 class TableFile(NamedTuple):
@@ -31,14 +23,13 @@ class TableFile(NamedTuple):
     remedy: str
 
 
-def special_kind(path: Path) -> str | None:
+def special_place(path: Path) -> str | None:
     """What a path is, such as "a folder", if neither a file nor nothing at all."""
     try:
-        mode = path.stat().st_mode
+        return special_kind(path.stat().st_mode)
     except OSError:
         # whoever opens it tells what is wrong
         return None
-    return next((name for is_kind, name in _KINDS if is_kind(mode)), None)
 
 
 def check_is_file(file: TableFile) -> None:
@@ -47,9 +38,9 @@ def check_is_file(file: TableFile) -> None:
     Raises:
         UsageError: it is no file.
     """
-    kind = special_kind(file.path)
+    kind = special_place(file.path)
     if kind:
-        raise UsageError(f"{file.path} is {kind}, no file; {file.remedy}")
+        raise UsageError(f"{file.path} is {kind}, not a file; {file.remedy}")
 
 
 def content_of(file: TableFile, most: int = -1) -> bytes:

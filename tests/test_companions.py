@@ -264,7 +264,7 @@ def test_a_csv_that_is_no_file_is_one_line_at_once(
     SPECIAL[kind](tmp_path / "run.csv")
     code, out, err = command(main, "--csv", "run.csv")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert f"error: run.csv is {kind}, no file; give the CSV that a run wrote" in err
+    assert f"error: run.csv is {kind}, not a file; give the CSV that a run wrote" in err
 
 
 @pytest.mark.parametrize("place", ["/dev/zero", "/dev/full"])
@@ -272,7 +272,7 @@ def test_a_device_is_compared_with_nothing(command, tmp_path: Path, place: str) 
     a_run(tmp_path)
     code, _, err = command(compare_main, "--csv", "run.csv", place)
     assert (code, err.count("\n")) == (2, 1)
-    assert f"compare: error: {place} is a device, no file; give the CSV" in err
+    assert f"compare: error: {place} is a device, not a file; give the CSV" in err
 
 
 @pytest.mark.parametrize("kind", SPECIAL)
@@ -285,7 +285,7 @@ def test_a_companion_that_is_no_file_is_one_line_at_once(
     SPECIAL[kind](place)
     code, out, err = command(recommend_main, "--csv", "run.csv")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert f"error: {place.name} is {kind}, no file; remove it to go on without " in err
+    assert f"error: {place.name} is {kind}, not a file; remove it to go on without " in err
 
 
 def test_the_newest_run_is_sought_among_files_alone(command, tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_a_terminal_without_the_signs_gets_words(two, tmp_path):
         (("--csv", "a.csv", "other.csv"), "other.csv is not a CSV of nasmon: it has the columns x"),
         (("--csv", "a.csv", "a_layers.csv"), "a_layers.csv holds the rows by layer; give the run"),
         (("--csv", "a.csv", "head.csv"), "head.csv holds no reading yet; wait for the first one"),
-        (("--csv", "a.csv", "."), ". is a folder, no file; give the CSV that a run wrote"),
+        (("--csv", "a.csv", "."), ". is a folder, not a file; give the CSV that a run wrote"),
         (
             ("--csv", "a.csv", "b.csv", "--format", "xml"),
             "--format is 'xml'; use one of text, mark",

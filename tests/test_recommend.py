@@ -438,7 +438,7 @@ def test_a_damaged_companion_is_one_line_and_exit_code_2(recommend, tmp_path, da
         (("--round-to", "4.5"), "--round-to is '4.5'; use a whole number of at least 1"),
         (("--config", "absent.yaml"), "config file absent.yaml cannot be read"),
         (("--config", "bad.yaml"), "nas.thresholds.high_redundancy in bad.yaml is 'big'; use"),
-        (("--csv", "."), ". is a folder, no file; give the CSV that a run wrote"),
+        (("--csv", "."), ". is a folder, not a file; give the CSV that a run wrote"),
         (("--output", "x"), "unrecognized arguments: --output x; see"),
     ],
 )

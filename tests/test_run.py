@@ -167,7 +167,7 @@ def test_what_is_wrong_with_a_csv_is_said_in_one_line(
 
 
 def test_a_folder_and_the_rows_by_layer_are_told_apart(path: Path) -> None:
-    with pytest.raises(UsageError, match="is a folder, no file; give the CSV that a run wrote"):
+    with pytest.raises(UsageError, match="is a folder, not a file; give the CSV that a run wrote"):
         load_run(path.parent)
     with pytest.raises(UsageError, match="give the run's own CSV, .*chain_nas_metrics.csv"):
         load_run(layers_path(path))

@@ -74,8 +74,9 @@ def check_regular(path: Path, named: str) -> None:
         raise UsageError(
             f"{path} cannot be written ({error.strerror}); give another {named}"
         ) from None
-    if not stat.S_ISREG(kind):
-        raise UsageError(f"{path} is {_kind_of_file(kind)}, not a file; give another {named}")
+    special = special_kind(kind)
+    if special:
+        raise UsageError(f"{path} is {special}, not a file; give another {named}")
 
 
 def regular_only(path: str, flags: int) -> int:
@@ -85,19 +86,18 @@ def regular_only(path: str, flags: int) -> int:
         OSError: there is a folder, a device, a pipe or a socket, or it cannot be opened.
     """
     descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
-    kind = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(kind):
+    special = special_kind(os.fstat(descriptor).st_mode)
+    if special:
         os.close(descriptor)
-        raise OSError(None, f"it has become {_kind_of_file(kind)}", path)
+        raise OSError(None, f"it has become {special}", path)
     return descriptor
 
 
-def _kind_of_file(mode: int) -> str:
-    kinds = {
-        "a folder": stat.S_ISDIR,
-        "a pipe": stat.S_ISFIFO,
-        "a socket": stat.S_ISSOCK,
-    }
+def special_kind(mode: int) -> str | None:
+    """What lies at a path, such as "a folder", by its mode; None for a regular file."""
+    if stat.S_ISREG(mode):
+        return None
+    kinds = {"a folder": stat.S_ISDIR, "a pipe": stat.S_ISFIFO, "a socket": stat.S_ISSOCK}
     return next((name for name, fits in kinds.items() if fits(mode)), "a device")
 
 
