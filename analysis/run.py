@@ -20,7 +20,7 @@ from nasmon.analysis.companions import (
 )
 from nasmon.analysis.layer_file import LayerFile, LayerHistory
 from nasmon.analysis.one_run import MOMENT, Choice
-from nasmon.analysis.run_table import model_name_from, read_readings
+from nasmon.analysis.run_table import ReadingsTable, model_name_from, read_readings
 from nasmon.analysis.task_history import read_history
 from nasmon.record.run import Record, read_record
 from nasmon.record.spectra import SpectraAt, read_spectra
@@ -190,29 +190,30 @@ def load_run(path: Path, name: str | None = None, number: int | None = None) -> 
     record = _record_beside(path)
     names = [layer.name for layer in record.layers] if record else []
     layers = LayerFile(path, table.readings, table.choice, names, table.notes)
-    lacking: dict[Companion, Absence] = {}
-    if record:
-        last, read = float(table.readings["step"].iloc[-1]), layers.moments["step"]
-        # of a full disk or a killed run, whose CSV lacks the reading that was last begun
-        ends = (last, *read[read > last])
-        reason = foreign_record(record, ends, table.choice, layers.widths)
-        if reason:
-            lacking["record"] = of_another_run(path, "record")
-            table.notes.append(left_out_note(path, "record", reason))
-            record = None
+    reason = _foreign(record, table, layers) if record else ""
+    if reason:
+        record = None
+        table.notes.append(left_out_note(path, "record", reason))
     return Run(
-        path,
-        name or (record.model_name if record else model_name_from(path)),
-        table.readings,
-        record,
-        table.notes,
-        table.choice,
-        table.has_steps,
-        layers,
-        lacking,
+        path=path,
+        name=name or (record.model_name if record else model_name_from(path)),
+        readings=table.readings,
+        record=record,
+        notes=table.notes,
+        choice=table.choice,
+        has_steps=table.has_steps,
+        layer_file=layers,
+        lacking={"record": of_another_run(path, "record")} if reason else {},
     )
 
 
 def _record_beside(path: Path) -> Record | None:
     file = companion_file(path, "record")
     return read_record(file.path) if file else None
+
+
+def _foreign(record: Record, table: ReadingsTable, layers: LayerFile) -> str:
+    last, read = float(table.readings["step"].iloc[-1]), layers.moments["step"]
+    # of a full disk or a killed run, whose CSV lacks the reading that was last begun
+    ends = (last, *read[read > last])
+    return foreign_record(record, ends, table.choice, layers.widths)
