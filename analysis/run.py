@@ -122,7 +122,8 @@ class Run:
         if file is None:
             return None
         spectra = read_spectra(file.path)
-        reason = foreign_spectra(spectra[1], self._moments(), self.choice, self._widths())
+        moments = self._moments(spectra[1])
+        reason = foreign_spectra(spectra[1], moments, self.choice, self._widths())
         reason = reason or self._not_vouched_for()
         if not reason:
             return spectra
@@ -143,9 +144,15 @@ class Run:
     def _layers(self) -> LayerFile:
         return self.layer_file or LayerFile(self.path, self.readings, self.choice, (), self.notes)
 
-    def _moments(self) -> pd.DataFrame:
+    def _moments(self, latest: SpectraAt) -> pd.DataFrame:
         """Epochs and steps of all readings; a killed run may have one that its CSV has not."""
-        return pd.concat([self.readings[list(MOMENT)], self._layers.moments])
+        both = [self.readings[list(MOMENT)], self._layers.moments]
+        moments = pd.concat(both, ignore_index=True)
+        goes_on = self.record is not None and self.record.status == "running"
+        if goes_on and latest.step > self.readings["step"].iloc[-1]:
+            # it was read since the CSV was
+            moments.loc[len(moments)] = [latest.epoch, latest.step]
+        return moments
 
     def _widths(self) -> dict[str, int] | None:
         if self._layers.widths or self.record is None:

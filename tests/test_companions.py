@@ -196,6 +196,18 @@ def test_spectra_of_a_step_that_was_never_read_are_another_run_s(
     assert f"they are of step {moment[1]}, which the CSV does not have" in run.notes[0]
 
 
+def test_spectra_of_a_run_that_goes_on_may_be_newer_than_its_csv(tmp_path: Path) -> None:
+    path = a_run(tmp_path)
+    with np.load(spectra_path(path)) as file:
+        arrays = {**file, "latest": np.array([14, 150])}
+    np.savez(spectra_path(path), **arrays)
+    assert load_run(path).spectra is None
+    change_record(path, status="running")
+    run = load_run(path)
+    assert run.spectra is not None
+    assert run.spectra[1].step == 150
+
+
 def test_spectra_are_held_against_the_record_where_there_are_no_layers(tmp_path: Path) -> None:
     path, other = a_run(tmp_path), a_run(tmp_path / "other", *NARROWER)
     shutil.copy(spectra_path(other), spectra_path(path))
