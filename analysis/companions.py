@@ -109,22 +109,29 @@ def foreign_layers(rows: pd.DataFrame, last: pd.Series, readings: pd.DataFrame) 
         return f"it does not have the CSV's last reading, of step {last['step']:,.0f}"
     whole, _ = whole_readings(rows)
     latest = whole[whole["reading"] == whole["reading"].max()]
+    step = latest["step"].iloc[-1]
     there = readings[are_of(readings, latest.iloc[-1])]
     if not len(there):
-        return f"it has step {latest['step'].iloc[-1]:,.0f}, which the CSV does not have"
+        return f"it has step {step:,.0f}, which the CSV does not have"
+    differs = _other_numbers(latest, there.iloc[-1])
+    return f"at step {step:,.0f} {differs}" if differs else ""
+
+
+def _other_numbers(latest: pd.DataFrame, reading: pd.Series) -> str:
+    """Where the layers of one reading do not make what the run's CSV has of all layers."""
     channels = latest["channels"].to_numpy(np.float64)
     if not (channels >= 1).all():
         # damaged, which whoever reads it says
         return ""
     for metric in AGGREGATED:
-        if metric.name not in readings:
+        if metric.name not in reading:
             continue
         of_layers = aggregate(metric, latest[metric.name].to_numpy(np.float64), channels)
-        of_run = float(there[metric.name].iloc[-1])
+        of_run = float(reading[metric.name])
         if not np.isclose(of_layers, of_run, equal_nan=True, **_DIGITS):
             return (
-                f"its {metric.name} over all layers is {of_layers:.4g} at step "
-                f"{latest['step'].iloc[-1]:,.0f}, that of the CSV {of_run:.4g}"
+                f"its {metric.name} over all layers is {of_layers:.4g}, that of the CSV "
+                f"{of_run:.4g}"
             )
     return ""
 

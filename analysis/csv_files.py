@@ -27,6 +27,7 @@ from nasmon.analysis.words import printable
 from nasmon.errors import UsageError
 
 _ARCHIVE = b"PK\x03\x04"  # what a spreadsheet's own file begins with
+_UNDEFINED = ("", "nan", "NaN", "NA", "N/A", "#N/A")  # as nasmon, Keras and spreadsheets write it
 _BEGINNING = 1 << 16  # bytes in which a header and some rows stand
 
 
@@ -165,7 +166,7 @@ def _parsed(content: bytes, columns: Sequence[str]) -> pd.DataFrame:
         usecols=list(columns),
         dtype={name: "float64" if name in numbers else "category" for name in columns},
         keep_default_na=False,
-        na_values={name: ["", "nan", "NaN"] for name in numbers},
+        na_values={name: list(_UNDEFINED) for name in numbers},
     )
     blank = table[numbers].isna().all(axis=1)
     for name in set(columns) - set(numbers):

@@ -101,8 +101,8 @@ def _by_layer(table: Table, choice: Choice, last: pd.Series) -> Iterator[np.ndar
 def _chosen(
     pieces: Sequence[np.ndarray], choice: Choice, of_last: np.ndarray
 ) -> Sequence[np.ndarray]:
-    """The run's piece of a layer: by its number, or as the one with the run's last reading."""
+    """The run's piece of a layer: by its number, or the last one with the run's last reading."""
     if len(pieces) == choice.runs:
         return [pieces[choice.number - 1]]
-    ends = [piece for piece in pieces if of_last[piece].any()]
-    return ends if len(ends) == 1 else []
+    # whether it is the run's, its numbers tell
+    return [piece for piece in pieces if of_last[piece].any()][-1:] or pieces[-1:]

@@ -20,7 +20,7 @@ from nasmon.analysis.companions import (
 )
 from nasmon.analysis.layer_file import LayerFile, LayerHistory
 from nasmon.analysis.one_run import MOMENT, Choice
-from nasmon.analysis.run_table import model_name_from, read_readings
+from nasmon.analysis.run_table import ReadingsTable, model_name_from, read_readings
 from nasmon.analysis.task_history import read_history
 from nasmon.record.run import Record, read_record
 from nasmon.record.spectra import SpectraAt, read_spectra
@@ -122,7 +122,8 @@ class Run:
         if file is None:
             return None
         spectra = read_spectra(file.path)
-        reason = foreign_spectra(spectra[1], self._moments(), self.choice, self._widths())
+        moments = self._moments(spectra[1])
+        reason = foreign_spectra(spectra[1], moments, self.choice, self._widths())
         reason = reason or self._not_vouched_for()
         if not reason:
             return spectra
@@ -143,9 +144,15 @@ class Run:
     def _layers(self) -> LayerFile:
         return self.layer_file or LayerFile(self.path, self.readings, self.choice, (), self.notes)
 
-    def _moments(self) -> pd.DataFrame:
+    def _moments(self, latest: SpectraAt) -> pd.DataFrame:
         """Epochs and steps of all readings; a killed run may have one that its CSV has not."""
-        return pd.concat([self.readings[list(MOMENT)], self._layers.moments])
+        both = [self.readings[list(MOMENT)], self._layers.moments]
+        moments = pd.concat(both, ignore_index=True)
+        goes_on = self.record is not None and self.record.status == "running"
+        if goes_on and latest.step > self.readings["step"].iloc[-1]:
+            # it was read since the CSV was
+            moments.loc[len(moments)] = [latest.epoch, latest.step]
+        return moments
 
     def _widths(self) -> dict[str, int] | None:
         if self._layers.widths or self.record is None:
@@ -190,29 +197,30 @@ def load_run(path: Path, name: str | None = None, number: int | None = None) -> 
     record = _record_beside(path)
     names = [layer.name for layer in record.layers] if record else []
     layers = LayerFile(path, table.readings, table.choice, names, table.notes)
-    lacking: dict[Companion, Absence] = {}
-    if record:
-        last, read = float(table.readings["step"].iloc[-1]), layers.moments["step"]
-        # of a full disk or a killed run, whose CSV lacks the reading that was last begun
-        ends = (last, *read[read > last])
-        reason = foreign_record(record, ends, table.choice, layers.widths)
-        if reason:
-            lacking["record"] = of_another_run(path, "record")
-            table.notes.append(left_out_note(path, "record", reason))
-            record = None
+    reason = _foreign(record, table, layers) if record else ""
+    if reason:
+        record = None
+        table.notes.append(left_out_note(path, "record", reason))
     return Run(
-        path,
-        name or (record.model_name if record else model_name_from(path)),
-        table.readings,
-        record,
-        table.notes,
-        table.choice,
-        table.has_steps,
-        layers,
-        lacking,
+        path=path,
+        name=name or (record.model_name if record else model_name_from(path)),
+        readings=table.readings,
+        record=record,
+        notes=table.notes,
+        choice=table.choice,
+        has_steps=table.has_steps,
+        layer_file=layers,
+        lacking={"record": of_another_run(path, "record")} if reason else {},
     )
 
 
 def _record_beside(path: Path) -> Record | None:
     file = companion_file(path, "record")
     return read_record(file.path) if file else None
+
+
+def _foreign(record: Record, table: ReadingsTable, layers: LayerFile) -> str:
+    last, read = float(table.readings["step"].iloc[-1]), layers.moments["step"]
+    # of a full disk or a killed run, whose CSV lacks the reading that was last begun
+    ends = (last, *read[read > last])
+    return foreign_record(record, ends, table.choice, layers.widths)

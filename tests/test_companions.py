@@ -66,7 +66,7 @@ NARROWER = (32, 16, 16, 1)
 @pytest.mark.parametrize(
     ("kind", "why"),
     [
-        ("layers", "its redundancy_score over all layers is "),
+        ("layers", "at step 120 its redundancy_score over all layers is "),
         ("record", "it has 16 channels in layer 'conv1', the run 32"),
         ("spectra", "it has 16 channels in layer 'conv1', the run 32"),
     ],
@@ -99,7 +99,7 @@ def test_ranks_of_one_model_do_not_narrow_another(command, tmp_path: Path) -> No
     assert code == 0
     assert "narrow" not in text.replace("Narrow", "")
     assert "NOT KNOWN\n   → run_layers.csv is another run's, so nothing can be said by" in text
-    assert left_out("layers", "its ") in err
+    assert left_out("layers", "at step 120 its ") in err
 
 
 def test_the_same_model_s_other_run_is_told_by_its_numbers(tmp_path: Path) -> None:
@@ -108,8 +108,8 @@ def test_the_same_model_s_other_run_is_told_by_its_numbers(tmp_path: Path) -> No
     run = load_run(path)
     assert not run.has_layers
     assert run.notes == [
-        f"{layers_path(path)} is another run's and was left out: its saturation over all layers is "
-        "0.642 at step 120, that of the CSV 0.6296"
+        f"{layers_path(path)} is another run's and was left out: at step 120 its saturation "
+        "over all layers is 0.642, that of the CSV 0.6296"
     ]
     with pytest.raises(UsageError, match="is another run's; put that of run.csv in its place"):
         run.latest_layers(1)
@@ -167,6 +167,12 @@ def test_the_last_step_tells_a_record_from_another(
     )
 
 
+def test_a_record_that_an_editor_saved_with_a_mark_is_read(tmp_path: Path) -> None:
+    path = a_run(tmp_path)
+    record_path(path).write_text(record_path(path).read_text(), "utf-8-sig")
+    assert load_run(path).name == "chain"
+
+
 def test_other_names_of_layers_tell_a_record_from_another(tmp_path: Path) -> None:
     path = a_run(tmp_path)
     tree = json.loads(record_path(path).read_text())
@@ -188,6 +194,18 @@ def test_spectra_of_a_step_that_was_never_read_are_another_run_s(
     run = load_run(path)
     assert run.spectra is None
     assert f"they are of step {moment[1]}, which the CSV does not have" in run.notes[0]
+
+
+def test_spectra_of_a_run_that_goes_on_may_be_newer_than_its_csv(tmp_path: Path) -> None:
+    path = a_run(tmp_path)
+    with np.load(spectra_path(path)) as file:
+        arrays = {**file, "latest": np.array([14, 150])}
+    np.savez(spectra_path(path), **arrays)
+    assert load_run(path).spectra is None
+    change_record(path, status="running")
+    run = load_run(path)
+    assert run.spectra is not None
+    assert run.spectra[1].step == 150
 
 
 def test_spectra_are_held_against_the_record_where_there_are_no_layers(tmp_path: Path) -> None:
@@ -237,6 +255,16 @@ def test_the_commands_go_on_without_what_is_another_run_s(command, tmp_path: Pat
     assert command(report_main, "--csv", "run.csv")[:2] == (0, "run_report.html\n")
     page = (tmp_path / "run_report.html").read_text("utf-8")
     assert "run_spectra.npz is another run" in page
+
+
+def test_rows_by_layer_of_two_runs_beside_the_csv_of_one(tmp_path: Path) -> None:
+    """The rows that make the CSV's numbers are the run's; they are the later ones."""
+    path, other = a_run(tmp_path), a_run(tmp_path / "other", ranks=[30, 9, 12, 1])
+    earlier, later = layers_path(other).read_text(), layers_path(path).read_text()
+    layers_path(path).write_text(earlier + later.split("\n", 1)[1])
+    assert load_run(path).latest_layers(1)["rank_99"].tolist() == RANKS
+    layers_path(path).write_text(later + earlier.split("\n", 1)[1])
+    assert not load_run(path).has_layers
 
 
 def test_the_first_nasmon_s_rows_by_layer_are_read(tmp_path: Path) -> None:

@@ -85,6 +85,13 @@ def test_decimal_commas_are_told_from_the_numbers(
     np.testing.assert_array_equal(table.rows["trace"].to_numpy(), values)
 
 
+def test_what_is_not_defined_may_be_called_so(tmp_path: Path) -> None:
+    """Keras's CSVLogger writes NA, spreadsheets write #N/A."""
+    (tmp_path / "t.csv").write_text("epoch,val_miou\n0,NA\n1,nan\n2,#N/A\n3,0.5\n")
+    table = read_columns(TableFile(tmp_path / "t.csv", ""), ("epoch", "val_miou"))
+    np.testing.assert_array_equal(table.rows["val_miou"].to_numpy(), [np.nan] * 3 + [0.5])
+
+
 def test_points_beside_decimal_commas_are_damage(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("epoch;trace\n0;0,5\n1;0.5\n")
     with pytest.raises(UsageError, match="t.csv is damaged .*'0,5'"):
@@ -119,6 +126,13 @@ def test_a_packed_run_and_its_layers_packed_or_not(recommend, tmp_path: Path, pa
         file.unlink()
     assert newest_run(tmp_path / "logs").name == "chain_nas_metrics.csv.gz"
     assert recommend() == expected
+    history = tmp_path / "logs" / "h.csv.gz"
+    history.write_bytes(gzip.compress(HISTORY.encode()))
+    text = record_path(path).read_text()
+    record_path(path).write_text(text.replace('"history": null', '"history": "h.csv"'))
+    found = load_run(newest_run(tmp_path / "logs")).history
+    assert found is not None
+    assert found["val_miou"].tolist() == [0.5, 0.625]
     record_path(path).unlink()
     assert load_run(path.with_name(f"{path.name}.gz")).name == "chain"
 

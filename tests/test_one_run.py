@@ -193,6 +193,25 @@ def test_rows_by_layer_may_be_sorted_by_anything(
         pd.testing.assert_frame_equal(found, rows, check_dtype=False, check_categorical=False)
 
 
+@pytest.mark.parametrize(("recorded", "order"), [(True, ["z", "m", "a"]), (False, ["a", "m", "z"])])
+def test_rows_sorted_by_their_layers_names_are_in_the_model_s_order(
+    tmp_path: Path, recorded: bool, order: list[str]
+) -> None:
+    """As the record has it; without one, as the file has it."""
+    record = wide_chain(32, 16, 1)
+    for layer, name in zip(record["layers"], "zma", strict=True):
+        layer |= {"name": name, "widths": [[name, 1]]}
+    record["structure"] = None
+    path = write_run(tmp_path / "run.csv", record)
+    table = pd.read_csv(layers_path(path), keep_default_na=False)
+    table.sort_values(["layer", "step"]).to_csv(layers_path(path), index=False)
+    if not recorded:
+        record_path(path).unlink()
+    run = load_run(path)
+    assert run.latest_layers(2)["layer"].tolist() == order * 2
+    assert run.layer_history("rank_99").layers == tuple(order)
+
+
 @pytest.mark.parametrize(
     ("epochs", "steps", "repeated", "expected"),
     [

@@ -59,6 +59,12 @@ def test_of_a_long_file_only_the_end_is_read(path: Path) -> None:
     assert tail.rows["layer"].iloc[-5:].tolist() == list(LAYERS)
 
 
+def test_the_advice_reads_no_more_than_the_end(path: Path, monkeypatch: Any) -> None:
+    run = load_run(path)
+    monkeypatch.setattr("nasmon.analysis.layer_file.read_columns", None)
+    assert run.latest_layers(1)["layer"].tolist() == list(LAYERS)
+
+
 def test_a_row_that_was_cut_off_is_left_out_with_a_note(path: Path) -> None:
     with open(path, "a") as file:
         file.write("12,130,0.5,0.")

@@ -99,7 +99,8 @@ def read_record(path: Path) -> Record:
         UsageError: it is not one of ours, or from another version.
     """
     try:
-        tree = json.loads(path.read_text("utf-8"))
+        # an editor may have put a mark in front
+        tree = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read ({error}); {_WITHOUT}") from None
     if not isinstance(tree, dict) or tree.get("format") != RECORD_FORMAT:
