@@ -63,7 +63,8 @@ def decoded(raw: bytes, errors: str = "strict") -> str:
     text = raw.decode(encoding, errors) if encoding else _unmarked(raw)
     if "\0" in text:
         raise ValueError("a character is 0")
-    return text
+    # what Excel writes, and takes, as a first line that tells it the separator
+    return text.partition("\n")[2] if text.startswith("sep=") else text
 
 
 def header_of(text: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from nasmon.errors import UsageError
+from nasmon.record.files import regular_only
 
 Tree = dict[str, Any]
 
@@ -19,7 +20,9 @@ def read_config(path: Path) -> Tree:
         UsageError: it cannot be read, or is no YAML with sections.
     """
     try:
-        tree = yaml.safe_load(path.read_text("utf-8"))
+        # a pipe would be waited for
+        with open(path, encoding="utf-8", opener=regular_only) as file:
+            tree = yaml.safe_load(file.read())
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(

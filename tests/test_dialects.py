@@ -75,6 +75,7 @@ def test_a_run_saved_by_another_program_gives_the_same_advice(
         ("epoch\ttrace\n0\t,5\n", [0.5]),
         ('"epoch","trace"\n"0","-0,25"\n', [-0.25]),
         ("epoch;trace\n0;100000000\n", [1e8]),
+        ("sep=;\nepoch;trace\n0;0,5\n", [0.5]),
     ],
 )
 def test_decimal_commas_are_told_from_the_numbers(

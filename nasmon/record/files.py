@@ -89,7 +89,7 @@ def regular_only(path: str, flags: int) -> int:
     special = special_kind(os.fstat(descriptor).st_mode)
     if special:
         os.close(descriptor)
-        raise OSError(None, f"it has become {special}", path)
+        raise OSError(None, f"it is {special}", path)
     return descriptor
 
 
