@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from nasmon.analysis.csv_files import Table
-from nasmon.analysis.one_run import MOMENT, Choice, runs_in
+from nasmon.analysis.one_run import MOMENT, Choice, rising_pieces, runs_in
 
 
 def rows_of_run(
@@ -68,10 +68,7 @@ def are_of(rows: pd.DataFrame, reading: pd.Series) -> np.ndarray:
 
 def _as_written(table: Table, choice: Choice, last: pd.Series) -> np.ndarray | None:
     """The run's rows if they stand as the monitor writes them, one reading after the other."""
-    steps = table.rows["step"].to_numpy()
-    falls = np.flatnonzero(steps[1:] < steps[:-1]) + 1
-    starts = sorted({*falls.tolist(), *table.repeated} - {0})
-    pieces = [piece for piece in np.split(np.arange(len(steps)), starts) if len(piece)]
+    pieces = rising_pieces(table.rows["step"].to_numpy(), table.repeated)
     if len(pieces) != choice.runs:
         return None
     piece = pieces[choice.number - 1]

@@ -60,12 +60,22 @@ def runs_in(epochs: np.ndarray, steps: np.ndarray, repeated: Sequence[int] = ())
         >>> [positions.tolist() for positions in runs.positions]
         [[0, 1], [2, 3]]
     """
-    falls = np.flatnonzero(steps[1:] < steps[:-1]) + 1
-    starts = sorted({*falls.tolist(), *repeated} - {0})
-    pieces = [piece for piece in np.split(np.arange(len(steps)), starts) if len(piece)]
-    if len(falls) and not repeated and _is_one_sorted(epochs, steps, pieces):
+    pieces = rising_pieces(steps, repeated)
+    if len(pieces) > 1 and not repeated and _is_one_sorted(epochs, steps, pieces):
         return RunsInFile([np.argsort(steps, kind="stable")], True)
     return RunsInFile(pieces or [np.arange(0)], False)
+
+
+def rising_pieces(steps: np.ndarray, repeated: Sequence[int] = ()) -> list[np.ndarray]:
+    """Positions of the rows between two falls of the step, or two headers; no piece is empty.
+
+    Args:
+        steps: [rows], in the file's order.
+        repeated: rows before which the header stands once more.
+    """
+    falls = np.flatnonzero(steps[1:] < steps[:-1]) + 1
+    starts = sorted({*falls.tolist(), *repeated} - {0})
+    return [piece for piece in np.split(np.arange(len(steps)), starts) if len(piece)]
 
 
 def chosen_run(path: Path, table: Table, number: int | None) -> tuple[pd.DataFrame, Choice]:

@@ -19,7 +19,7 @@ from nasmon.kernels.metric_table import AGGREGATED
 from nasmon.monitor import DEFAULT_MAX_ROWS, Monitor
 from nasmon.probe_set import is_one_shot
 from nasmon.reading import Reading
-from nasmon.record.files import given_path, metrics_path
+from nasmon.record.files import given_path, local_path, metrics_path
 from nasmon.schedule import Schedule
 from nasmon.sinks.csv_tables import IfExists
 from nasmon.sinks.opening import ErrorPolicy, Sink, open_sinks
@@ -404,12 +404,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
             return Path(self._csv_path)
         if self._csv_path is False or self._log_dir is None:
             return None
-        if "://" in self._log_dir:
-            raise UsageError(
-                f"log_dir is {self._log_dir}, which is not on this machine; pass csv_path= with a "
-                "local file, or False for no CSV"
-            )
-        return metrics_path(Path(self._log_dir), self._watched.name)
+        return metrics_path(local_path(self._log_dir), self._watched.name)
 
 
 _LOGGED = [f"nas_{metric.name}" for metric in AGGREGATED]

@@ -56,6 +56,19 @@ def given_path(path: str | os.PathLike[str]) -> str:
     return text if "://" in text else os.path.abspath(os.path.expanduser(text))
 
 
+def local_path(path: str | os.PathLike[str]) -> Path:
+    """A place for a run's CSV as an absolute path.
+
+    Raises:
+        UsageError: it is a URL.
+    """
+    if "://" in os.fspath(path):
+        raise UsageError(
+            f"{path} is not on this machine; pass csv_path= with a local file, or False for no CSV"
+        )
+    return Path(given_path(path))
+
+
 def check_regular(path: Path, named: str) -> None:
     """Refuses a place to write that holds what is no file of ours to replace.
 

@@ -18,8 +18,8 @@ from nasmon.record.files import (
     LAYER_COLUMNS,
     RUN_COLUMNS,
     check_regular,
-    given_path,
     layers_path,
+    local_path,
     record_path,
     regular_only,
     spectra_path,
@@ -44,12 +44,7 @@ class CsvSink:
     """
 
     def __init__(self, path: str | os.PathLike[str], if_exists: IfExists = "error") -> None:
-        if "://" in os.fspath(path):
-            raise UsageError(
-                f"{path} is not on this machine; pass csv_path= with a local file, or False for "
-                "no CSV"
-            )
-        self.path = Path(given_path(path))
+        self.path = local_path(path)
         self.place, self.layers_path = str(self.path), layers_path(self.path)
         self.last_step: int | None = None  # of the last row that is there
         tables = ((self.layers_path, LAYER_COLUMNS), (self.path, RUN_COLUMNS))
