@@ -21,7 +21,7 @@ from bench import resident
 from bench.interleaved import Ratios, interleave
 from bench.results import BLAS_SETTINGS, command_of, write_section
 from nasmon.kernels.compiled import CompiledKernels
-from nasmon.kernels.solvers import WIDEST
+from nasmon.kernels.devices import CPU
 from nasmon.kernels.spectrum import eigenvalues
 
 Solver = Callable[[], np.ndarray]
@@ -49,7 +49,7 @@ CASES = (
     Case(64, 1, JACOBI, 1 / 6, 9, 5),
     *(Case(size, 1, JACOBI, 1 / 20, 5, calls) for size, calls in ((128, 3), (256, 1), (512, 1))),
 )
-# what a reading uses for layers wider than WIDEST
+# what a reading uses for layers wider than CPU.widest
 OUTSIDE = (
     *(Case(size, 1, LAPACK, 3, 7, calls) for size, calls in ((256, 5), (512, 3), (1024, 1))),
     Case(2048, 1, LAPACK, 3, 3, 1),
@@ -120,7 +120,7 @@ def test_the_kernel(benchmark: BenchmarkFixture, case: Case) -> None:
 
 @pytest.mark.parametrize("case", OUTSIDE, ids=lambda c: f"{c.matrices}x{c.size}")
 def test_what_wide_layers_use(benchmark: BenchmarkFixture, case: Case) -> None:
-    assert case.size > WIDEST
+    assert case.size > CPU.widest
     assert compare(benchmark, ORDINARY, case).median <= case.most
 
 
@@ -205,8 +205,8 @@ def write_table() -> None:
         [
             "All eigenvalues of symmetric float64 matrices, from the call to the result on the "
             "host: the median of the ratios, taken in turn, and their quartiles. Layers of up to "
-            f"{WIDEST} channels are solved by the kernel, inside XLA; wider ones by TensorFlow's "
-            f"ordinary kernel, between two XLA programs. {BLAS_SETTINGS}",
+            f"{CPU.widest} channels are solved by the kernel, inside XLA; wider ones by "
+            f"TensorFlow's ordinary kernel, between two XLA programs. {BLAS_SETTINGS}",
             " ".join(BESIDES),
         ],
         (

@@ -4,8 +4,8 @@ A reading is a few programs: ``absorb`` updates the statistics of all monitored 
 chunk of rows, ``measure`` turns the statistics of all layers into spectra, metrics and
 correlations. Shapes are the same at every reading, so each is traced and compiled once.
 
-What is done with which layer is told by its batch's solver: see ``solvers``. Where one cannot
-finish inside XLA, ``measure`` is two XLA programs with that between them.
+What is done with which layer is told by its batch's solver, see ``solvers``, and by the device:
+where it has spectra found outside XLA, ``measure`` is two XLA programs with that between them.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,11 @@ import numpy as np
 import tensorflow as tf
 
 from nasmon.kernels import metrics
+from nasmon.kernels.devices import CPU, Device, device_of
 from nasmon.kernels.metric_table import METRICS
 from nasmon.kernels.rows import CallRows
 from nasmon.kernels.solvers import State, batches_of, solver_of
+from nasmon.kernels.spectrum import eigenvalues
 
 States = tuple[State, ...]
 """The statistics of all layers, a stack for each batch."""
@@ -49,15 +51,22 @@ class CompiledKernels:
         rows: for each layer the rows of a whole reading, if they are float32 or narrower and
             never more; None where that is not so. A wide layer with fewer of them than channels
             is solved by its rows.
+        device: where they are to run.
     """
 
-    def __init__(self, channels: Sequence[int], rows: Sequence[int | None] | None = None) -> None:
+    def __init__(
+        self,
+        channels: Sequence[int],
+        rows: Sequence[int | None] | None = None,
+        device: Device = CPU,
+    ) -> None:
         self._channels = tuple(channels)
         self._batches = batches_of(self._channels, rows or [None] * len(self._channels))
         self._solvers = tuple(map(solver_of, self._batches))
+        self._inside = [b.width <= device.widest for b in self._batches]
         self._absorb = tf.function(self._absorb_all, jit_compile=True, autograph=False)
         # as one program, unless something is to be done between two
-        jit = self._inside_xla
+        jit = all(self._inside)
         self._begin = tf.function(self._solve_all, jit_compile=True, autograph=False)
         self._end = tf.function(self._metrics_of_all, jit_compile=True, autograph=False)
         self._measure = tf.function(self._measure_all, jit_compile=jit, autograph=False)
@@ -133,10 +142,6 @@ class CompiledKernels:
         programs = (self._absorb, self._measure, self._begin, self._end)
         return sum(program.experimental_get_tracing_count() for program in programs)
 
-    @property
-    def _inside_xla(self) -> bool:
-        return all(solver.inside_xla for solver in self._solvers)
-
     def _absorb_all(self, states: States, rows: Rows) -> States:
         return tuple(
             solver.absorb(state, [rows[index] for index in batch.members])
@@ -144,20 +149,24 @@ class CompiledKernels:
         )
 
     def _measure_all(self, states: States) -> tf.Tensor:
-        begin = self._solve_all if self._inside_xla else self._begin
-        end = self._metrics_of_all if self._inside_xla else self._end
-        covariances, solved = begin(states)
-        return end(states, covariances, self._finish_all(solved))
+        if all(self._inside):
+            return self._metrics_of_all(states, *self._solve_all(states))
+        covariances, solved = self._begin(states)
+        spectra = tuple(
+            matrices if inside else tf.reverse(tf.linalg.eigvalsh(matrices), [-1])
+            for matrices, inside in zip(solved, self._inside, strict=True)
+        )
+        return self._end(states, covariances, spectra)
 
-    def _solve_all(self, states: States) -> tuple[tuple[tf.Tensor, ...], ...]:
-        """Covariances of all batches; and their spectra, or what those are to be made of."""
+    def _solve_all(self, states: States) -> tuple[tuple[tf.Tensor, ...], tuple[tf.Tensor, ...]]:
+        """Covariances of all batches; and their spectra, or the matrices to solve outside XLA."""
         pairs = zip(self._solvers, states, strict=True)
-        covariances, solved = zip(*(solver.solve(state) for solver, state in pairs), strict=True)
-        return covariances, solved
-
-    def _finish_all(self, solved: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        pairs = zip(self._solvers, solved, strict=True)
-        return tuple(solver.finish(matrices) for solver, matrices in pairs)
+        covariances, matrices = zip(*(solver.solve(state) for solver, state in pairs), strict=True)
+        solved = (
+            eigenvalues(own) if inside else own
+            for own, inside in zip(matrices, self._inside, strict=True)
+        )
+        return covariances, tuple(solved)
 
     def _metrics_of_all(
         self, states: States, covariances: Sequence[tf.Tensor], spectra: Sequence[tf.Tensor]
@@ -195,8 +204,9 @@ def compiled_kernels(
         tuple((tuple(t.shape), t.dtype.name, t.device) for t in tf.nest.flatten(matrices))
         for matrices in rows
     )
+    device = device_of(tf.nest.flatten(rows)[0].device)
     with _ONE_AT_A_TIME:
-        kernels = _kernels(tuple(channels), tuple(rows_of_reading), shapes)
+        kernels = _kernels(tuple(channels), tuple(rows_of_reading), device, shapes)
         if not kernels.is_compiled:
             kernels.compile(rows)
     return kernels
@@ -213,9 +223,12 @@ _ONE_AT_A_TIME = Lock()
 
 @lru_cache(maxsize=KEPT)
 def _kernels(
-    channels: tuple[int, ...], rows_of_reading: tuple[int | None, ...], shapes: tuple[object, ...]
+    channels: tuple[int, ...],
+    rows_of_reading: tuple[int | None, ...],
+    device: Device,
+    shapes: tuple[object, ...],
 ) -> CompiledKernels:
-    return CompiledKernels(channels, rows_of_reading)
+    return CompiledKernels(channels, rows_of_reading, device)
 
 
 def _flat(tensors: Sequence[tf.Tensor]) -> tf.Tensor:

@@ -1,9 +1,8 @@
 """How layers are solved: a record of plain functions for each kind of layer, all of one form.
 
-Layers of a kind whose widths are near each other share a batch, padded to a common width. A narrow
-layer's eigenvalues are found inside XLA; a wide one's by TensorFlow's ordinary kernel
-(``tf.linalg.eigvalsh``), see ``WIDEST``; those of a wide layer with fewer rows than channels from
-the smaller Gram matrix of its rows.
+Layers of a kind whose widths are near each other share a batch, padded to a common width. The
+eigenvalues of a wide layer with fewer rows than channels are those of the smaller Gram matrix of
+its rows. Where they are found, inside XLA or outside, depends on the device and the width.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +23,6 @@ from nasmon.kernels.covariance import (
 from nasmon.kernels.kept_rows import KeptRows
 from nasmon.kernels.products import SHIFT_ROWS, Products, products, sample, working_dtype
 from nasmon.kernels.rows import CallRows
-from nasmon.kernels.spectrum import eigenvalues
 
 State = CovarianceState | KeptRows
 """The statistics of a batch, stacked."""
@@ -32,13 +30,12 @@ State = CovarianceState | KeptRows
 LayerRows = Sequence[CallRows]
 """The matrices of rows [N, C] that a layer put out, one for each time it was called."""
 
-WIDEST = 128
-"""Wider layers are solved by TensorFlow's ordinary kernel: it takes less time on a CPU, and each
-width in XLA costs a second and more of compilation (bench/test_spectrum.py)."""
+NARROW = 128
+"""Layers up to this width are not worth keeping rows for."""
 
 RUNGS = (
     64,
-    WIDEST,
+    NARROW,
     *(width for power in range(7, 20) for width in (3 * 2 ** (power - 1), 2 ** (power + 1))),
 )
 """Layers up to each rung share one batch: padding costs a millisecond or two, and another batch up
@@ -55,11 +52,6 @@ class Batch(NamedTuple):
     members: tuple[int, ...]  # which of the layers
     rows: int | None = None  # rows to keep of each, where they are fewer than channels
 
-    @property
-    def is_narrow(self) -> bool:
-        """Whether their eigenvalues are found inside XLA."""
-        return self.width <= WIDEST
-
 
 def batches_of(channels: Sequence[int], rows: Sequence[int | None]) -> tuple[Batch, ...]:
     """Every layer in one batch.
@@ -71,7 +63,7 @@ def batches_of(channels: Sequence[int], rows: Sequence[int | None]) -> tuple[Bat
     """
     members: dict[tuple[int, int | None], list[int]] = {}
     for index, (count, kept) in enumerate(zip(channels, rows, strict=True)):
-        if count > WIDEST and kept is not None and kept < count:
+        if count > NARROW and kept is not None and kept < count:
             key: tuple[int, int | None] = (count, kept)
         else:
             key = (next(rung for rung in RUNGS if count <= rung), None)
@@ -93,17 +85,13 @@ class Solver(NamedTuple):
     init: Callable[[Batch], State]  # before the first chunk
     absorb: Callable[[Any, Sequence[LayerRows]], State]  # after one more, with each layer's rows
     merge: Callable[[Any, Any], State]  # of the rows of both
-    # covariances [L, W, W], and their spectra or what ``finish`` makes them of, inside XLA
+    # covariances [L, W, W], and the finite matrices [L, S, S] that have their eigenvalues
     solve: Callable[[Any], tuple[tf.Tensor, tf.Tensor]]
-    finish: Callable[[tf.Tensor], tf.Tensor]  # spectra [L, W] or shorter, descending, float64
-    inside_xla: bool  # whether ``finish`` goes into the XLA program; its own eigvalsh is slower
 
 
 def solver_of(batch: Batch) -> Solver:
     """The functions for the layers of a batch."""
-    if batch.rows is not None:
-        return FEW_ROWS
-    return NARROW if batch.is_narrow else WIDE
+    return ALL_ROWS if batch.rows is None else FEW_ROWS
 
 
 def _init(batch: Batch) -> State:
@@ -118,12 +106,7 @@ def _absorb(state: CovarianceState, rows: Sequence[LayerRows]) -> State:
     return merge(state, _stacked(fresh))
 
 
-def _solve_narrow(state: CovarianceState) -> tuple[tf.Tensor, tf.Tensor]:
-    covariances = covariance(state)
-    return covariances, eigenvalues(metrics.solvable(covariances))
-
-
-def _solve_wide(state: CovarianceState) -> tuple[tf.Tensor, tf.Tensor]:
+def _solve(state: CovarianceState) -> tuple[tf.Tensor, tf.Tensor]:
     covariances = covariance(state)
     return covariances, metrics.solvable(covariances)
 
@@ -142,15 +125,8 @@ def _solve_rows(state: KeptRows) -> tuple[tf.Tensor, tf.Tensor]:
     return grams.covariance, metrics.solvable(grams.rows)
 
 
-def _by_lapack(matrices: tf.Tensor) -> tf.Tensor:
-    return tf.reverse(tf.linalg.eigvalsh(matrices), [-1])
-
-
-NARROW = Solver(_init, _absorb, merge, _solve_narrow, tf.identity, inside_xla=True)
-WIDE = Solver(_init, _absorb, merge, _solve_wide, _by_lapack, inside_xla=False)
-FEW_ROWS = Solver(
-    _init_rows, _absorb_rows, kept_rows.merge, _solve_rows, _by_lapack, inside_xla=False
-)
+ALL_ROWS = Solver(_init, _absorb, merge, _solve)
+FEW_ROWS = Solver(_init_rows, _absorb_rows, kept_rows.merge, _solve_rows)
 
 
 def _stacked(states: Sequence[Any]) -> Any:

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nasmon.kernels.solvers import WIDEST, Batch, batches_of, solver_of
+from nasmon.kernels.solvers import Batch, batches_of, solver_of
 
 
 def test_narrow_layers_share_batches_as_wide_as_the_widest() -> None:
     batches = batches_of([3, 16, 20, 100, 1], [None] * 5)
     assert batches == (Batch(32, (0, 1, 2, 4)), Batch(112, (3,)))
-    assert all(batch.is_narrow for batch in batches)
 
 
 def test_a_small_network_is_not_padded_far() -> None:
@@ -22,9 +21,6 @@ def test_every_layer_is_in_one_batch() -> None:
     batches = batches_of(channels, [None] * len(channels))
     assert sorted(i for batch in batches for i in batch.members) == list(range(len(channels)))
     assert all(batch.width >= channels[i] for batch in batches for i in batch.members)
-    assert [max(channels[i] for i in g.members) <= WIDEST for g in batches] == [
-        g.is_narrow for g in batches
-    ]
 
 
 def test_rows_are_kept_where_they_are_fewer_than_channels_and_the_layer_is_wide() -> None:
@@ -43,7 +39,9 @@ def test_a_kinds_states_merge_into_what_one_of_all_rows_would_be(batch: Batch) -
     apart = [solver.absorb(solver.init(batch), chunk) for chunk in chunks]
     joined = solver.merge(*apart)
     whole = solver.absorb(apart[0], chunks[1])
-    spectra = [solver.finish(solver.solve(state)[1]).numpy() for state in (joined, whole)]
+    spectra = [
+        np.linalg.eigvalsh(solver.solve(state)[1].numpy())[:, ::-1] for state in (joined, whole)
+    ]
     assert joined.count.numpy().tolist() == [40, 40]
     eps = float(np.finfo(np.float32).eps)
     np.testing.assert_allclose(spectra[0], spectra[1], atol=16 * eps * spectra[0].max())

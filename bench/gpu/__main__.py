@@ -30,8 +30,8 @@ from bench.hlo.programs import parse
 from bench.hlo.traffic import Counts, counts
 from nasmon.budget import AFTERMATH, DEFAULT_BUDGET, room_of
 from nasmon.kernels.compiled import CompiledKernels
+from nasmon.kernels.devices import CPU
 from nasmon.kernels.rows import ROWS_PER_CHANNEL
-from nasmon.kernels.solvers import WIDEST
 from nasmon.monitor import DEFAULT_MAX_ROWS, Monitor
 from nasmon.probe_set import DEFAULT_CHUNK
 
@@ -79,8 +79,8 @@ def reading(rows: Sequence[tuple[int, int]], chunks: int = 1) -> Reading:
     covariances, to_solve = kernels._begin(states)
     outside = Counts(0, 0, 0, 0, 0)
     solved = []
-    for matrices, of_batch in zip(to_solve, kernels._solvers, strict=True):
-        if not of_batch.inside_xla:
+    for matrices, inside in zip(to_solve, kernels._inside, strict=True):
+        if not inside:
             outside += solver(matrices.shape[-1], matrices.shape[0])
             matrices = matrices[..., 0]
         solved.append(matrices)
@@ -129,7 +129,7 @@ def measure_table(readings: dict[tuple[int, int], Reading]) -> str:
     """Two rows a width: eigenvalues, wherever they are found, and metrics."""
     rows = []
     for (_, channels), found in readings.items():
-        wide = channels > WIDEST
+        wide = channels > CPU.widest
         parts = {
             "covariance, eigenvalues in XLA" if not wide else "covariance": found.spectra,
             "eigenvalues in cuSOLVER (assumed)": found.outside,
@@ -240,7 +240,7 @@ def page() -> str:
         launches=" to ".join(f"{1e6 * each:g}" for each in LAUNCH),
         share=f"{100 * SHARE:g}",
         solver_launches=SOLVER_LAUNCHES,
-        widest=WIDEST,
+        widest=CPU.widest,
         absorb=absorb_table(readings),
         measure=measure_table(readings),
         narrow=narrow,
@@ -254,7 +254,7 @@ def page() -> str:
         kept=number(chunks * sum(n for n, _ in network.rows)),
         kept_bytes=number(4 * chunks * sum(n * c for n, c in network.rows)),
         all_rows=number(chunks * network.all_rows),
-        wide=sum(c > WIDEST for _, c in network.rows),
+        wide=sum(c > CPU.widest for _, c in network.rows),
         parts=parts_table(parts, chunks),
         spent=_span(spent),
         solver_share=f"{100 * solving / spent[0]:.0f}",
