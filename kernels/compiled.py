@@ -63,7 +63,7 @@ class CompiledKernels:
     ) -> None:
         self._channels = tuple(channels)
         self._batches = batches_of(self._channels, rows or [None] * len(self._channels))
-        self._solvers = tuple(map(solver_of, self._batches))
+        self._solvers = tuple(solver_of(batch, device) for batch in self._batches)
         self._device = device
         self._inside = [b.width <= device.widest for b in self._batches]
         self._absorb = tf.function(self._absorb_all, jit_compile=True, autograph=False)

@@ -17,6 +17,8 @@ class Device(NamedTuple):
     name: str
     # channels up to which spectra are found inside XLA
     widest: float
+    # whether the rows of several layers are multiplied at once, copied for that
+    batched: bool
     # matrices [..., N, C] with vectors [..., C]
     product: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     # columns made tridiagonal between two updates of a matrix
@@ -64,6 +66,7 @@ CPU = Device(
     # wider layers are solved by TensorFlow's ordinary kernel: it takes less time, and each width in
     # XLA costs a second and more of compilation (bench/test_spectrum.py)
     widest=128,
+    batched=False,
     product=tf.linalg.matvec,
     columns=1,
     rows_of_window=_windows_of_a_cpu,
@@ -75,6 +78,7 @@ CPU = Device(
 GPU = Device(
     name="GPU",
     widest=math.inf,
+    batched=True,
     product=_sum_of_products,
     columns=4,
     rows_of_window=_windows_of_a_gpu,
