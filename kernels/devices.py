@@ -13,13 +13,16 @@ class Device(NamedTuple):
 
     name: str
     widest: float  # channels up to which spectra are found inside XLA
+    asynchronous: bool  # whether it works on when the call that gave it the work returns
+    counts_pairs: bool  # whether histograms of correlations are counted there
 
 
-CPU = Device("CPU", widest=128)
+CPU = Device("CPU", widest=128, asynchronous=False, counts_pairs=False)
 """Wider layers are solved by TensorFlow's ordinary kernel: it takes less time, and each width in
-XLA costs a second and more of compilation (bench/test_spectrum.py)."""
+XLA costs a second and more of compilation (bench/test_spectrum.py). Its memory is the host's, so
+who wants a histogram counts it there."""
 
-GPU = Device("GPU", widest=math.inf)
+GPU = Device("GPU", widest=math.inf, asynchronous=True, counts_pairs=True)
 
 
 def device_of(place: str) -> Device:
