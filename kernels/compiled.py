@@ -11,6 +11,7 @@ where it has spectra found outside XLA, ``measure`` is two XLA programs with tha
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import compress
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from nasmon.kernels.devices import CPU, Device, device_of
 from nasmon.kernels.metric_table import METRICS
 from nasmon.kernels.rows import CallRows
 from nasmon.kernels.solvers import State, batches_of, solver_of
-from nasmon.kernels.spectrum import eigenvalues
+from nasmon.kernels.spectrum import eigenvalues_of_batches
 
 States = tuple[State, ...]
 """The statistics of all layers, a stack for each batch."""
@@ -62,7 +63,8 @@ class CompiledKernels:
     ) -> None:
         self._channels = tuple(channels)
         self._batches = batches_of(self._channels, rows or [None] * len(self._channels))
-        self._solvers = tuple(map(solver_of, self._batches))
+        self._solvers = tuple(solver_of(batch, device) for batch in self._batches)
+        self._device = device
         self._inside = [b.width <= device.widest for b in self._batches]
         self._absorb = tf.function(self._absorb_all, jit_compile=True, autograph=False)
         # as one program, unless something is to be done between two
@@ -162,11 +164,12 @@ class CompiledKernels:
         """Covariances of all batches; and their spectra, or the matrices to solve outside XLA."""
         pairs = zip(self._solvers, states, strict=True)
         covariances, matrices = zip(*(solver.solve(state) for solver, state in pairs), strict=True)
-        solved = (
-            eigenvalues(own) if inside else own
+        solved = iter(eigenvalues_of_batches([*compress(matrices, self._inside)], self._device))
+        spectra = (
+            next(solved) if inside else own
             for own, inside in zip(matrices, self._inside, strict=True)
         )
-        return covariances, tuple(solved)
+        return covariances, tuple(spectra)
 
     def _metrics_of_all(
         self, states: States, covariances: Sequence[tf.Tensor], spectra: Sequence[tf.Tensor]

@@ -62,14 +62,26 @@ def from_rows(rows: CallRows) -> CovarianceState:
 
 def from_products(sums: Products) -> CovarianceState:
     """The state of the rows behind ``sums``, or the states of several chunks, stacked."""
-    count, shifted = tf.cast(sums.count, tf.float64), tf.cast(sums.products, tf.float64)
+    shifted = tf.cast(sums.products, tf.float64)
+    return from_sums(sums.count, sums.shift, shifted[..., 0, 1:], shifted[..., 1:, 1:])
+
+
+def from_sums(
+    count: tf.Tensor, shift: tf.Tensor, sums: tf.Tensor, products: tf.Tensor
+) -> CovarianceState:
+    """The state of rows from which a shift was taken; or several, stacked.
+
+    Args:
+        count: [] int64, rows.
+        shift: [C] float64, near their mean.
+        sums: [C] float64, of the shifted rows.
+        products: [C, C] float64, of the shifted rows with themselves.
+    """
+    rows = tf.cast(count, tf.float64)
     # the provisional mean missed by offset, which every product carries once a row
-    offset = tf.math.divide_no_nan(shifted[..., 0, 1:], count[..., None])
-    return CovarianceState(
-        sums.count,
-        sums.shift + offset,
-        shifted[..., 1:, 1:] - count[..., None, None] * outer(offset, offset),
-    )
+    offset = tf.math.divide_no_nan(sums, rows[..., None])
+    scatter = products - rows[..., None, None] * outer(offset, offset)
+    return CovarianceState(count, shift + offset, scatter)
 
 
 def merge(a: CovarianceState, b: CovarianceState) -> CovarianceState:

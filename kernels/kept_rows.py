@@ -4,12 +4,13 @@ With X the N centred rows of C channels, X'X and XX' have the same eigenvalues b
 layers of a classifier have N well below C in a whole reading.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from nasmon.kernels.products import dot
-from nasmon.kernels.rows import CallRows, PaddedRows
+from nasmon.kernels.rows import CallRows, PaddedRows, valid_count
 
 
 class KeptRows(NamedTuple):
@@ -69,19 +70,34 @@ def keep(state: KeptRows, rows: CallRows) -> KeptRows:
     return merge(state, KeptRows(count, tf.cast(rows, tf.float32)))
 
 
+def keep_all(states: KeptRows, matrices: Sequence[CallRows]) -> KeptRows:
+    """The states of several layers, stacked, after more rows of each; as ``keep``.
+
+    Args:
+        states: with room for them.
+        matrices: for each layer [n, C], the same n for all.
+    """
+    counts = [valid_count(rows) for rows in matrices]
+    added = [rows.rows if isinstance(rows, PaddedRows) else rows for rows in matrices]
+    return merge(
+        states, KeptRows(tf.stack(counts), tf.stack([tf.cast(m, tf.float32) for m in added]))
+    )
+
+
 def grams(state: KeptRows) -> Grams:
-    """The unbiased covariance of the rows, and its counterpart among rows.
+    """The unbiased covariance of the rows, and its counterpart among rows; or several, stacked.
 
     All NaN with fewer than two rows, where no variance is defined.
     """
-    there = (tf.range(state.rows.shape[0], dtype=tf.int64) < state.count)[:, None]
+    count = state.count[..., None, None]
+    there = tf.range(state.rows.shape[-2], dtype=tf.int64)[:, None] < count
     centred = state.rows
     # twice: the first mean is rounded to float32, which an offset makes coarse
     for _ in range(2):
-        total = tf.reduce_sum(tf.cast(centred, tf.float64), axis=0)
-        mean = tf.math.divide_no_nan(total, tf.cast(state.count, tf.float64))
+        total = tf.reduce_sum(tf.cast(centred, tf.float64), axis=-2, keepdims=True)
+        mean = tf.math.divide_no_nan(total, tf.cast(count, tf.float64))
         centred = tf.where(there, centred - tf.cast(mean, tf.float32), 0)
-    freedom = tf.cast(state.count, tf.float64) - 1
+    freedom = tf.cast(count, tf.float64) - 1
     freedom = tf.where(freedom > 0, freedom, tf.constant(float("nan"), tf.float64))
     products = (dot(centred, centred, axis) for axis in (0, 1))
     return Grams(*(tf.cast(product, tf.float64) / freedom for product in products))

@@ -117,12 +117,16 @@ def dot(a: tf.Tensor, b: tf.Tensor, axis: int = 0) -> tf.Tensor:
     change the user's training.
 
     Args:
-        a: [N, C] float32.
+        a: [N, C] float32, or several, stacked: [L, N, C].
         b: the same, or of another width or height than ``a`` along the axis that is kept.
         axis: what is summed over: 0 gives [C, C], 1 gives [N, N].
     """
+    stacked = list(range(a.shape.rank - 2))
     dimensions = xla_data_pb2.DotDimensionNumbers(
-        lhs_contracting_dimensions=[axis], rhs_contracting_dimensions=[axis]
+        lhs_contracting_dimensions=[len(stacked) + axis],
+        rhs_contracting_dimensions=[len(stacked) + axis],
+        lhs_batch_dimensions=stacked,
+        rhs_batch_dimensions=stacked,
     )
     highest = xla_data_pb2.PrecisionConfig.HIGHEST
     precision = xla_data_pb2.PrecisionConfig(operand_precision=[highest, highest])

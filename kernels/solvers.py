@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from nasmon.kernels import kept_rows, metrics
+from nasmon.kernels.batched_products import states_of_rows
 from nasmon.kernels.covariance import (
     CovarianceState,
     covariance,
@@ -20,6 +21,7 @@ from nasmon.kernels.covariance import (
     from_rows,
     merge,
 )
+from nasmon.kernels.devices import Device
 from nasmon.kernels.kept_rows import KeptRows
 from nasmon.kernels.products import SHIFT_ROWS, Products, products, sample, working_dtype
 from nasmon.kernels.rows import CallRows
@@ -89,8 +91,10 @@ class Solver(NamedTuple):
     solve: Callable[[Any], tuple[tf.Tensor, tf.Tensor]]
 
 
-def solver_of(batch: Batch) -> Solver:
+def solver_of(batch: Batch, device: Device) -> Solver:
     """The functions for the layers of a batch."""
+    if device.batched:
+        return ALL_ROWS_AT_ONCE if batch.rows is None else FEW_ROWS_AT_ONCE
     return ALL_ROWS if batch.rows is None else FEW_ROWS
 
 
@@ -129,12 +133,43 @@ ALL_ROWS = Solver(_init, _absorb, merge, _solve)
 FEW_ROWS = Solver(_init_rows, _absorb_rows, kept_rows.merge, _solve_rows)
 
 
+def _absorb_at_once(state: CovarianceState, rows: Sequence[LayerRows]) -> State:
+    fresh = states_of_rows([own for matrices in rows for own in matrices], state.mean.shape[-1])
+    return merge(state, _merged_calls(fresh, rows))
+
+
+def _absorb_rows_at_once(state: KeptRows, rows: Sequence[LayerRows]) -> State:
+    calls = {len(matrices) for matrices in rows}
+    if len(calls) > 1:
+        return _absorb_rows(state, rows)
+    for matrices in zip(*rows, strict=True):
+        state = kept_rows.keep_all(state, matrices)
+    return state
+
+
+def _merged_calls(states: CovarianceState, rows: Sequence[LayerRows]) -> CovarianceState:
+    """A state for each layer of those for each of its calls."""
+    if all(len(matrices) == 1 for matrices in rows):
+        return states
+    calls = iter(_unstacked(states))
+    return _stacked([reduce(merge, [next(calls) for _ in matrices]) for matrices in rows])
+
+
+def _solve_rows_at_once(state: KeptRows) -> tuple[tf.Tensor, tf.Tensor]:
+    grams = kept_rows.grams(state)
+    return grams.covariance, metrics.solvable(grams.rows)
+
+
+ALL_ROWS_AT_ONCE = ALL_ROWS._replace(absorb=_absorb_at_once)
+FEW_ROWS_AT_ONCE = FEW_ROWS._replace(absorb=_absorb_rows_at_once, solve=_solve_rows_at_once)
+
+
 def _stacked(states: Sequence[Any]) -> Any:
     return type(states[0])(*map(tf.stack, zip(*states, strict=True)))
 
 
-def _unstacked(state: KeptRows) -> list[KeptRows]:
-    return [KeptRows(*parts) for parts in zip(*map(tf.unstack, state), strict=True)]
+def _unstacked(state: Any) -> list[Any]:
+    return [type(state)(*parts) for parts in zip(*map(tf.unstack, state), strict=True)]
 
 
 def _products(matrices: Sequence[CallRows], width: int) -> Products:

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from nasmon.kernels.devices import CPU, GPU, Device
 from nasmon.kernels.solvers import Batch, batches_of, solver_of
+
+DEVICES = pytest.mark.parametrize("device", [CPU, GPU], ids=lambda device: device.name)
 
 
 def test_narrow_layers_share_batches_as_wide_as_the_widest() -> None:
@@ -29,9 +32,12 @@ def test_rows_are_kept_where_they_are_fewer_than_channels_and_the_layer_is_wide(
     assert [(g.members, g.rows) for g in batches if g.rows] == [((0, 1), 288)]
 
 
+@DEVICES
 @pytest.mark.parametrize("batch", [Batch(16, (0, 1)), Batch(144, (0, 1)), Batch(144, (0, 1), 40)])
-def test_a_kinds_states_merge_into_what_one_of_all_rows_would_be(batch: Batch) -> None:
-    solver, random = solver_of(batch), np.random.default_rng(3)
+def test_a_kinds_states_merge_into_what_one_of_all_rows_would_be(
+    batch: Batch, device: Device
+) -> None:
+    solver, random = solver_of(batch, device), np.random.default_rng(3)
     chunks = [
         [(tf.constant(random.normal(size=(rows, batch.width)), tf.float32),) for _ in range(2)]
         for rows in (12, 28)
