@@ -16,7 +16,7 @@ from bench.gpu.thunks import Counts, counts
 
 ROOT = Path(__file__).parent.parent
 
-MOST = {"absorb": 80, "measure": 1800}
+MOST = {"absorb": 15, "measure": 350}
 """What nano_u's programs may launch: a tenth above what they did when this was written."""
 
 SEQUENCE = """\

@@ -107,7 +107,7 @@ def export_network(writer: Writer, name: str, model: keras.Model) -> None:
 def export_eigenvalues(writer: Writer, batch: str) -> None:
     """The eigenvalues alone of a batch such as "16x64"."""
     layers, channels = map(int, batch.split("x"))
-    solve = tf.function(eigenvalues, jit_compile=True, autograph=False)
+    solve = tf.function(lambda m: eigenvalues(m, GPU), jit_compile=True, autograph=False)
     matrices = tf.TensorSpec((layers, channels, channels), tf.float64)
     writer.write(
         batch, "eigenvalues", solve, (matrices,), [_input("covariances", matrices)], SPECTRA

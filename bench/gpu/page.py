@@ -77,12 +77,14 @@ submissions are what it has to do.
 
 The predictions are of launching alone: {least} to {most} us a launch, or {host} us in a program
 that XLA puts nothing of into CUDA graphs, as measured on an H100 with programs of many small
-kernels. Arithmetic and memory come on top where they take longer, which they do in `forward` and
-`absorb`, and in spectra of 1,000 channels and more.
+kernels. They are the least that a reading can take. Arithmetic and memory take longer in `forward`
+and `absorb`, and in spectra of 512 channels and more, so that readings of MobileNetV2 and ResNet-50
+will take well more than this.
 
 {counts}
 
-A whole reading in ms, two chunks of 16 samples: predicted, and measured where all its parts were.
+A whole reading in ms, two chunks of 16 samples: predicted, but for the forward passes, which are the
+network's own and were measured; and measured as a whole, where all its parts were.
 
 {readings}
 

@@ -47,8 +47,12 @@ def counts_table(counted: Sequence[Counted]) -> str:
 
 
 def readings_table(measured: Sequence[Measured], counted: Sequence[Counted]) -> str:
-    """A whole reading of each network: what its launches take, and what was measured."""
+    """A whole reading of each network: what its launches take, and what was measured.
+
+    The forward pass is the network's own: as measured, whatever else was measured with it.
+    """
     programs = {(row.of, row.part): row for row in counted}
+    forward = {r.of: float(r.milliseconds) for r in measured if r.part == "forward"}
     rows = []
     for of in dict.fromkeys(row.of for row in counted if row.part in READING):
         spans = [
@@ -56,14 +60,14 @@ def readings_table(measured: Sequence[Measured], counted: Sequence[Counted]) -> 
             for part, runs in READING.items()
             if (of, part) in programs
         ]
-        if len(spans) == len(READING):
-            together = [
-                _measured_reading(of, kind, measured, counted) for kind in MEASURED_READINGS
-            ]
-            rows.append((of, *spans, _together(spans), *together))
-    headings = [f"{part} x {runs}" if runs > 1 else part for part, runs in READING.items()]
+        if of in forward and len(spans) == len(READING):
+            taken = READING["forward"] * forward[of]
+            spans[0] = Span(taken, taken)
+            whole = [_measured_reading(of, kind, measured, counted) for kind in MEASURED_READINGS]
+            rows.append((of, *spans, _together(spans), *whole))
+    first, *others = (f"{part} x {runs}" if runs > 1 else part for part, runs in READING.items())
     names = [f"measured, {kind}" for kind in MEASURED_READINGS]
-    return table("of", *headings, "reading", *names, rows=rows)
+    return table("of", f"{first}, measured", *others, "reading", *names, rows=rows)
 
 
 def _measured_reading(
