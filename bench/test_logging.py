@@ -131,6 +131,7 @@ def plain_summaries(folder: Path) -> Callable[[Reading], None]:
 
     def write(reading: Reading) -> None:
         assert reading.spectra is not None
+        assert reading.correlations is not None
         with writer.as_default(step=reading.step):
             for name, value in reading.aggregates.items():
                 tf.summary.scalar(f"nas/{name}", value)
@@ -143,7 +144,7 @@ def plain_summaries(folder: Path) -> Callable[[Reading], None]:
                 floored = np.maximum(spectrum, RESOLUTION * spectrum[:1])
                 shares = np.log10(floored / spectrum.sum())
                 tf.summary.histogram(f"nas/{info.name}/eigenvalues", shares)
-                pairs = reading.spectra.correlations[index][above[info.channels]]
+                pairs = reading.correlations[index][above[info.channels]]
                 tf.summary.histogram(f"nas/{info.name}/correlations", pairs)
         writer.flush()
 

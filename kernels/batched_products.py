@@ -20,7 +20,7 @@ LEAST_PIECE, PIECE_OF_WIDTH = 1024, 4
 """Rows of a piece: at least so many, and so many times the channels, for the products of all pieces
 to be no more than a quarter of the rows."""
 
-MOST_AT_ONCE = 2**26
+MOST_IN_A_STACK = 2**26
 """Numbers in a stack, 256 MB: what it takes of the device's memory besides its products."""
 
 
@@ -70,7 +70,7 @@ def _alike(matrices: Sequence[CallRows], width: int) -> list[list[int]]:
     groups: list[list[int]] = []
     for i in sorted(range(len(matrices)), key=lambda i: -heights[i]):
         tallest = heights[groups[-1][0]] if groups else 0
-        fits = groups and (len(groups[-1]) + 1) * tallest * width <= MOST_AT_ONCE
+        fits = groups and (len(groups[-1]) + 1) * tallest * width <= MOST_IN_A_STACK
         if fits and tallest <= MOST_PADDING * heights[i]:
             groups[-1].append(i)
         else:

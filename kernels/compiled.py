@@ -2,7 +2,8 @@
 
 A reading is a few programs: ``absorb`` updates the statistics of all monitored layers with one
 chunk of rows, ``measure`` turns the statistics of all layers into spectra, metrics and
-correlations. Shapes are the same at every reading, so each is traced and compiled once.
+correlations. Shapes are the same at every reading, so each is traced and compiled once. The
+correlations, nearly all that a reading puts out, stay on the device until someone asks.
 
 What is done with which layer is told by its batch's solver, see ``solvers``, and by the device:
 where it has spectra found outside XLA, ``measure`` is two XLA programs with that between them.
@@ -20,6 +21,7 @@ import tensorflow as tf
 
 from nasmon.kernels import metrics
 from nasmon.kernels.devices import CPU, Device, device_of
+from nasmon.kernels.histograms import pair_counts
 from nasmon.kernels.metric_table import METRICS
 from nasmon.kernels.rows import CallRows
 from nasmon.kernels.solvers import State, batches_of, solver_of
@@ -36,12 +38,19 @@ KEPT = 8
 in a sweep, say, compiles nothing."""
 
 
+class Measured(NamedTuple):
+    """What ``measure`` puts out, on the device."""
+
+    numbers: tf.Tensor  # float64 vector, for ``unpack``: in one copy to the host
+    correlations: tuple[tf.Tensor, ...]  # of each batch [L, W, W] float32, for ``matrices``
+
+
 class LayerMeasurements(NamedTuple):
     """One layer's numbers on the host."""
 
     metrics: np.ndarray  # [len(METRICS)] float64, in the table's order
     eigenvalues: np.ndarray  # [C] float64, descending, in squared units of the activations
-    correlations: np.ndarray  # [C, C] float32, NaN in rows and columns of dead channels
+    pair_counts: np.ndarray  # as ``histograms.pair_counts``; empty where the host is to count
 
 
 class CompiledKernels:
@@ -61,10 +70,9 @@ class CompiledKernels:
         rows: Sequence[int | None] | None = None,
         device: Device = CPU,
     ) -> None:
-        self._channels = tuple(channels)
+        self._channels, self.device = tuple(channels), device
         self._batches = batches_of(self._channels, rows or [None] * len(self._channels))
         self._solvers = tuple(solver_of(batch, device) for batch in self._batches)
-        self._device = device
         self._inside = [b.width <= device.widest for b in self._batches]
         self._absorb = tf.function(self._absorb_all, jit_compile=True, autograph=False)
         # as one program, unless something is to be done between two
@@ -110,34 +118,47 @@ class CompiledKernels:
         return self._absorb_program(states, rows)
 
     def measure(self, states: States) -> list[LayerMeasurements]:
-        """Spectra, metrics and correlations of all layers, in one copy to the host."""
-        return self.unpack(self.launch_measure(states).numpy())
+        """Spectra and metrics of all layers, waited for."""
+        return self.unpack(self.launch_measure(states).numbers.numpy())
 
-    def launch_measure(self, states: States) -> tf.Tensor:
-        """The same as ``measure`` but left on the device, as one float64 vector for ``unpack``."""
+    def launch_measure(self, states: States) -> Measured:
+        """Spectra, metrics and correlations of all layers, left on the device."""
         if self._measure_program is None:
             self._measure_program = self._measure.get_concrete_function(states)
         return self._measure_program(states)
 
-    def unpack(self, packed: np.ndarray) -> list[LayerMeasurements]:
+    def unpack(self, numbers: np.ndarray) -> list[LayerMeasurements]:
         """The layers' numbers, in the order of ``channels``, out of ``launch_measure``'s vector."""
         layers: dict[int, LayerMeasurements] = {}
-        of_metrics = len(self._channels) * len(METRICS)
+        count = len(self._channels)
         of_spectra = sum(len(batch.members) * batch.width for batch in self._batches)
-        values, spectra, correlations = np.split(packed, np.cumsum([of_metrics, of_spectra]))
-        rows_of_metrics = iter(values.reshape(-1, len(METRICS)))
-        squares = correlations.view(np.float32)
-        for width, members, _ in self._batches:
-            count = len(members)
-            own_spectra, spectra = np.split(spectra, [count * width])
-            own_squares, squares = np.split(squares, [count * width**2])
-            parts = own_spectra.reshape(count, width), own_squares.reshape(count, width, width)
-            for member, spectrum, square in zip(members, *parts, strict=True):
+        parts = np.split(numbers, np.cumsum([count * len(METRICS), of_spectra]))
+        values, spectra, counts = parts[0].reshape(count, -1), parts[1], parts[2].reshape(count, -1)
+        rows = iter(zip(values, counts, strict=True))
+        for batch in self._batches:
+            own_spectra, spectra = np.split(spectra, [len(batch.members) * batch.width])
+            for member, spectrum in zip(
+                batch.members, own_spectra.reshape(-1, batch.width), strict=True
+            ):
+                metrics_of_layer, counts_of_layer = next(rows)
+                own = spectrum[: self._channels[member]]
+                layers[member] = LayerMeasurements(metrics_of_layer, own, counts_of_layer)
+        return [layers[index] for index in range(count)]
+
+    def matrices(self, correlations: Sequence[tf.Tensor]) -> tuple[np.ndarray, ...]:
+        """The layers' correlations, in the order of ``channels``, out of ``launch_measure``'s.
+
+        Waits for the device and copies them to the host; on a CPU they are there, and shared.
+
+        Returns:
+            [C, C] float32, NaN in rows and columns of dead channels, not to be written to.
+        """
+        layers: dict[int, np.ndarray] = {}
+        for batch, tensor in zip(self._batches, correlations, strict=True):
+            for member, square in zip(batch.members, np.asarray(tensor), strict=True):
                 own = self._channels[member]
-                layers[member] = LayerMeasurements(
-                    next(rows_of_metrics), spectrum[:own], square[:own, :own]
-                )
-        return [layers[index] for index in range(len(self._channels))]
+                layers[member] = square[:own, :own]
+        return tuple(layers[index] for index in range(len(self._channels)))
 
     def trace_count(self) -> int:
         """How often anything was traced so far; it stays as it is after the first reading."""
@@ -150,7 +171,7 @@ class CompiledKernels:
             for solver, state, batch in zip(self._solvers, states, self._batches, strict=True)
         )
 
-    def _measure_all(self, states: States) -> tf.Tensor:
+    def _measure_all(self, states: States) -> Measured:
         if all(self._inside):
             return self._metrics_of_all(states, *self._solve_all(states))
         covariances, solved = self._begin(states)
@@ -164,7 +185,7 @@ class CompiledKernels:
         """Covariances of all batches; and their spectra, or the matrices to solve outside XLA."""
         pairs = zip(self._solvers, states, strict=True)
         covariances, matrices = zip(*(solver.solve(state) for solver, state in pairs), strict=True)
-        solved = iter(eigenvalues_of_batches([*compress(matrices, self._inside)], self._device))
+        solved = iter(eigenvalues_of_batches([*compress(matrices, self._inside)], self.device))
         spectra = (
             next(solved) if inside else own
             for own, inside in zip(matrices, self._inside, strict=True)
@@ -173,7 +194,7 @@ class CompiledKernels:
 
     def _metrics_of_all(
         self, states: States, covariances: Sequence[tf.Tensor], spectra: Sequence[tf.Tensor]
-    ) -> tf.Tensor:
+    ) -> Measured:
         batches, of_pairs = [], []
         for state, batch, matrices, spectrum in zip(
             states, self._batches, covariances, spectra, strict=True
@@ -185,9 +206,9 @@ class CompiledKernels:
             batches.append(of_batch)
             of_pairs.append(tf.cast(correlations, tf.float32))
         values = metrics.evaluate(metrics.side_by_side(batches))
-        spectra = [batch.spectrum for batch in batches]
-        packed = [values, *spectra, _two_in_one(_flat(of_pairs))]
-        return _flat(packed)
+        counted = of_pairs if self.device.counts_pairs else ()
+        numbers = [values, *(batch.spectrum for batch in batches), *map(pair_counts, counted)]
+        return Measured(_flat(numbers), tuple(of_pairs))
 
 
 def compiled_kernels(
@@ -236,9 +257,3 @@ def _kernels(
 
 def _flat(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
     return tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
-
-
-def _two_in_one(numbers: tf.Tensor) -> tf.Tensor:
-    """float32 [n] in the memory of float64 [n / 2], so that one copy brings both kinds."""
-    even = tf.pad(numbers, [[0, numbers.shape[0] % 2]])
-    return tf.bitcast(tf.reshape(even, [-1, 2]), tf.float64)

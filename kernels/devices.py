@@ -15,6 +15,10 @@ class Device(NamedTuple):
     """How to compute on a kind of device."""
 
     name: str
+    # whether it works on when the call that gave it the work returns
+    asynchronous: bool
+    # whether histograms of correlations are counted there
+    counts_pairs: bool
     # channels up to which spectra are found inside XLA
     widest: float
     # whether the rows of several layers are multiplied at once, copied for that
@@ -63,6 +67,9 @@ def _many_points(size: int, matrices: int | None) -> int:
 
 CPU = Device(
     name="CPU",
+    asynchronous=False,
+    # its memory is the host's, so who wants a histogram counts it there
+    counts_pairs=False,
     # wider layers are solved by TensorFlow's ordinary kernel: it takes less time, and each width in
     # XLA costs a second and more of compilation (bench/test_spectrum.py)
     widest=128,
@@ -77,6 +84,8 @@ CPU = Device(
 
 GPU = Device(
     name="GPU",
+    asynchronous=True,
+    counts_pairs=True,
     widest=math.inf,
     batched=True,
     product=_sum_of_products,

@@ -19,7 +19,7 @@ from nasmon.kernels.metric_table import AGGREGATED
 from nasmon.monitor import DEFAULT_MAX_ROWS, Monitor
 from nasmon.probe_set import is_one_shot
 from nasmon.reading import Reading
-from nasmon.record.files import given_path, local_path, metrics_path
+from nasmon.record.files import csv_of_run, given_path
 from nasmon.schedule import Schedule
 from nasmon.sinks.csv_tables import IfExists
 from nasmon.sinks.opening import ErrorPolicy, Sink, open_sinks
@@ -176,7 +176,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
 
     @property
     def readings(self) -> list[Reading]:
-        """All readings so far; the first and the latest hold their spectra."""
+        """All readings so far; the first and the latest hold their spectra, as ``Monitor``'s."""
         return self._monitor.readings if self._monitor else []
 
     @property
@@ -235,7 +235,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         self._guarded(self._ask_for_epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Finishes the epoch's reading and adds it to ``logs``."""
+        """Waits for the epoch's reading and adds it to ``logs``."""
         self._budget.pause()
         reading = self._guarded(self._read_epoch)
         self._schedule.end_epoch()
@@ -282,7 +282,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         source = self._find_source()
         choose_taps(self._watched, self._layers)
         resumed = self._schedule.epoch > 0 and self._if_exists == "error"
-        self.csv_path = self._resolved_csv_path()
+        self.csv_path = csv_of_run(self._csv_path, self._log_dir, self._watched.name)
         if_exists = "append" if resumed else self._if_exists
         self._sinks = open_sinks(
             self._log_dir, self.csv_path, if_exists, self._origin, left_open="interrupted"
@@ -326,7 +326,10 @@ class NASMonitorCallback(keras.callbacks.Callback):
 
     def _read_epoch(self) -> Reading | None:
         self._ask_for_epoch()
-        return None if self._monitor is None or self._schedule.waiting else self._monitor.collect()
+        if self._monitor is None or self._schedule.waiting:
+            return None
+        # waited for, as the epoch's logs end here
+        return self._monitor.collect(wait=True)
 
     def _ask(self, batches: int | None = None, *, retry: bool = False, last: bool = False) -> bool:
         """Begins a reading, of the end of the epoch if ``batches`` is None, or has it wait.
@@ -398,13 +401,6 @@ class NASMonitorCallback(keras.callbacks.Callback):
 
     def _steps(self) -> int | None:
         return self.params.get("steps")
-
-    def _resolved_csv_path(self) -> Path | None:
-        if self._csv_path:
-            return Path(self._csv_path)
-        if self._csv_path is False or self._log_dir is None:
-            return None
-        return metrics_path(local_path(self._log_dir), self._watched.name)
 
 
 _LOGGED = [f"nas_{metric.name}" for metric in AGGREGATED]

@@ -1,46 +1,32 @@
 """Monitor: a probe within a budget, and where its readings go; for the callback and other loops."""
 
-import math
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, SupportsInt
+from typing import Any, SupportsInt
 
 import keras
 import numpy as np
 import pandas as pd
 
 from nasmon.arguments import ARGUMENTS
-from nasmon.budget import DEFAULT_BUDGET, OverheadBudget, Price
+from nasmon.budget import DEFAULT_BUDGET, OverheadBudget
 from nasmon.errors import UsageError
+from nasmon.in_flight import InFlight
 from nasmon.kernels.metric_table import METRIC_NAMES
-from nasmon.probe import Launched, Probe
+from nasmon.probe import Probe
 from nasmon.reading import LayerInfo, Reading, Spectra, frame
-from nasmon.record.run import LayerRecord
 from nasmon.sinks.csv_tables import IfExists
 from nasmon.sinks.opening import ErrorPolicy, Sink, Sinks, Writer, open_sinks, whole_sink
-from nasmon.sinks.run_record import UNKNOWN_ORIGIN, Origin, Watched
+from nasmon.sinks.run_record import UNKNOWN_ORIGIN, Origin
 from nasmon.summary import summary
 from nasmon.thresholds import merged_thresholds
 from nasmon.values import checked
-from nasmon.widths.graph import ModelWidths
+from nasmon.watched import watched_by
 
 DEFAULT_MAX_ROWS = 16_384
 """Neighbouring positions are so alike that more rows change no metric by half of what other samples
 would (bench/test_thinning.py)."""
-
-
-class InFlight(NamedTuple):
-    """A reading that was launched and is not collected yet."""
-
-    launched: Launched
-    epoch: int
-    step: SupportsInt  # what a device counts is still there
-    chunks: int
-    postponed: int
-    seconds: float  # the host's, so far
-    since: float  # on the budget's clock
-    trained: float  # seconds of training until then
 
 
 class Monitor:
@@ -51,7 +37,7 @@ class Monitor:
     state are never changed.
 
     ``read`` takes a reading at once, whatever it costs. ``launch`` hands one to the device if the
-    budget has room for it; ``collect``, a step later, waits for what is not done by then.
+    budget has room for it; ``collect``, a step later, finishes it if the device is done.
 
     Args:
         model: a built Keras model, functional, nested or subclassed.
@@ -81,7 +67,8 @@ class Monitor:
         origin: what the run's record tells of where it comes from: seed, command, history.
 
     Attributes:
-        readings: list of Reading; the first and the latest hold their spectra.
+        readings: list of Reading; the first and the latest hold their spectra, the latest until
+            another one is launched.
         layers: the monitored layers, as LayerInfo.
         budget: the account of the training's and the monitor's time.
         postponed: how often ``launch`` refused.
@@ -146,7 +133,7 @@ class Monitor:
             self.layers: tuple[LayerInfo, ...] = self._probe.layers
             self.budget.learn(self._probe.price)
             if opened or sinks:
-                self._begin_record()
+                self._sinks.begin(watched_by(model, self._probe, self.thresholds))
         if self._keeps_clock:
             self.budget.resume()
 
@@ -178,13 +165,13 @@ class Monitor:
             epoch: the epoch it belongs to, counted from 0.
             samples: fewer samples than the probe set has, rounded up to whole chunks; all if None.
         """
-        self.collect()
+        self.collect(wait=True)
         chunks = self._probe.chunks
         if samples is not None:
             checked(ARGUMENTS, samples=samples)
             chunks = min(chunks, -(-samples // self._probe.chunk_size))
         self._launch(step, epoch, chunks)
-        reading = self.collect()
+        reading = self.collect(wait=True)
         assert reading is not None
         return reading
 
@@ -200,14 +187,15 @@ class Monitor:
     ) -> bool:
         """Begins a reading if the budget has room for it.
 
-        It is of the weights as they are now. Nothing is copied to the host, but TensorFlow's kernel
-        for layers wider than 128 may wait for a GPU. A reading in flight is collected first.
+        It is of the weights as they are now, and nothing waits for it. A reading in flight is
+        collected first; if it is not done, the new one is refused like one without room.
 
         Args:
             step: training steps so far; TensorBoard's axis. A function is called only if a reading
-                is begun. Either may give a tensor, which ``collect`` copies to the host.
+                is begun. Either may give a tensor, which is fetched with the numbers.
             epoch: the epoch it belongs to, counted from 0.
-            last: whether it is the run's last one, which is never dropped.
+            last: whether it is the run's last one, which is never dropped: one in flight is waited
+                for.
             first: whether it is a training's first one, which is never dropped either.
             retry: whether it stands for one that was refused before, and so counted.
             remaining: seconds of training that are left, if known: room is kept for the last one.
@@ -215,69 +203,75 @@ class Monitor:
         Returns:
             Whether it was begun; ``collect`` finishes it.
         """
-        self.collect()
+        self.collect(wait=first or last)
         fewest = self._probe.fewest_chunks
         with self.budget.reading():
             # a last reading keeps no room for another one
             left = None if last else remaining
             chunks = self.budget.chunks(self._probe.chunks, fewest, left)
-        if not chunks and not (first or last):
+        if self.in_flight or not (chunks or first or last):
             self.postponed += not retry
             return False
         self._launch(step() if callable(step) else step, epoch, chunks or fewest)
         return True
 
-    def collect(self) -> Reading | None:
-        """Finishes the reading in flight: waits for it, keeps it and writes it to the sinks.
+    def collect(self, *, wait: bool = False) -> Reading | None:
+        """Finishes the reading in flight if it is done: keeps it and writes it to the sinks.
+
+        Args:
+            wait: whether to wait for it until it is done.
 
         Returns:
-            The reading, or None if none is in flight.
+            The reading, or None if none is in flight or it goes on.
         """
-        if self._in_flight is None:
+        flight = self._in_flight
+        if flight is None:
             return None
-        flight, self._in_flight = self._in_flight, None
-        between = self.budget.now() - flight.since
-        trained = self.budget.training_seconds - flight.trained
+        now, trained = self.budget.now(), self.budget.training_seconds
         with self.budget.reading() as elapsed:
-            measured = self._probe.collect(flight.launched)
-            hidden = 0.0
-            if self._probe.asynchronous:
-                # the training waited for the device without the host's knowing
-                unseen = self._probe.price.of(flight.chunks) - flight.seconds - elapsed()
-                hidden = min(max(0.0, unseen), between)
-                self.budget.add(hidden, trained)
+            if not (wait or flight.launched.fetch.is_done()):
+                return None
+            self._in_flight = None
+            arrived = flight.launched.fetch.result()
+            # the training waited for the device without the host's knowing
+            unseen = flight.unseen(arrived, now)
+            self.budget.add(unseen, trained - flight.trained)
+            measured = self._probe.unpack(arrived.numbers)
+            counts = tuple(layer.pair_counts for layer in measured)
             reading = Reading(
                 epoch=flight.epoch,
-                step=int(flight.step),
+                step=arrived.step,
                 layers=self.layers,
                 metrics=np.stack([layer.metrics for layer in measured]),
                 samples=flight.chunks * self._probe.chunk_size,
-                probe_seconds=flight.seconds + hidden + elapsed(),
+                probe_seconds=flight.seconds + unseen + elapsed(),
                 overhead=self.budget.overhead,
                 thinned=flight.chunks < self._probe.chunks,
                 postponed=flight.postponed,
                 spectra=Spectra(
                     tuple(layer.eigenvalues for layer in measured),
-                    tuple(layer.correlations for layer in measured),
+                    flight.launched.correlations,
+                    counts if counts[0].size else None,
                 ),
             )
             self._warn_of_nonfinite(reading)
-            self._keep(reading)
+            self.readings.append(reading)
             self._sinks.write(reading)
-            self._learn(flight, flight.seconds + hidden + elapsed())
+            seconds = flight.seconds + unseen + elapsed()
+            self.budget.learn(flight.price(seconds, self._probe.price))
         return reading
 
     def close(self, status: str = "ended", error: str | None = None) -> None:
         """Completes the run's record; a reading after it takes the run up again.
 
-        A reading in flight is finished first, unless the run failed.
+        A reading in flight is waited for and finished first, unless the run failed.
 
         Args:
             status: how the run ended: "ended", "interrupted" or "failed".
             error: what made it fail, in one line.
         """
         if status != "failed":
-            self.collect()
+            self.collect(wait=True)
         self._in_flight = None
         if self._keeps_clock:
             self.budget.pause()
@@ -312,47 +306,24 @@ class Monitor:
         return self._probe.trace_count()
 
     def _launch(self, step: SupportsInt, epoch: int, chunks: int) -> None:
+        clock = self.budget.now
         with self.budget.reading() as elapsed:
-            launched = self._probe.launch(chunks)
+            launched = self._probe.launch(chunks, step, clock, self._let_go_of_latest)
             postponed = self.postponed - self._postponed_before
             self._postponed_before = self.postponed
             seconds = elapsed()
         if self._stopped:
             self._stopped = False
             self.budget.resume()
-        now, trained = self.budget.now(), self.budget.training_seconds
-        self._in_flight = InFlight(
-            launched, epoch, step, chunks, postponed, seconds, since=now, trained=trained
-        )
+        trained = self.budget.training_seconds
+        self._in_flight = InFlight(launched, epoch, chunks, postponed, seconds, clock(), trained)
 
-    def _learn(self, flight: InFlight, seconds: float) -> None:
-        """What the next reading will cost."""
-        hidden = self._probe.asynchronous
-        chunk = self._probe.price.chunk if hidden else flight.launched.chunk_seconds
-        self.budget.learn(Price(chunk, max(0.0, seconds - chunk * flight.chunks)))
-
-    def _begin_record(self) -> None:
-        widths = self._probe.widths
-        watched = Watched(
-            model_name=self._model.name,
-            samples=self.samples,
-            thresholds=self.thresholds,
-            layers=tuple(
-                layer_record(info, count, widths)
-                for info, count in zip(self.layers, self._probe.rows, strict=True)
-            ),
-            params=self._model.count_params(),
-            macs=widths and widths.macs,
-            structure=widths and widths.structure,
-            unknown_structure=self._probe.unknown_widths,
-        )
-        self._sinks.begin(watched)
-
-    def _keep(self, reading: Reading) -> None:
-        """Spectra are large: only the first and the latest reading hold theirs."""
-        if len(self.readings) > 1:
+    def _let_go_of_latest(self) -> None:
+        """Spectra are large: beside those of a reading to come only the first one's are held."""
+        if len(self.readings) > 1 and self.readings[-1].spectra is not None:
+            # the sinks may still hold the reading
+            self.readings[-1].spectra.let_go()
             self.readings[-1] = self.readings[-1].without_spectra()
-        self.readings.append(reading)
 
     def _warn_of_nonfinite(self, reading: Reading) -> None:
         unknown = np.isnan(reading.metrics[:, METRIC_NAMES.index("trace")])
@@ -387,18 +358,3 @@ def _budget(given: float | OverheadBudget | None) -> tuple[OverheadBudget, bool]
     if isinstance(given, OverheadBudget):
         return given, False
     return OverheadBudget(given), True
-
-
-def layer_record(info: LayerInfo, rows: int, widths: ModelWidths | None) -> LayerRecord:
-    """What the run's record says about a monitored layer."""
-    return LayerRecord(
-        name=info.name,
-        kind=info.kind,
-        channels=info.channels,
-        params=info.params,
-        macs=None if math.isnan(info.macs) else int(info.macs),
-        tied_to=info.tied_to,
-        rank_limit=widths.rank_limits.get(info.name) if widths else None,
-        widths=widths.layers.get(info.name, ()) if widths else (),
-        rows=rows,
-    )

@@ -1,13 +1,14 @@
 """The probe: from a model and its probe set to the spectra of its layers, traced and compiled once.
 
-``launch`` only hands work to the device, ``collect`` waits for it: between the two nothing is
-copied to the host, so that a device that works asynchronously goes on with the training.
+``launch`` only hands work to the device and begins to fetch what comes of it; it waits for nothing,
+so that a device that works asynchronously goes on with the training.
 """
 
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, SupportsInt
 
 import keras
 import numpy as np
@@ -15,23 +16,24 @@ import tensorflow as tf
 
 from nasmon.budget import Price
 from nasmon.capture import Captured, capture, named_layers
+from nasmon.enough_samples import FEWEST_SAMPLES, enough_samples, is_padded, row_counts
+from nasmon.fetching import BackgroundFetch, DirectFetch, Fetch
 from nasmon.isolation import check_unchanging, draws_noise, untouched
 from nasmon.kernels.compiled import LayerMeasurements, Rows, compiled_kernels
-from nasmon.kernels.rows import ROWS_PER_CHANNEL, PaddedRows, rows_of, valid_count
-from nasmon.probe_set import ProbeSet, probe_set
+from nasmon.kernels.rows import ROWS_PER_CHANNEL, rows_of
+from nasmon.probe_set import probe_set
+from nasmon.reading import Matrices
 from nasmon.taps import choose_taps, layers_of, measurable_taps, unmeasured
 from nasmon.widths.follow import describe, read_widths
 from nasmon.widths.graph import ModelWidths
-
-FEWEST_SAMPLES = 8
-"""However many positions an image has, a few images alone would not stand for the data."""
 
 
 class Launched(NamedTuple):
     """A reading that the device is working on."""
 
-    packed: tf.Tensor  # all numbers of the reading, float64, on the device
-    chunk_seconds: float  # the host's time for each chunk
+    fetch: Fetch  # of its numbers
+    correlations: Callable[[], Matrices]  # fetches them
+    chunk_seconds: float | None  # for each chunk; None if the device works on unseen
 
 
 class Probe:
@@ -51,7 +53,6 @@ class Probe:
         widths: what the traced forward pass tells about the model's widths; None if nothing.
         unknown_widths: why ``widths`` is None.
         price: what a reading costs, measured once while setting up.
-        asynchronous: whether the device works on while the host does something else.
     """
 
     def __init__(
@@ -72,11 +73,11 @@ class Probe:
         with untouched():
             self._set = probe_set(x, samples, chunk)
         if few_samples:
-            self._set = self._enough()
+            self._set = enough_samples(self._set, self._every_row, self._eager)
         self._numbers = [tf.constant(number) for number in range(len(self._set.chunks))]
         self._forward = self._compile_forward()
         self._warm_up()
-        self.price, self.asynchronous = self._rehearse()
+        self.price = self._rehearse()
 
     @property
     def samples(self) -> int:
@@ -121,22 +122,47 @@ class Probe:
             )
         return remarks
 
-    def launch(self, chunks: int) -> Launched:
-        """Begins a reading of the first ``chunks`` chunks."""
+    def launch(
+        self,
+        chunks: int,
+        step: SupportsInt,
+        clock: Callable[[], float] = time.perf_counter,
+        make_room: Callable[[], None] = lambda: None,
+    ) -> Launched:
+        """Begins a reading, and to fetch its numbers.
+
+        Args:
+            chunks: of so many, the first ones.
+            step: training steps so far; may still be on the device.
+            clock: on which to note when the device was at the reading.
+            make_room: called before the reading has anything that stays.
+        """
+        fetch = self._fetch(step, clock)
         begun = time.perf_counter()
         states = self._empty
         for chunk, number in zip(self._set.chunks[:chunks], self._numbers, strict=False):
             states = self._kernels.absorb(states, self._forward(chunk, number))
         seconds = (time.perf_counter() - begun) / chunks
-        return Launched(self._kernels.launch_measure(states), seconds)
+        make_room()
+        measured = self._kernels.launch_measure(states)
+        fetch.send(measured.numbers)
+        matrices = partial(self._kernels.matrices, measured.correlations)
+        return Launched(fetch, matrices, None if self._kernels.device.asynchronous else seconds)
 
-    def collect(self, launched: Launched) -> list[LayerMeasurements]:
-        """Waits for a reading and copies it to the host, all layers at once."""
-        return self._kernels.unpack(launched.packed.numpy())
+    def unpack(self, numbers: np.ndarray) -> list[LayerMeasurements]:
+        """The layers' numbers out of what was fetched."""
+        return self._kernels.unpack(numbers)
 
     def trace_count(self) -> int:
         """How often anything was traced so far; it stays as it is after setting up."""
         return self._kernels.trace_count() + self._traced()
+
+    def _fetch(self, step: SupportsInt, clock: Callable[[], float]) -> Fetch:
+        if not self._kernels.device.asynchronous:
+            return DirectFetch(step)
+        # what is small and on the device: any work there comes after what the training gave it
+        count = tf.nest.flatten(self._empty)[0]
+        return BackgroundFetch(step, count + count, clock)
 
     def _tapped(self, x: Any, number: Any) -> Rows:
         """The forward pass, from a chunk of inputs to the rows of each tap that a reading takes."""
@@ -161,32 +187,6 @@ class Probe:
             rows.append(tuple(rows_of(t, tap.axis, most, parts, mask) for t, mask in passed))
         return tuple(rows)
 
-    def _enough(self) -> ProbeSet:
-        """As many samples of the probe set as give every layer ten rows a channel."""
-        one = tf.nest.map_structure(lambda tensor: tensor[:1], self._set.chunks[0])
-        if self._eager:
-            rows = self._every_row(one)
-        else:
-            traced = tf.function(self._every_row, autograph=False).get_concrete_function(one)
-            rows = traced.structured_outputs
-        channels = [int(matrices[0].shape[1]) for matrices in rows]
-        if _is_padded(rows):
-            samples, found = self.samples, self._valid_rows()
-        else:
-            samples, found = 1, np.array([sum(int(m.shape[0]) for m in own) for own in rows])
-        wanted = ROWS_PER_CHANNEL * samples * np.array(channels)
-        return self._set.first(max(FEWEST_SAMPLES, *(-(-wanted // np.maximum(1, found))).tolist()))
-
-    def _valid_rows(self) -> np.ndarray:
-        """Rows of each layer in all samples that are no padding, [layers] int64."""
-
-        def counted(x: Any) -> tf.Tensor:
-            return _counts(self._every_row(x))
-
-        # of a traced pass no more is done than the masks need
-        count = counted if self._eager else tf.function(counted, autograph=False)
-        return sum(count(chunk).numpy() for chunk in self._set.chunks)
-
     def _compile_forward(self) -> Callable[[Any, Any], Rows]:
         self._traced: Callable[[], int] = lambda: 0
         if self._eager:
@@ -210,8 +210,8 @@ class Probe:
             for own in rows
         ]
         others = list(zip(self._set.chunks, self._numbers, strict=True))[1:]
-        counted = others if _is_padded(rows) else ()
-        counts = [_counts(rows), *(_counts(self._forward(*chunk)) for chunk in counted)]
+        counted = others if is_padded(rows) else ()
+        counts = [row_counts(rows), *(row_counts(self._forward(*chunk)) for chunk in counted)]
         of_chunks = np.broadcast_to(counts, (self.chunks, len(rows)))
         self._rows_so_far = of_chunks.cumsum(axis=0)  # [chunks, layers], without padding
         self._kernels = compiled_kernels(channels, known, rows)
@@ -222,24 +222,16 @@ class Probe:
             for tap, c in zip(self._taps, channels, strict=True)
         )
 
-    def _rehearse(self) -> tuple[Price, bool]:
-        """What a chunk and the rest cost once all is compiled, and whether the host must wait."""
+    def _rehearse(self) -> Price:
+        """What a chunk and the rest cost once all is compiled."""
         begun = time.perf_counter()
-        states = self._kernels.absorb(
-            self._empty, self._forward(self._set.chunks[0], self._numbers[0])
-        )
-        handed_over = time.perf_counter()
+        rows = self._forward(self._set.chunks[0], self._numbers[0])
+        states = self._kernels.absorb(self._empty, rows)
         # the smallest of its tensors will do to wait for the program
         tf.nest.flatten(states)[0].numpy()
         absorbed = time.perf_counter()
-        packed = self._kernels.launch_measure(states)
-        launched = time.perf_counter()
-        numbers = packed.numpy()
-        copied = time.perf_counter()
-        self._kernels.unpack(numbers)
-        price = Price(absorbed - begun, time.perf_counter() - absorbed)
-        waited = absorbed - handed_over + copied - launched
-        return price, waited > (copied - begun) / 4
+        self._kernels.measure(states)
+        return Price(absorbed - begun, time.perf_counter() - absorbed)
 
     def _read_widths(self) -> ModelWidths | None:
         """What the traced forward pass tells about the model's widths and costs.
@@ -260,12 +252,3 @@ class Probe:
         except Exception as error:
             self.unknown_widths = f"{type(error).__name__}: {error}"
             return None
-
-
-def _is_padded(rows: Rows) -> bool:
-    return any(isinstance(matrix, PaddedRows) for matrices in rows for matrix in matrices)
-
-
-def _counts(rows: Rows) -> tf.Tensor:
-    """Rows of each layer that are no padding, [layers] int64."""
-    return tf.stack([tf.add_n([valid_count(m) for m in matrices]) for matrices in rows])

@@ -1,8 +1,8 @@
 """One event's numbers, on the host."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,11 +28,49 @@ class LayerInfo(NamedTuple):
     tied_to: str = ""  # whose width it has, as far as that is known; "" for its own
 
 
-class Spectra(NamedTuple):
-    """The spectra behind a reading, one array a layer in the reading's order."""
+Matrices = tuple[np.ndarray, ...]
+"""For each layer [C, C] float32, NaN in rows and columns of dead channels."""
 
-    eigenvalues: tuple[np.ndarray, ...]  # [C] float64, descending
-    correlations: tuple[np.ndarray, ...]  # [C, C] float32, NaN for dead channels
+
+class Spectra:
+    """The spectra behind a reading, one array a layer in the reading's order.
+
+    Args:
+        eigenvalues: [C] float64, descending.
+        correlations: the matrices, or a function that fetches them from the device.
+        pair_counts: histograms of the correlations, as ``kernels.histograms`` makes them; None if
+            they are to be made of the matrices.
+
+    Example:
+        >>> spectra = Spectra((np.array([2.0, 1.0]),), lambda: (np.eye(2, dtype=np.float32),))
+        >>> spectra.correlations[0].shape
+        (2, 2)
+    """
+
+    def __init__(
+        self,
+        eigenvalues: tuple[np.ndarray, ...],
+        correlations: Matrices | Callable[[], Matrices] | None,
+        pair_counts: tuple[np.ndarray, ...] | None = None,
+    ) -> None:
+        self.eigenvalues = eigenvalues
+        self.pair_counts = pair_counts
+        self._correlations = correlations
+
+    @property
+    def correlations(self) -> Matrices | None:
+        """As ``Reading.correlations``."""
+        if callable(self._correlations):
+            self._correlations = self._correlations()
+        return self._correlations
+
+    def let_go(self) -> None:
+        """Gives up the matrices; who has asked for them may keep what was given."""
+        self._correlations = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a copy, or what is pickled, is of the host
+        return Spectra, (self.eigenvalues, self.correlations, self.pair_counts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +118,15 @@ class Reading:
         """What the reading cost and gave up, in the order of ``COST_COLUMNS``."""
         # a switch is written as 0 or 1
         return tuple(+getattr(self, name) for name in COST_COLUMNS)
+
+    @property
+    def correlations(self) -> Matrices | None:
+        """The correlations R of each layer's channels, [C, C] float32; NaN for dead channels.
+
+        They stay on the device until they are asked for, which waits for it. The first reading of
+        a run has them, and the latest until another one is launched; then they are None.
+        """
+        return None if self.spectra is None else self.spectra.correlations
 
     def without_spectra(self) -> "Reading":
         """The same reading in a few bytes a layer, for long runs."""

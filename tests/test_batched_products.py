@@ -48,7 +48,7 @@ def test_matrices_of_several_heights_and_widths(offset: float) -> None:
 
 
 def test_tall_ones_in_pieces_and_more_than_fit_in_a_stack(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batched_products, "MOST_AT_ONCE", 3 * 5000 * 16)
+    monkeypatch.setattr(batched_products, "MOST_IN_A_STACK", 3 * 5000 * 16)
     matrices = [drawn(5000 - 100 * i, 16, 3.0) for i in range(5)]
     states = tf.function(lambda *own: states_of_rows(own, 16), jit_compile=True)
     assert_states(states(*map(tf.constant, matrices)), matrices, 16)

@@ -28,6 +28,7 @@ def test_layers_of_several_widths_over_two_chunks(device: Device) -> None:
     states = kernels.empty()
     for chunk in chunks:
         states = kernels.absorb(states, tuple((tf.constant(a),) for a in chunk))
+    squares = kernels.matrices(kernels.launch_measure(states).correlations)
     for index, found in enumerate(kernels.measure(states)):
         rows = np.concatenate([chunk[index] for chunk in chunks])
         assert_metrics(dict(zip(METRIC_NAMES, found.metrics.tolist(), strict=True)), rows)
@@ -37,7 +38,7 @@ def test_layers_of_several_widths_over_two_chunks(device: Device) -> None:
                 found.eigenvalues, np.linalg.eigvalsh(exact)[::-1], atol=1e-5 * np.trace(exact)
             )
             np.testing.assert_allclose(
-                found.correlations, np.corrcoef(rows.astype(np.float64), rowvar=False), atol=1e-5
+                squares[index], np.corrcoef(rows.astype(np.float64), rowvar=False), atol=1e-5
             )
 
 
@@ -55,15 +56,47 @@ def test_wide_layers_and_layers_of_few_rows(device: Device) -> None:
         for chunk in chunks[:count]:
             states = kernels.absorb(states, tuple((tf.constant(a),) for a in chunk))
         found = kernels.measure(states)
+        squares = kernels.matrices(kernels.launch_measure(states).correlations)
         for index, shape in enumerate(WIDE[:4]):
             rows = np.concatenate([chunk[index] for chunk in chunks[:count]])
             measured = dict(zip(METRIC_NAMES, found[index].metrics.tolist(), strict=True))
             assert_metrics(measured, rows)
             assert found[index].eigenvalues.shape == (shape[1],)
-            assert found[index].correlations.shape == (shape[1], shape[1])
+            assert squares[index].shape == (shape[1], shape[1])
         # one layer's NaN stays its own, though LAPACK would refuse the batch
         assert np.isnan(found[4].metrics[:-1]).all() == (count == 2)
     assert kernels.trace_count() == (4 if device is CPU else 2)
+
+
+def test_correlations_are_left_where_they_are_and_on_a_cpu_shared() -> None:
+    kernels = CompiledKernels([s[-1] for s in SHAPES])
+    states = kernels.absorb(kernels.empty(), tuple((tf.constant(a),) for a in matrices()))
+    measured = kernels.launch_measure(states)
+    # metrics and eigenvalues: nothing that grows with the square of a width
+    widths = [batch.shape[0] * batch.shape[1] for batch in measured.correlations]
+    assert measured.numbers.shape == (len(SHAPES) * len(METRIC_NAMES) + sum(widths),)
+    assert {batch.dtype for batch in measured.correlations} == {tf.float32}
+    once, again = (kernels.matrices(measured.correlations) for _ in range(2))
+    for one, other, shape in zip(once, again, SHAPES, strict=True):
+        assert one.shape == (shape[-1], shape[-1])
+        assert np.shares_memory(one, other)
+
+
+def test_a_device_that_counts_pairs_puts_them_beside_the_numbers() -> None:
+    rows = tuple((tf.constant(a),) for a in matrices())
+    channels = [s[-1] for s in SHAPES]
+    plain, counting = (
+        CompiledKernels(channels, device=CPU._replace(counts_pairs=counts))
+        for counts in (False, True)
+    )
+    found = [
+        kernels.measure(kernels.absorb(kernels.empty(), rows)) for kernels in (plain, counting)
+    ]
+    for one, other, width in zip(*found, channels, strict=True):
+        np.testing.assert_array_equal(one.metrics, other.metrics)
+        np.testing.assert_array_equal(one.eigenvalues, other.eigenvalues)
+        assert one.pair_counts.size == 0
+        assert other.pair_counts[2:].sum() == width * (width - 1) / 2
 
 
 @DEVICES

@@ -14,7 +14,6 @@ import tensorflow as tf
 from nasmon import Monitor, NASMonitorCallback
 from nasmon.budget import AFTERMATH, OverheadBudget, Price
 from nasmon.kernels.metric_table import AGGREGATED
-from nasmon.probe import Launched
 from tests.networks import compiled, images, tiny
 
 X, Y = images(64)
@@ -189,19 +188,8 @@ def test_a_training_that_is_stopped_early_has_its_last_reading(
     assert [(one.epoch, one.step) for one in callback.readings] == [(0, 8), (1, 16)]
 
 
-class Watching:
-    """Notes when the numbers of a reading are waited for, beside what the training does."""
-
-    def __init__(self, events: list[str], packed: tf.Tensor) -> None:
-        self.events, self.packed = events, packed
-
-    def numpy(self) -> np.ndarray:
-        self.events.append("collected")
-        return self.packed.numpy()
-
-
 class Events(keras.callbacks.Callback):
-    """Notes what the training does; and what the monitor launches, once there is one."""
+    """Notes what the training does; and what the monitor does, once there is one."""
 
     def __init__(self, watched: NASMonitorCallback) -> None:
         super().__init__()
@@ -209,15 +197,18 @@ class Events(keras.callbacks.Callback):
         self._watched = watched
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        probe = self._watched.monitor._probe
-        launch = type(probe).launch
+        for name, done in (("launch", "launched"), ("collect", "collected")):
+            vars(self._watched.monitor)[name] = self._noting(name, done)
 
-        def launched(chunks: int) -> Launched:
-            found = launch(probe, chunks)
-            self.events.append("launched")
-            return found._replace(packed=Watching(self.events, found.packed))
+    def _noting(self, name: str, done: str) -> Any:
+        method = getattr(self._watched.monitor, name)
 
-        vars(probe)["launch"] = launched
+        def noting(*args: Any, **kwargs: Any) -> Any:
+            found = method(*args, **kwargs)
+            self.events += [done] if found else []
+            return found
+
+        return noting
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self.events.append("step")
@@ -298,28 +289,6 @@ def test_a_loop_of_ones_own_keeps_the_budget() -> None:
     assert budget.training_seconds == pytest.approx(201.8)
 
 
-def test_what_the_device_did_behind_the_hosts_back_counts() -> None:
-    monitor, budget, now = by_a_wound_clock()
-    monitor._probe.asynchronous = True
-    price = monitor._probe.price = Price(10.0, 20.0)
-    chunks = monitor._probe.chunks
-    before = budget.expected(chunks)
-    assert monitor.launch(1, last=True)
-    now[0] += 100
-    reading = monitor.collect()
-    assert reading is not None
-    # the host saw nothing of it: it is the reading's time, and no longer the training's
-    assert reading.probe_seconds == budget.probe_seconds == price.of(chunks)
-    assert budget.training_seconds == 100 - price.of(chunks)
-    assert before < budget.expected(chunks) == price.of(chunks)
-    assert monitor.launch(2, last=True)
-    now[0] += 1
-    monitor.collect()
-    # it cannot have taken longer than it was on its way
-    assert budget.probe_seconds == price.of(chunks) + 1
-    monitor.close()
-
-
 def test_time_after_closing_is_not_training() -> None:
     model, x = tiny()
     monitor = Monitor(model, x)
@@ -335,4 +304,3 @@ def test_a_monitor_knows_what_a_reading_costs_before_the_first_one() -> None:
     model, x = tiny()
     monitor = Monitor(model, x)
     assert 0 < monitor.budget.expected(1) < 1
-    assert not monitor._probe.asynchronous

@@ -1,7 +1,9 @@
 """Monitor: planted truth through the whole of it, and nothing compiled twice."""
 
+import gc
 import time
 import warnings
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import tensorflow as tf
 from keras import layers
 
 from nasmon import Monitor
-from nasmon.kernels.compiled import forget_kernels
+from nasmon.kernels.compiled import CompiledKernels, Measured, forget_kernels
 from nasmon.kernels.metric_table import METRIC_NAMES
 from tests.networks import Subclassed, functional, images, nested
 from tests.oracle import assert_metrics
@@ -176,6 +178,46 @@ def test_a_hand_written_loop_writes_files_and_keeps_two_spectra(tmp_path: Path) 
     assert [r.spectra is not None for r in monitor.readings] == [True, False, False, True]
     assert len(monitor.to_frame()) == 4 * len(monitor.layers)
     assert "head" in monitor.summary()
+
+
+def test_two_readings_worth_of_correlations_are_alive_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: list[set[int]] = []
+    living: list[tuple[int, weakref.ref[Any]]] = []
+
+    def noted(things: tuple[Any, ...]) -> None:
+        living.extend((number, weakref.ref(thing)) for thing in things)
+
+    def launch_measure(self: CompiledKernels, states: Any) -> Measured:
+        # before it puts out anything
+        alive.append({of for of, thing in living if thing() is not None} | {number})
+        measured = launch(self, states)
+        noted(measured.correlations)
+        return measured
+
+    def matrices(self: CompiledKernels, correlations: Any) -> tuple[np.ndarray, ...]:
+        found = fetch(self, correlations)
+        noted(found)
+        return found
+
+    model, x = functional(), images(32)[0]
+    csv_path = tmp_path / "run.csv"
+    monitor = Monitor(model, x, log_dir=tmp_path, csv_path=csv_path, overhead_budget=None)
+    launch, fetch = CompiledKernels.launch_measure, CompiledKernels.matrices
+    monkeypatch.setattr(CompiledKernels, "launch_measure", launch_measure)
+    monkeypatch.setattr(CompiledKernels, "matrices", matrices)
+    # beside TensorBoard, which looks at all of them, and the file of spectra, which holds some
+    for number in range(5):
+        assert monitor.launch(number)
+        if number > 1:
+            # the latest makes room for the one in flight
+            assert monitor.readings[-1].correlations is None
+        assert monitor.collect() is not None
+    gc.collect()
+    assert alive == [{0}, {0, 1}, {0, 2}, {0, 3}, {0, 4}]
+    assert {of for of, thing in living if thing() is not None} == {0, 4}
+    assert [r.correlations is not None for r in monitor.readings] == [True, *[False] * 3, True]
 
 
 def test_nan_layers_warn_once_and_leave_the_others(recwarn: pytest.WarningsRecorder) -> None:

@@ -1,5 +1,9 @@
 """Readings: look-up, aggregates, tables."""
 
+import pickle
+from copy import deepcopy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -64,6 +68,35 @@ def test_spectra_can_be_let_go() -> None:
     light = reading().without_spectra()
     assert light.spectra is None
     np.testing.assert_array_equal(light.metrics, reading().metrics)
+
+
+def test_correlations_are_fetched_when_they_are_asked_for_and_kept() -> None:
+    fetched = []
+
+    def fetch() -> tuple[np.ndarray, ...]:
+        fetched.append(True)
+        return np.eye(4, dtype=np.float32), np.eye(12, dtype=np.float32)
+
+    one = replace(reading(), spectra=Spectra((np.ones(4), np.ones(12)), fetch))
+    assert not fetched
+    assert one.correlations is one.correlations
+    assert one.spectra is not None
+    assert one.spectra.correlations is one.correlations
+    assert len(fetched) == 1
+    one.spectra.let_go()
+    assert one.correlations is None
+    assert one.without_spectra().correlations is None
+
+
+def test_a_reading_may_be_copied_and_pickled() -> None:
+    eye = (np.eye(4, dtype=np.float32), np.eye(12, dtype=np.float32))
+    counts = (np.ones(32), np.ones(32))
+    one = replace(reading(), spectra=Spectra((np.ones(4), np.ones(12)), lambda: eye, counts))
+    for copied in (pickle.loads(pickle.dumps(one)), deepcopy(one)):
+        assert copied.correlations is not None
+        assert copied.spectra is not None
+        np.testing.assert_array_equal(copied.correlations[1], eye[1])
+        assert len(copied.spectra.eigenvalues) == len(copied.spectra.pair_counts or ()) == 2
 
 
 def test_summary_lines_up_and_remarks_on_what_stands_out() -> None:

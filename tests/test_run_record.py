@@ -19,8 +19,9 @@ from nasmon.errors import RunExistsError, UsageError
 from nasmon.reading import Spectra
 from nasmon.record.files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
 from nasmon.record.run import read_record, write_record
+from nasmon.record.spectra import read_spectra
 from nasmon.sinks.csv_tables import IfExists
-from nasmon.sinks.run_record import RunSink
+from nasmon.sinks.run_record import RunSink, Watched
 from nasmon.thresholds import DEFAULT_THRESHOLDS
 from tests.networks import compiled, functional, images, tiny, unlimited
 from tests.recorded import chain, write_run
@@ -75,11 +76,12 @@ def test_the_spectra_are_those_of_the_first_and_the_latest_reading(
             assert file[which].tolist() == [one.epoch, one.step]
             assert file[f"{which}/layers"].tolist() == [info.name for info in one.layers]
             assert one.spectra is not None
+            assert one.correlations is not None
             for index, eigenvalues in enumerate(one.spectra.eigenvalues):
                 np.testing.assert_array_equal(file[f"{which}/eigenvalues/{index}"], eigenvalues)
                 np.testing.assert_allclose(
                     file[f"{which}/correlations/{index}"],
-                    one.spectra.correlations[index],
+                    one.correlations[index],
                     rtol=1e-7,
                     atol=1e-7,
                 )
@@ -159,12 +161,41 @@ class Status(keras.callbacks.Callback):
         Status.seen.append(read_record(record_path(self._path)).status)
 
 
+def test_correlations_are_fetched_for_the_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[int] = []
+
+    def write(step: int) -> Spectra:
+        def fetch() -> tuple[np.ndarray, ...]:
+            fetched.append(step)
+            return np.eye(4, dtype=np.float32), np.eye(12, dtype=np.float32)
+
+        spectra = Spectra((np.full(4, step), np.full(12, step)), fetch)
+        sink.write(replace(reading(step), spectra=spectra))
+        return spectra
+
+    monkeypatch.setattr("nasmon.sinks.run_record.SHARE", 1e-9)
+    sink = RunSink(tmp_path / "run.csv")
+    sink.begin(Watched("made up", 32, {}, (), 0, None, None))
+    for step in (1, 2, 3):
+        write(step)
+    assert fetched == [1]
+    sink.close("ended")
+    assert fetched == [1, 3]
+    assert read_spectra(spectra_path(tmp_path / "run.csv"))[1].step == 3
+    # the next one was launched, and never came
+    write(4).let_go()
+    sink.close("failed")
+    assert read_spectra(spectra_path(tmp_path / "run.csv"))[1].step == 3
+
+
 def test_a_monitor_that_was_switched_off_has_failed(tmp_path: Path) -> None:
     model, data = compiled(functional()), images(16)
     callback = unlimited(data, log_dir=None, csv_path=tmp_path / "run.csv")
     original = callback._watch
 
-    def broken(chunks: int) -> None:
+    def broken(chunks: int, *others: Any) -> None:
         raise OSError("no space left on device")
 
     def watch(data: Any) -> Monitor:

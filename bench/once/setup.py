@@ -24,12 +24,13 @@ from bench.trainings import TRAININGS, Training
 from nasmon import NASMonitorCallback, callback, monitor, probe
 from nasmon.kernels import compiled
 from nasmon.kernels.metric_table import METRIC_NAMES
+from nasmon.sinks import opening
 
 STEPS = 4
 
 PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "caching the probe set": ((probe, "probe_set"),),
-    "tracing the forward pass": ((probe.Probe, "_compile_forward"), (probe.Probe, "_enough")),
+    "tracing the forward pass": ((probe.Probe, "_compile_forward"), (probe, "enough_samples")),
     "the forward pass's first run": ((probe.Probe, "_warm_up"),),
     "reading off the widths": ((probe.Probe, "_read_widths"),),
     "tracing the kernels": (
@@ -39,7 +40,11 @@ PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     ),
     "compiling the kernels": ((compiled.CompiledKernels, "compile"),),
     "rehearsing a chunk": ((probe.Probe, "_rehearse"),),
-    "opening the files": ((callback, "open_sinks"), (monitor.Monitor, "_begin_record")),
+    "opening the files": (
+        (callback, "open_sinks"),
+        (monitor, "watched_by"),
+        (opening.Sinks, "begin"),
+    ),
     "the first reading": ((monitor.Monitor, "_launch"), (monitor.Monitor, "collect")),
 }
 """What the time is told apart by, and the functions that spend it; each without what the others

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES
@@ -67,6 +68,26 @@ def local_path(path: str | os.PathLike[str]) -> Path:
             f"{path} is not on this machine; pass csv_path= with a local file, or False for no CSV"
         )
     return Path(given_path(path))
+
+
+def csv_of_run(
+    csv_path: str | os.PathLike[str] | Literal[False] | None, log_dir: str | None, name: str
+) -> Path | None:
+    """Where the CSV of a model of that name goes; None for nowhere.
+
+    Args:
+        csv_path: where it is to go; into the TensorBoard folder if None, nowhere if False.
+        log_dir: the TensorBoard folder, if there is one.
+        name: the model's.
+
+    Raises:
+        UsageError: the folder is a URL.
+    """
+    if csv_path:
+        return Path(csv_path)
+    if csv_path is False or log_dir is None:
+        return None
+    return metrics_path(local_path(log_dir), name)
 
 
 def check_regular(path: Path, named: str) -> None:

@@ -33,13 +33,15 @@ class SpectraAt(NamedTuple):
 
 
 def arrays_of(which: Literal["first", "latest"], reading: Reading) -> Arrays:
-    """A reading's spectra, which it holds."""
-    assert reading.spectra is not None
+    """A reading's spectra, fetched from the device if need be; none if they were let go."""
+    matrices = reading.correlations
+    if reading.spectra is None or matrices is None:
+        return {}
     arrays: Arrays = {which: np.array([reading.epoch, reading.step])}
     arrays[f"{which}/layers"] = np.array([info.name for info in reading.layers])
     for index, eigenvalues in enumerate(reading.spectra.eigenvalues):
         arrays[f"{which}/eigenvalues/{index}"] = eigenvalues
-    for index, correlations in enumerate(reading.spectra.correlations):
+    for index, correlations in enumerate(matrices):
         arrays[f"{which}/correlations/{index}"] = correlations.astype(np.float32, copy=False)
     return arrays
 

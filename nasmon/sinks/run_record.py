@@ -59,7 +59,8 @@ class RunSink:
     """Writes ``<stem>_run.json`` when a run begins and when it ends, and ``<stem>_spectra.npz``.
 
     Both are replaced as wholes, so that a reader never meets half a file. Spectra are written with
-    each reading as long as that takes a five-hundredth of the time, and at the end.
+    each reading as long as that takes a five-hundredth of the time, and at the end; correlations
+    are fetched from the device for that alone.
 
     Args:
         csv_path: the run's CSV; its folder exists.
@@ -130,10 +131,9 @@ class RunSink:
         self._run_on()
         if reading.spectra is None:
             return
-        if self._first is None:
-            self._first = arrays_of("first", reading)
-        self._latest = reading
         begun = time.perf_counter()
+        self._first = self._first or arrays_of("first", reading)
+        self._latest = reading
         if begun >= self._rest_until:
             self._write_spectra()
             ended = time.perf_counter()
@@ -204,10 +204,10 @@ class RunSink:
             self._first = first_arrays(self._spectra_path)
 
     def _write_spectra(self) -> None:
-        if self._latest is None or self._first is None:
-            return
-        arrays = {**self._first, **arrays_of("latest", self._latest)}
-        write_spectra(self._spectra_path, arrays)
+        latest = self._latest and arrays_of("latest", self._latest)
+        # a reading that another was to follow, which never came, has let its spectra go
+        if latest and self._first:
+            write_spectra(self._spectra_path, {**self._first, **latest})
         self._latest = None
 
 

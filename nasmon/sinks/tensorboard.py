@@ -15,17 +15,17 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.histogram.summary_v2 import histogram_pb
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
 from nasmon.errors import UsageError
+from nasmon.kernels.histograms import HISTOGRAM_BINS
 from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES, RESOLUTION
-from nasmon.reading import LayerInfo, Reading
+from nasmon.reading import LayerInfo, Matrices, Reading
 from nasmon.record.files import COST_COLUMNS, given_path
 from nasmon.sinks.run_record import Watched
-
-HISTOGRAM_BINS = 30  # as TensorBoard's own histograms have
 
 HISTOGRAMS = ("eigenvalues", "correlations")
 
@@ -80,8 +80,8 @@ class TensorBoardSink:
             # a copy: a proto keeps the bytes that it was given before until it goes itself
             histograms = Summary()
             histograms.CopyFrom(self._histograms)
-            for value, numbers in zip(histograms.value, _samples_of(reading), strict=True):
-                value.tensor.tensor_content = _buckets(numbers).tobytes()
+            for value, buckets in zip(histograms.value, _histograms_of(reading), strict=True):
+                value.tensor.tensor_content = buckets.tobytes()
             # protos one after another are one proto
             summary += histograms.SerializeToString()
         # not as a Python number: TensorFlow keeps a tensor of each for ever
@@ -162,16 +162,28 @@ def _scalars_of(reading: Reading) -> Iterator[float]:
     yield from reading.metrics.ravel().tolist()
 
 
-def _samples_of(reading: Reading) -> Iterator[np.ndarray]:
-    """What the histograms are of: log10(l / trace), then R_ij for i < j, layer by layer."""
+def _histograms_of(reading: Reading) -> Iterator[np.ndarray]:
+    """Buckets of log10(l / trace), then of R_ij for i < j, layer by layer."""
     assert reading.spectra is not None
-    for eigenvalues, correlations in zip(*reading.spectra, strict=True):
+    counted = reading.spectra.pair_counts
+    pairs = map(_counted_buckets, counted) if counted else map(_pair_buckets, _matrices_of(reading))
+    for eigenvalues, buckets in zip(reading.spectra.eigenvalues, pairs, strict=True):
         # floored at the resolution of the estimate, as the condition number is
         floored = np.maximum(eigenvalues, RESOLUTION * eigenvalues[:1])
         total = eigenvalues.sum()
-        yield np.log10(floored / total) if total > 0 else np.empty(0)
-        pairs = correlations[_above_diagonal(len(correlations))]
-        yield pairs[np.isfinite(pairs)]
+        yield _buckets(np.log10(floored / total) if total > 0 else np.empty(0))
+        yield buckets
+
+
+def _matrices_of(reading: Reading) -> Matrices:
+    matrices = reading.correlations
+    assert matrices is not None, "a reading is written before the next one is launched"
+    return matrices
+
+
+def _pair_buckets(correlations: np.ndarray) -> np.ndarray:
+    pairs = correlations[_above_diagonal(len(correlations))]
+    return _buckets(pairs[np.isfinite(pairs)])
 
 
 @lru_cache(maxsize=64)
@@ -189,5 +201,15 @@ def _buckets(values: np.ndarray) -> np.ndarray:
     bins = np.minimum((values - low) / width, HISTOGRAM_BINS - 1).astype(np.intp)
     if low == high:
         bins[:] = HISTOGRAM_BINS - 1
+    return _between(low, high, np.bincount(bins, minlength=HISTOGRAM_BINS))
+
+
+def _counted_buckets(counted: np.ndarray) -> np.ndarray:
+    """The same of what ``kernels.histograms`` counted."""
+    low, high, *counts = counted
+    return _between(low, high, counts) if any(counts) else np.zeros((HISTOGRAM_BINS, 3))
+
+
+def _between(low: float, high: float, counts: ArrayLike) -> np.ndarray:
     edges = np.linspace(low, high, HISTOGRAM_BINS + 1)
-    return np.stack([edges[:-1], edges[1:], np.bincount(bins, minlength=HISTOGRAM_BINS)], axis=1)
+    return np.stack([edges[:-1], edges[1:], counts], axis=1)
