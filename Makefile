@@ -22,11 +22,12 @@ PYTHON    ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.
 
 VENV   := .venv
 PEERS  := .venv-peers
+GPU    := .venv-gpu
 BIN    := $(VENV)/bin
 SOURCE := setup.cfg pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help train recommend plots report compare pipeline test check types format bench bench-plots bench-peers tensorboard clean
+.PHONY: help train recommend plots report compare pipeline test check types format bench bench-plots bench-peers bench-gpu tensorboard clean
 
 # where a run goes if LOGS says so, and which run is read: CSV, else the newest one
 PLACES := $(if $(filter-out logs,$(LOGS)),--output-dir "$(LOGS)" --nas-log-dir "$(LOGS)/nas")
@@ -108,12 +109,18 @@ bench-peers:  ## compare the monitor's cost with that of Delve and of plain NumP
 	@$(MAKE) --no-print-directory VENV=$(PEERS) $(PEERS)/.installed-peers
 	@$(PEERS)/bin/python -m bench.peers $(ARGS)
 
+# exported here; compiled by JAX, which has an environment of its own
+bench-gpu: $(VENV)/.installed $(GPU)/.installed-jax  ## count what a GPU would be given, without one
+	@$(BIN)/python -m bench.gpu.export build/gpu --only-to-count
+	@$(GPU)/bin/python -m bench.gpu.count build/gpu --csv
+	@$(BIN)/python -m bench.gpu.page
+
 tensorboard: $(VENV)/.installed  ## open the pages of the runs under LOGS (default logs)
 	@$(BIN)/tensorboard --logdir "$(LOGS)" $(ARGS)
 
 clean:  ## leave a bare clone: removes the environments, all runs under logs/ and plots/
 	@if [ -d logs ]; then echo "removing logs/, with $$(find logs -name '*.csv' | wc -l) CSV files"; fi
-	rm -rf $(VENV) $(PEERS) logs plots build *.egg-info .benchmarks .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) $(GPU) logs plots build *.egg-info .benchmarks .hypothesis .mypy_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -131,6 +138,12 @@ $(VENV)/.installed-bench: $(SOURCE) | $(BIN)/python
 
 $(VENV)/.installed-peers: $(SOURCE) | $(BIN)/python
 	$(call install,.[peers])
+
+$(GPU)/.installed-jax: constraints.txt
+	@$(MAKE) --no-print-directory VENV=$(GPU) $(GPU)/bin/python
+	@echo "installing JAX and NVIDIA's libraries into $(GPU) (once; they are some GB)"
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(GPU)/bin/python -m pip install --quiet -c constraints.txt 'jax[cuda13]>=0.10'
+	@touch $@
 
 define install
 @echo "installing nasmon and what it needs into $(VENV) (once; it takes a minute or two)"

@@ -1,123 +1,167 @@
-"""The words of bench/GPU.md, and how its figures are written."""
+"""``python -m bench.gpu.page`` writes bench/GPU.md from bench/gpu.csv and bench/gpu_counts.csv."""
 
-from collections.abc import Iterable, Sequence
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
 
+from bench.gpu.command_line import Parser, run_command
+from bench.gpu.cost import BY_THE_HOST, IN_GRAPHS
+from bench.gpu.page_tables import (
+    MEASURED_READINGS,
+    cards,
+    counts_table,
+    eigenvalues_table,
+    measured_table,
+    readings_table,
+    standing,
+    table,
+)
+from bench.gpu.tables import COUNTED, MEASURED, Counted, Measured, read
 
-def table(*headings: str, rows: Iterable[Sequence[object]]) -> str:
-    """A table in Markdown."""
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join(f"| {' | '.join(map(str, cells))} |" for cells in lines)
-
-
-def number(value: float) -> str:
-    """Three digits and a prefix: 12.6 M."""
-    for prefix, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= size:
-            return f"{_digits(value / size)} {prefix}"
-    return _digits(value)
-
-
-def seconds(value: float) -> str:
-    """Three digits and a unit: 4.19 us."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if value >= size:
-            return f"{_digits(value / size)} {unit}"
-    return f"{_digits(1e9 * value)} ns"
+PAGE = Path(__file__).parent.with_name("GPU.md")
 
 
-def percent(value: float) -> str:
-    """Two digits: 0.21, 110."""
-    return f"{value:.2g}" if value < 10 else f"{value:.0f}"
+def page(measured: Sequence[Measured], counted: Sequence[Counted]) -> str:
+    """The text of GPU.md."""
+    rows: dict[str, list[Measured]] = {kind: [] for kind in (*MEASURED_READINGS, "earlier", "")}
+    for row in measured:
+        rows[standing(row, counted)].append(row)
+    others = [row for row in rows[""] if row.part != "eigenvalues"]
+    return TEXT.format(
+        least=IN_GRAPHS[0],
+        most=IN_GRAPHS[1],
+        host=BY_THE_HOST,
+        compilers=", ".join(sorted({row.compiler for row in counted})) or "nothing yet",
+        days=", ".join(sorted({row.date for row in counted})),
+        counts=counts_table(counted),
+        readings=readings_table(measured, counted),
+        now=measured_table(rows["now"], counted) if rows["now"] else NOTHING,
+        earlier=measured_table(_of_readings(rows["earlier"])),
+        prototype=measured_table(_of_readings(rows["prototype"])),
+        eigenvalues=eigenvalues_table(measured, counted),
+        others=table(
+            *("of", "what", "", "ms", "runner", "note"),
+            rows=[(r.of, r.part, r.variant, r.milliseconds, r.runner, r.note) for r in others],
+        ),
+        cards=cards(measured),
+    )
 
 
-def count(value: float) -> str:
-    """A number of things, rounded up."""
-    return f"{-(-value // 1):.0f}"
+def _of_readings(rows: Sequence[Measured]) -> list[Measured]:
+    return [row for row in rows if row.part != "eigenvalues"]
 
 
-def _digits(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+NOTHING = """None of it yet, and so no prediction was checked: no row of `gpu.csv` has the
+fingerprint of a program that was counted."""
 
+TEXT = """# On a GPU
 
-PAGE = """# On paper, for a GPU
+TensorFlow itself has not been run on a GPU with nasmon. What has: TensorFlow lowered nasmon's
+programs for a GPU (`platform_name="GPU"`), and JAX, which has the same XLA inside though not the
+same build of it, compiled and ran them on a real one, with inputs drawn from seeds. Their results
+were compared with TensorFlow's on a CPU, and agreed.
 
-This is an estimate that nobody has measured. No GPU was at hand: the programs were compiled for a
-CPU (TensorFlow {tensorflow}, Keras {keras}), their text was counted, and the counts were divided by
-the rates of an H100. What XLA fuses differs on a GPU, caches are left out, and what is said of
-launches, convolutions and cuSOLVER rests on the assumptions named below.
-`python -m bench.gpu` writes this page again.
+Measured on: {cards}.
 
-## How it is counted
+This page says which figures are measured and which are predicted, and of which program: the one as
+it is now, an earlier one, or a prototype that is no part of nasmon. A measured row is of the
+program as it is now where its fingerprint is that of the program that was counted.
 
-From the text that `experimental_get_compiler_ir` gives (stage `optimized_hlo`): bytes are what each
-kernel reads and writes, as if nothing stayed in a cache between two kernels; operations are those
-of products, sums and elementwise arithmetic; a launch is an instruction outside fusions, and those
-of a loop's body count at every trip.
+## Counted, and predicted: the program as it is now
 
-Rates, H100 SXM: {bandwidth} TB/s; {float32} TFLOP/s in float32 and {float64} in float64 without
-tensor cores; {tf32} in TF32 with them and without sparsity (NVIDIA, "H100 Tensor Core GPU
-Datasheet"; float64 products could use tensor cores, at twice the rate, which is not counted on).
-Assumed: {launches} us from one small kernel to the next. "Implied" is the larger of memory and
-arithmetic; where launching takes longer, launching is what a user would wait for.
+What one run of each program launches, as compiled for an H100 that is not there ({compilers};
+{days}). Library calls are convolutions, mostly. The host hands over a CUDA graph as one, so
+submissions are what it has to do.
 
-What the text shows of `absorb`, and `tests/test_programs.py` checks: the products read each
-activation once, beside a sample of 64 rows for the provisional mean; products are float32 at the
-highest precision, so never TF32; no product over rows is in double precision; nothing is copied to
-the host, and every loop has a known number of trips, without which XLA would fetch the loop's
-condition from the GPU at every trip (`WhileThunk` in XLA). TensorFlow also lowers the program for a
-GPU that is not there (`platform_name="GPU"`, stage `hlo`): the same products at the same precision.
-Compiling it for one needs one.
+The predictions are of launching alone: {least} to {most} us a launch, or {host} us in a program
+that XLA puts nothing of into CUDA graphs, as measured on an H100 with programs of many small
+kernels. They are the least that a reading can take. Arithmetic and memory take longer in `forward`
+and `absorb`, and in spectra of 512 channels and more, so that readings of MobileNetV2 and ResNet-50
+will take well more than this.
 
-What the text also shows: the rows are shifted, with a column of ones beside them, into a buffer of
-a slab or up to two before they are multiplied. It is written once and read by the product, so more
-is moved than the activations. A slab fits the H100's L2 cache (50 MB), where this costs little;
-here it is counted in full. "Activations once" is the least that any program could take. (Of a layer
-with fewer rows than channels in a whole reading the rows themselves are kept, so copied by design.)
+{counts}
 
-## Absorb: one chunk into the statistics, a layer each
+A whole reading in ms, two chunks of 16 samples: predicted, but for the forward passes, which are the
+network's own and were measured; and measured as a whole, where all its parts were.
 
-{absorb}
+{readings}
 
-## Measure: eigenvalues and metrics, a layer each
+## Measured: the program as it is now
 
-Layers of more than {widest} channels are left to TensorFlow's ordinary kernel. On a GPU that is
-cuSOLVER, one matrix after another (`SelfAdjointEigV2OpGpu` in TensorFlow), and its kernels are in
-no text: taken are 4/3 C^3 operations, 8/3 C^3 bytes, and {solver_launches} launches a column.
+{now}
 
-{measure}
+## Measured: earlier programs
 
-Launching dominates. The eigenvalue loop runs its body's kernels at every trip, each of them a few
-numbers wide, however many layers share the batch ({narrow} channels):
+What nasmon gave a GPU before: "spectra" and "metrics" were programs of their own, and the spectra
+of layers wider than 128 channels, which are not in these figures, were left to cuSOLVER, one after
+the other. Predicted is by the launches that the profiler saw.
 
-{batches}
+{earlier}
 
-So on a GPU the number of batches counts, not the number of layers in them. That layers wider than
-{widest} go to an ordinary kernel was decided by measurement on a CPU; on a GPU, where cuSOLVER
-takes matrices one by one and a batch in XLA costs what one matrix costs, the best limit may be
-another. cuSOLVER's status is copied to the host before TensorFlow calls the kernel done, so with
-wide layers `launch` may wait for the GPU there: an int a matrix, but the host waits.
+## Measured: the prototype
 
-## A reading of ResNet-50, and what it adds to the training
+It showed what nasmon might do on a GPU, and is no part of it.
 
-`keras.applications.ResNet50`, 224 x 224, {layers} monitored layers ({wide} of them wider than
-{widest}), {samples} samples in {chunks} chunks of {chunk}, `max_rows={max_rows}`. A forward pass
-is {gmacs} GMAC an image. Of {all_rows} rows {kept} are kept, {kept_bytes} bytes. Convolutions are
-taken to reach {share} % of the TF32 rate, and each operation of the forward pass to be one launch.
+{prototype}
 
-{parts}
+What is counted without a GPU is what the profiler saw on one: 525 launches (nano_u's `measure`,
+prototype), 604 (ResNet-50's `absorb`), 1,662 and 3,901 (spectra of nano_u and MobileNetV2), 28,155
+(MobileNetV2's `measure`, prototype); of nano_u's `absorb` 69 were counted and 71 seen.
 
-Together {spent} a reading, if no two parts overlap and every part takes the longest of its
-memory, arithmetic and launches. {solver_share} % of that is cuSOLVER as assumed above: the least
-certain figure of this page decides.
+## Eigenvalues alone, float64
 
-A training step of batch {batch}, taken as three forward passes at {share} % of the TF32 rate and
-nothing else, is {step} ({images_a_second} images a second: more than a real one reaches, which also
-has to move its activations, so the overhead below is rather too high than too low).
+In ms. "before" is nasmon's kernel as it was; cuSOLVER one by one is what TensorFlow's own kernel
+does. An empty cell was not measured.
 
-{overheads}
+{eigenvalues}
 
-The default budget of {budget} %, which keeps {aftermath} % of a reading's time free for the steps
-after it, has room for a reading every {apart} steps; what is asked for more
-often is postponed. Ten rows a channel, or as near as all rows come, need {fewest} of the {chunks}
-chunks, so a reading is thinned to no fewer.
+## Beside a reading
+
+{others}
+
+## Again
+
+```bash
+make bench-gpu
+```
+
+exports the programs, counts them with JAX's compiler, which needs no GPU but an environment of its
+own (`.venv-gpu`, which make fills with `jax[cuda13]`, some GB), and writes this page.
+
+To measure, export with expected results where nasmon is installed; it takes minutes:
+
+```bash
+python -m bench.gpu.export build/gpu
+```
+
+Then, on a machine with an NVIDIA GPU, in an environment of `pip install 'jax[cuda13]'` and a folder
+that holds `bench/gpu` and what was exported:
+
+```bash
+python -m bench.gpu.run build/gpu
+```
+
+It adds to `bench/gpu.csv`; `python -m bench.gpu.page` writes this page from it. Without a GPU,
+`run` checks the programs on JAX's CPU backend (`pip install '.[gpu-bench]'`, beside nasmon).
 """
+
+
+def build_parser() -> Parser:
+    """The command line."""
+    return Parser("page", __doc__)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command and ends the process: 0 when done, 2 for a table that is none."""
+    run_command(build_parser(), _write, arguments)
+
+
+def _write(given: argparse.Namespace) -> int:
+    PAGE.write_text(page(read(MEASURED, Measured), read(COUNTED, Counted)), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

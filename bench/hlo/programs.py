@@ -25,12 +25,6 @@ class Array(NamedTuple):
         """How many numbers it holds."""
         return prod(self.shape)
 
-    @property
-    def bytes_each(self) -> int:
-        """Bytes of one of its numbers."""
-        bits = re.search(r"\d+", self.dtype)
-        return max(1, int(bits[0]) // 8) if bits else 1
-
 
 class Instruction(NamedTuple):
     """One line of a computation."""

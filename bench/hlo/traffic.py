@@ -1,7 +1,6 @@
-"""What a compiled program moves and computes: bytes, operations, kernels, copies to the host.
+"""What a compiled program reads and computes: numbers, operations, kernels, copies to the host.
 
-Counted from the text alone (``programs.parse``). Bytes are what kernels read and write, as if no
-cache held anything between two of them.
+Counted from the text alone (``programs.parse``).
 """
 
 import re
@@ -44,38 +43,22 @@ class Dot(NamedTuple):
 class Counts(NamedTuple):
     """What one run of a program takes."""
 
-    bytes_read: int
-    bytes_written: int
-    float32: int  # operations
+    float32: int  # operations, those in narrower types among them
     float64: int
     launches: int  # kernels, those of a loop times its trips
 
-    @property
-    def bytes_moved(self) -> int:
-        """Read and written."""
-        return self.bytes_read + self.bytes_written
-
-    def __add__(self, other: "Counts") -> "Counts":  # type: ignore[override]
-        return Counts(*(a + b for a, b in zip(self, other, strict=True)))
-
-    def times(self, count: int) -> "Counts":
-        """Of so many runs."""
-        return Counts(*(count * own for own in self))
-
 
 def counts(program: Program) -> Counts:
-    """Bytes, operations and kernels of one run."""
-    total = Counts(0, 0, 0, 0, 0)
+    """Operations and kernels of one run."""
+    float32 = float64 = launches = 0
     for instruction, computation, times in program.executed():
         if instruction.opcode in FREE:
             continue
-        inputs = {i.name: i.arrays[0] for i in computation.inputs(instruction) if i.arrays}
-        reads = numbers_read(program, instruction, computation)
-        read = sum(n * inputs[name].bytes_each for name, n in reads.items())
-        written = sum(a.numbers * a.bytes_each for a in instruction.arrays)
-        float32, float64 = _operations(program, instruction, computation)
-        total += Counts(read, written, float32, float64, 1).times(times)
-    return total
+        narrow, wide = _operations(program, instruction, computation)
+        float32 += narrow * times
+        float64 += wide * times
+        launches += times
+    return Counts(float32, float64, launches)
 
 
 def dots(program: Program) -> list[Dot]:
