@@ -13,8 +13,9 @@ HISTOGRAM_BINS = 30
 def pair_counts(correlations: tf.Tensor) -> tf.Tensor:
     """The histogram of R_ij, i < j, of each layer, as TensorBoard would make it of them.
 
-    Every bin is compared with every pair and summed up: XLA makes one kernel of that, which keeps
-    nothing; adding to a bin at an index, or sorting, would go over the pairs one after another.
+    Every pair is compared with every bin, and what is equal counted: seven kernels on a GPU, which
+    keep one matrix of bins. Adding to a bin at an index would have all pairs wait for each other,
+    and sorting go over them many times. A CPU keeps all comparisons, and is better off with NumPy.
 
     Args:
         correlations: [L, W, W] float32, NaN for dead channels and beyond C.
