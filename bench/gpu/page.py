@@ -83,8 +83,8 @@ will take well more than this.
 
 {counts}
 
-A whole reading in ms, two chunks of 16 samples: predicted, but for the forward passes, which are the
-network's own and were measured; and measured as a whole, where all its parts were.
+A whole reading in ms, two chunks of 16 samples: predicted, but for the forward passes, which are
+the network's own and were measured; and measured as a whole, where all its parts were.
 
 {readings}
 
