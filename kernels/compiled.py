@@ -195,20 +195,26 @@ class CompiledKernels:
     def _metrics_of_all(
         self, states: States, covariances: Sequence[tf.Tensor], spectra: Sequence[tf.Tensor]
     ) -> Measured:
-        batches, of_pairs = [], []
-        for state, batch, matrices, spectrum in zip(
-            states, self._batches, covariances, spectra, strict=True
-        ):
-            channels = tf.constant([self._channels[index] for index in batch.members])
-            # the smaller Gram matrix lacks zeros
-            spectrum = tf.pad(spectrum, [[0, 0], [0, batch.width - spectrum.shape[1]]])
-            of_batch, correlations = metrics.statistics(state.count, channels, matrices, spectrum)
-            batches.append(of_batch)
-            of_pairs.append(tf.cast(correlations, tf.float32))
-        values = metrics.evaluate(metrics.side_by_side(batches))
+        batches = [
+            metrics.Batch(
+                state.count,
+                tf.constant([self._channels[index] for index in batch.members]),
+                matrices,
+                spectrum,
+            )
+            for state, batch, matrices, spectrum in zip(
+                states, self._batches, covariances, spectra, strict=True
+            )
+        ]
+        statistics, correlations = metrics.statistics(batches)
+        of_pairs = tuple(tf.cast(own, tf.float32) for own in correlations)
         counted = of_pairs if self.device.counts_pairs else ()
-        numbers = [values, *(batch.spectrum for batch in batches), *map(pair_counts, counted)]
-        return Measured(_flat(numbers), tuple(of_pairs))
+        of_batches = tf.split(statistics.spectrum, [len(batch.members) for batch in self._batches])
+        spectra = [
+            own[:, : batch.width] for own, batch in zip(of_batches, self._batches, strict=True)
+        ]
+        numbers = [metrics.evaluate(statistics), *spectra, *map(pair_counts, counted)]
+        return Measured(_flat(numbers), of_pairs)
 
 
 def compiled_kernels(
