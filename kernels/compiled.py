@@ -196,7 +196,7 @@ class CompiledKernels:
         self, states: States, covariances: Sequence[tf.Tensor], spectra: Sequence[tf.Tensor]
     ) -> Measured:
         batches = [
-            metrics.Batch(
+            metrics.Solved(
                 state.count,
                 tf.constant([self._channels[index] for index in batch.members]),
                 matrices,

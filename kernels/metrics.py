@@ -23,7 +23,7 @@ class Statistics(NamedTuple):
     pairs: tf.Tensor  # [L, 2]     mean and standard deviation of abs(R_ij), i < j, live channels
 
 
-class Batch(NamedTuple):
+class Solved(NamedTuple):
     """Layers of which the covariances are stacked, padded with zeros beyond their channels."""
 
     rows: tf.Tensor  # [L]        rows behind each covariance, int64
@@ -34,7 +34,7 @@ class Batch(NamedTuple):
     spectrum: tf.Tensor
 
 
-def statistics(batches: Sequence[Batch]) -> tuple[Statistics, tuple[tf.Tensor, ...]]:
+def statistics(batches: Sequence[Solved]) -> tuple[Statistics, tuple[tf.Tensor, ...]]:
     """What the metrics of all layers are made of, and their correlations.
 
     What grows with the width alone is done once for all batches: each operation of a batch's own

@@ -45,7 +45,7 @@ def statistics_of(states: list[CovarianceState]) -> metrics.Statistics:
     counts = tf.stack([state.count for state in states])
     covariances = tf.stack([covariance(s) for s in states])
     spectrum = eigenvalues(metrics.solvable(covariances))
-    return metrics.statistics([metrics.Batch(counts, channels, covariances, spectrum)])[0]
+    return metrics.statistics([metrics.Solved(counts, channels, covariances, spectrum)])[0]
 
 
 def measure(state: CovarianceState) -> dict[str, float]:

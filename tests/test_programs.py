@@ -16,6 +16,7 @@ from bench.hlo.programs import Program, parse
 from bench.hlo.traffic import counts, dots, host_copies
 from nasmon.kernels import products
 from nasmon.kernels.compiled import CompiledKernels
+from nasmon.kernels.devices import CPU, GPU, Device
 from nasmon.kernels.products import SHIFT_ROWS, dot
 from nasmon.kernels.spectrum import eigenvalues
 
@@ -168,5 +169,7 @@ def test_products_kernels_and_trips_are_counted() -> None:
         assert counted.launches >= 5 * 3
 
 
-def test_the_eigenvalues_loop_needs_no_host() -> None:
-    assert not host_copies(compiled(eigenvalues, tf.eye(24, batch_shape=[2], dtype=tf.float64)))
+@pytest.mark.parametrize("device", [CPU, GPU], ids=lambda device: device.name)
+def test_the_eigenvalues_loops_need_no_host(device: Device) -> None:
+    matrices = tf.eye(24, batch_shape=[2], dtype=tf.float64)
+    assert not host_copies(compiled(lambda m: eigenvalues(m, device), matrices))
