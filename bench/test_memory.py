@@ -15,7 +15,7 @@ from bench.results import command_of, write_section
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="reads resident memory as Linux keeps it")
 
-NAMES = ("nano_u", "MobileNetV2")
+NAMES = ("nano_u", "MobileNetV2", "ResNet50")
 PAIRS = 3
 """Processes of each kind; allocators are noisy, but each costs half a minute."""
 

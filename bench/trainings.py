@@ -39,6 +39,12 @@ def mobilenet() -> Training:
     return _classification(model, (96, 96, 3), 10, batch=32, batches=32)
 
 
+def resnet() -> Training:
+    """``keras.applications.ResNet50`` for ten classes of 64 x 64 images, random weights."""
+    model = keras.applications.ResNet50(input_shape=(64, 64, 3), weights=None, classes=10)
+    return _classification(model, (64, 64, 3), 10, batch=32, batches=32)
+
+
 class Blocks(keras.Model):
     """A subclassed classifier: convolutions in lists, and a shared head."""
 
@@ -68,6 +74,7 @@ TRAININGS: dict[str, Callable[[], Training]] = {
     "nano_u": lambda: segmentation("nano_u"),
     "bu_net": lambda: segmentation("bu_net"),
     "MobileNetV2": mobilenet,
+    "ResNet50": resnet,
     "subclassed": subclassed,
 }
 

@@ -6,7 +6,8 @@ correlations. Shapes are the same at every reading, so each is traced and compil
 correlations, nearly all that a reading puts out, stay on the device until someone asks.
 
 What is done with which layer is told by its batch's solver, see ``solvers``, and by the device:
-where it has spectra found outside XLA, ``measure`` is two XLA programs with that between them.
+where it has spectra found outside XLA, ``measure`` is two XLA programs with that between them; and
+what a solver has done with each matrix of rows before is a program for each shape of such.
 """
 
 from collections.abc import Sequence
@@ -74,13 +75,20 @@ class CompiledKernels:
         self._batches = batches_of(self._channels, rows or [None] * len(self._channels))
         self._solvers = tuple(solver_of(batch, device) for batch in self._batches)
         self._inside = [b.width <= device.widest for b in self._batches]
-        self._absorb = tf.function(self._absorb_all, jit_compile=True, autograph=False)
-        # as one program, unless something is to be done between two
-        jit = all(self._inside)
+        # as one program, unless something is to be done in others, or between two
+        jit = all(solver.reduce is None for solver in self._solvers)
+        self._absorb = tf.function(self._absorb_all, jit_compile=jit, autograph=False)
+        self._reduce = {
+            solver.reduce: tf.function(solver.reduce, jit_compile=True, autograph=False)
+            for solver in self._solvers
+            if solver.reduce
+        }
+        self._join = tf.function(self._join_all, jit_compile=True, autograph=False)
+        self._in_one = all(self._inside)
         self._begin = tf.function(self._solve_all, jit_compile=True, autograph=False)
         self._end = tf.function(self._metrics_of_all, jit_compile=True, autograph=False)
-        self._measure = tf.function(self._measure_all, jit_compile=jit, autograph=False)
-        self.is_compiled = False  # whether both programs have run
+        self._measure = tf.function(self._measure_all, jit_compile=self._in_one, autograph=False)
+        self.is_compiled = False  # whether all programs have run
         # once traced, the programs themselves are called: other shapes are an error, not a retrace
         self._absorb_program: Any = None
         self._measure_program: Any = None
@@ -91,7 +99,7 @@ class CompiledKernels:
         return tuple(solver.init(batch) for solver, batch in pairs)
 
     def compile(self, rows: Rows) -> None:
-        """Compiles both programs, side by side: most of that is work of one core, in C++.
+        """Compiles all programs, side by side: most of that is work of one core, in C++.
 
         Args:
             rows: of the shapes that ``absorb`` will be given.
@@ -99,11 +107,26 @@ class CompiledKernels:
         # traced one after the other, as that is Python; the first call compiles
         states = self.empty()
         self._measure_program = self._measure.get_concrete_function(states)
-        with ThreadPoolExecutor(1) as beside:
-            measured = beside.submit(self._measure_program, states)
+        with ThreadPoolExecutor() as beside:
+            others = [beside.submit(self._measure_program, states)]
+            if not self._in_one:
+                # as ``measure`` has it: what is called from outside a graph is another program
+                end = tf.function(lambda *given: self._end(*given), autograph=False)
+                others.append(beside.submit(end, states, *self._zeros(states)))
             self.absorb(states, rows)
-            measured.result()
+            for other in others:
+                other.result()
         self.is_compiled = True
+
+    def _zeros(self, states: States) -> Any:
+        """What the end of ``measure`` is given, all of it 0."""
+        covariances, solved = self._begin.get_concrete_function(states).structured_outputs
+        spectra = (
+            own.shape if inside else own.shape[:-1]
+            for own, inside in zip(solved, self._inside, strict=True)
+        )
+        shapes = ([own.shape for own in covariances], spectra)
+        return [tuple(tf.zeros(shape, tf.float64) for shape in some) for some in shapes]
 
     def absorb(self, states: States, rows: Rows) -> States:
         """The states of all layers after one more chunk.
@@ -166,13 +189,24 @@ class CompiledKernels:
         return sum(program.experimental_get_tracing_count() for program in programs)
 
     def _absorb_all(self, states: States, rows: Rows) -> States:
+        of_batches = []
+        for solver, batch in zip(self._solvers, self._batches, strict=True):
+            own: list[Any] = [rows[index] for index in batch.members]
+            if solver.reduce:
+                own = [[*map(self._reduce[solver.reduce], matrices)] for matrices in own]
+            of_batches.append(own)
+        # where nothing was done before, it is one program with what follows
+        join = self._join if self._reduce else self._join_all
+        return join(states, of_batches)
+
+    def _join_all(self, states: States, of_batches: Sequence[Sequence[Any]]) -> States:
         return tuple(
-            solver.absorb(state, [rows[index] for index in batch.members])
-            for solver, state, batch in zip(self._solvers, states, self._batches, strict=True)
+            solver.absorb(state, own)
+            for solver, state, own in zip(self._solvers, states, of_batches, strict=True)
         )
 
     def _measure_all(self, states: States) -> Measured:
-        if all(self._inside):
+        if self._in_one:
             return self._metrics_of_all(states, *self._solve_all(states))
         covariances, solved = self._begin(states)
         spectra = tuple(

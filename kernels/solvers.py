@@ -18,7 +18,6 @@ from nasmon.kernels.covariance import (
     covariance,
     empty,
     from_products,
-    from_rows,
     merge,
 )
 from nasmon.kernels.devices import Device
@@ -85,17 +84,22 @@ class Solver(NamedTuple):
     """What is done with the layers of a batch; another kind needs no branch anywhere else."""
 
     init: Callable[[Batch], State]  # before the first chunk
-    absorb: Callable[[Any, Sequence[LayerRows]], State]  # after one more, with each layer's rows
+    absorb: Callable[[Any, Sequence[Any]], State]  # after one more, with each layer's rows
     merge: Callable[[Any, Any], State]  # of the rows of both
     # covariances [L, W, W], and the finite matrices [L, S, S] that have their eigenvalues
     solve: Callable[[Any], tuple[tf.Tensor, tf.Tensor]]
+    # what becomes of a matrix of rows before, if a program of its own, shared by all of that shape,
+    # is to do it: of one program for all, each matrix takes longer to compile than of another shape
+    reduce: Callable[[CallRows], Any] | None = None
 
 
 def solver_of(batch: Batch, device: Device) -> Solver:
     """The functions for the layers of a batch."""
     if device.batched:
         return ALL_ROWS_AT_ONCE if batch.rows is None else FEW_ROWS_AT_ONCE
-    return ALL_ROWS if batch.rows is None else FEW_ROWS
+    if batch.rows is not None:
+        return FEW_ROWS
+    return WIDE if batch.width > NARROW else ALL_ROWS
 
 
 def _init(batch: Batch) -> State:
@@ -103,10 +107,19 @@ def _init(batch: Batch) -> State:
 
 
 def _absorb(state: CovarianceState, rows: Sequence[LayerRows]) -> State:
+    if any(len(matrices) > 1 for matrices in rows):
+        return _absorb_products(state, [[*map(products, matrices)] for matrices in rows])
     width = state.mean.shape[-1]
-    if all(len(matrices) == 1 for matrices in rows):
-        return merge(state, from_products(_products([matrix for (matrix,) in rows], width)))
-    fresh = [_padded_state(reduce(merge, map(from_rows, r)), width) for r in rows]
+    return merge(state, from_products(_products([matrix for (matrix,) in rows], width)))
+
+
+def _absorb_products(state: CovarianceState, sums: Sequence[Sequence[Products]]) -> State:
+    width = state.mean.shape[-1]
+    if all(len(calls) == 1 for calls in sums):
+        own = [call for (call,) in sums]
+        shifts = tf.stack([_padded(call.shift, width) for call in own])
+        return merge(state, from_products(_joined(own, shifts, width)))
+    fresh = [_padded_state(reduce(merge, map(from_products, calls)), width) for calls in sums]
     return merge(state, _stacked(fresh))
 
 
@@ -130,6 +143,7 @@ def _solve_rows(state: KeptRows) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 ALL_ROWS = Solver(_init, _absorb, merge, _solve)
+WIDE = ALL_ROWS._replace(absorb=_absorb_products, reduce=products)
 FEW_ROWS = Solver(_init_rows, _absorb_rows, kept_rows.merge, _solve_rows)
 
 
@@ -187,11 +201,16 @@ def _products(matrices: Sequence[CallRows], width: int) -> Products:
         products(rows, tf.cast(shift[: rows.shape[1]], working_dtype(rows)))
         for rows, shift in zip(matrices, tf.unstack(shifts), strict=True)
     ]
+    return _joined(sums, shifts, width)
+
+
+def _joined(sums: Sequence[Products], shifts: tf.Tensor, width: int) -> Products:
+    """The same, stacked and padded; ``shifts`` [L, W]."""
     # float32 as long as they may be: converted all at once
     dtype = tf.float64 if any(one.products.dtype == tf.float64 for one in sums) else tf.float32
-    grams_of_all = [_padded(tf.cast(s.products, dtype), width + 1, width + 1) for s in sums]
+    grams = [_padded(tf.cast(one.products, dtype), width + 1, width + 1) for one in sums]
     counts = tf.stack([one.count for one in sums])
-    return Products(counts, tf.cast(shifts, tf.float64), tf.stack(grams_of_all))
+    return Products(counts, tf.cast(shifts, tf.float64), tf.stack(grams))
 
 
 def _padded(matrix: tf.Tensor, *shape: int) -> tf.Tensor:
