@@ -14,6 +14,7 @@ from itertools import chain, count
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from nasmon.capture import INPUT, OUTPUT, Call, Captured, output_names
@@ -23,9 +24,7 @@ from nasmon.widths.graph import (
     ModelWidths,
     Segments,
     Structure,
-    Width,
     leader_of,
-    repeated,
     ties_of,
 )
 from nasmon.widths.layer_rules import (
@@ -37,7 +36,7 @@ from nasmon.widths.layer_rules import (
     repeats_of,
 )
 from nasmon.widths.macs import macs_of
-from nasmon.widths.owners import OwnersMet
+from nasmon.widths.owners import Channels, OwnersMet
 
 _MIXING = (
     *("MatMul", "BatchMatMul", "Einsum", "Conv", "DepthwiseConv", "DepthToSpace", "SpaceToDepth"),
@@ -62,8 +61,8 @@ def read_widths(captured: Captured, samples: int) -> ModelWidths:
     for tensor in outputs:
         pass_.bind_output(tensor)
     widths = pass_.result(samples)
-    of_outputs = zip(output_names(len(outputs)), map(pass_.width, outputs), strict=True)
-    return widths._replace(layers={**widths.layers, **{n: w or () for n, w in of_outputs}})
+    of_outputs = zip(output_names(len(outputs)), map(pass_.segments, outputs), strict=True)
+    return widths._replace(layers={**widths.layers, **dict(of_outputs)})
 
 
 def describe(info: LayerInfo, widths: ModelWidths | None) -> LayerInfo:
@@ -89,9 +88,9 @@ class _Pass:
         self._calls = [call for call in calls if call.leaf and _by_layer(call)]
         self._of_output = {t.name: call for call in self._calls for t in call.outputs}
         self._inside = {id(call): self._between(call) for call in self._calls}
-        self._widths: dict[str, Width] = {}
+        self._widths: dict[str, Channels | None] = {}
         self._met = OwnersMet()
-        self._inputs: dict[str, Width] = {}
+        self._inputs: dict[str, Channels | None] = {}
 
     def follow(self) -> None:
         """Goes through the operations in the order in which they were made."""
@@ -112,8 +111,11 @@ class _Pass:
             else:
                 self._follow_operation(operation)
 
-    def width(self, tensor: tf.Tensor) -> Width:
+    def width(self, tensor: tf.Tensor) -> Channels | None:
         return self._widths.get(tensor.name)
+
+    def segments(self, tensor: tf.Tensor) -> Segments:
+        return self._met.segments(self.width(tensor))
 
     def bind_output(self, tensor: tf.Tensor) -> None:
         """Notes that a width is that of the model's output."""
@@ -130,10 +132,16 @@ class _Pass:
         everything = macs_of(self._all_operations)
         return ModelWidths(
             structure=Structure(self._met.owners(), tuple(self._costs(by_layer))),
-            layers={c.name: self.width(c.output) or () for c in self._all_calls},
+            layers={c.name: self.segments(c.output) for c in self._all_calls},
             rank_limits=self._rank_limits(),
             layer_macs=self._layer_macs(by_layer),
             macs=None if everything is None else sum(everything.values()) // samples,
+            first_channel=self._met.first,
+            channels={
+                call.name: (self._inputs.get(call.name), self.width(call.output))
+                for call in reversed(self._calls)
+                if call.layer.weights
+            },
         )
 
     def _between(self, call: Call) -> set[str]:
@@ -169,7 +177,7 @@ class _Pass:
             alike = tensor.shape.rank and tensor.shape[-1] == call.output.shape[-1]
             self._widths[tensor.name] = outcome if alike else None
 
-    def _outcome(self, call: Call, known: Sequence[Segments]) -> Width:
+    def _outcome(self, call: Call, known: Sequence[Channels]) -> Channels | None:
         """The width of a call's main output."""
         layer, effect = call.layer, effect_of(call.layer)
         if isinstance(layer, keras.layers.Concatenate):
@@ -179,7 +187,7 @@ class _Pass:
             return self._own_output(call, bound=True)
         self._note_input(call, known)
         if effect == "repeats":
-            return repeated(known[0], repeats_of(layer)) if known else None
+            return np.repeat(known[0], repeats_of(layer)) if known else None
         if effect in ("mixes", "groups"):
             if is_bound(layer):
                 outcome = self._own_output(call, bound=True)
@@ -188,7 +196,7 @@ class _Pass:
             return self._own_output(call)
         return self._passed_on(known, call.inputs, call.output, call.name)
 
-    def _own_output(self, call: Call, bound: bool = False) -> Width:
+    def _own_output(self, call: Call, bound: bool = False) -> Channels | None:
         """A width of the call's own; None if it puts out no channels, but a loss, say."""
         channels = _channels(call.output)
         if channels is None:
@@ -198,11 +206,12 @@ class _Pass:
             self._met.bind(call.name, width)
         return width
 
-    def _note_input(self, call: Call, known: Sequence[Segments]) -> None:
+    def _note_input(self, call: Call, known: Sequence[Channels]) -> None:
         """One kernel serves all calls of a layer, so they all have inputs of one width."""
         width = known[0] if known else None
         if call.name in self._inputs and width is not None:
-            self._met.unite([w for w in (self._inputs[call.name], width) if w], call.name)
+            earlier = self._inputs[call.name]
+            self._met.unite([w for w in (earlier, width) if w is not None], call.name)
         self._inputs.setdefault(call.name, width)
 
     def _follow_operation(self, operation: tf.Operation) -> None:
@@ -229,19 +238,19 @@ class _Pass:
 
     def _passed_on(
         self,
-        known: Sequence[Segments],
+        known: Sequence[Channels],
         inputs: Iterable[tf.Tensor],
         output: tf.Tensor,
         name: str,
         kind: str = "",
-    ) -> Width:
+    ) -> Channels | None:
         """The width of what keeps channels apart: inputs as wide as the output share its width."""
         if output.shape.rank == 0 or output.shape.rank is None:
             return None
         channels = output.shape[-1]
-        alike = [width for width in known if self._met.channels(width) == channels]
+        alike = [width for width in known if len(width) == channels]
         # a gate or mask of one channel is broadcast over all
-        others = [w for w in known if self._met.channels(w) not in (channels, 1)]
+        others = [width for width in known if len(width) not in (channels, 1)]
         if alike:
             self._met.unite(alike, name)
             self._met.bind(name, *others)
@@ -250,15 +259,15 @@ class _Pass:
             return None
         ranks = [t.shape.rank for t in inputs if self.width(t) is not None]
         if len(known) == 1 and channels and ranks[0] is not None:
-            times, rest = divmod(channels, self._met.channels(known[0]))
+            times, rest = divmod(channels, len(known[0]))
             if times and not rest and output.shape.rank < ranks[0]:
-                return repeated(known[0], times)
+                return np.tile(known[0], times)
         self._met.bind(name, *known)
         return None
 
     def _side_by_side(
         self, tensors: Sequence[tf.Tensor], axis: Any, output: tf.Tensor, name: str
-    ) -> Width:
+    ) -> Channels | None:
         widths = [self.width(tensor) for tensor in tensors]
         known = [width for width in widths if width is not None]
         if axis is None or int(axis) % output.shape.rank != output.shape.rank - 1:
@@ -266,7 +275,7 @@ class _Pass:
         if len(known) < len(widths):
             self._met.bind(name, *known)
             return None
-        return tuple(segment for width in known for segment in width)
+        return np.concatenate(known)
 
     def _costs(self, macs: dict[str, dict[str, int]]) -> Iterable[Cost]:
         for name, macs_of_layer in macs.items():
@@ -275,14 +284,14 @@ class _Pass:
                 continue
             yield Cost(
                 layer=name,
-                inputs=self._inputs.get(name) or (),
+                inputs=self._met.segments(self._inputs.get(name)),
                 outputs=self._outputs(name),
                 params=params_by_scaling(layer),
                 macs=macs_of_layer,
             )
 
     def _outputs(self, name: str) -> Segments:
-        return next(self.width(c.output) or () for c in self._calls if c.name == name)
+        return next(self.segments(c.output) for c in self._calls if c.name == name)
 
     def _layer_macs(self, by_layer: dict[str, dict[str, int]]) -> dict[str, int]:
         """Also of the layers that others are inside of."""

@@ -10,6 +10,8 @@ from fractions import Fraction
 from math import prod
 from typing import NamedTuple
 
+import numpy as np
+
 from nasmon.errors import UsageError
 
 Segments = tuple[tuple[str, int], ...]
@@ -46,10 +48,6 @@ class Structure(NamedTuple):
     costs: tuple[Cost, ...] = ()
 
 
-Width = Segments | None
-"""What a tensor's last axis is made of; None if that is not known."""
-
-
 class ModelWidths(NamedTuple):
     """What a forward pass tells about widths and costs."""
 
@@ -58,11 +56,9 @@ class ModelWidths(NamedTuple):
     rank_limits: dict[str, int]  # by layer, the most directions its input lets its output have
     layer_macs: dict[str, int]  # by layer, for one input
     macs: int | None  # of all operations, for one input; None if an operation's is not known
-
-
-def repeated(width: Segments, times: int) -> Segments:
-    """A width so many times side by side."""
-    return tuple((owner, each * times) for owner, each in width)
+    first_channel: Mapping[str, int] = {}  # by owner, the number of its first channel
+    # by layer with weights, the numbers of the channels that go in and come out; None if not known
+    channels: Mapping[str, tuple[np.ndarray | None, np.ndarray | None]] = {}
 
 
 class WidthGroup(NamedTuple):

@@ -1,53 +1,87 @@
 """The owners of widths as a pass through a model meets them: who shares one, whose is fixed."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
-from nasmon.widths.graph import Owner, Segments, Width, leader_of
+import numpy as np
+
+from nasmon.widths.graph import Owner, Segments, leader_of
+
+Channels: TypeAlias = np.ndarray
+"""What the last axis of a tensor is made of: for each of its positions the number of an owner's
+channel, int64. Concatenated they lie side by side, flattened they come again and again."""
 
 
 class OwnersMet:
     """Owners in the order in which they were met, with what was found out about them.
 
+    Their channels are numbered through, so that it can be told of any tensor where each is.
+
     Example:
         >>> met = OwnersMet()
-        >>> a, b = met.add("a", 8), met.add("b", 8)
+        >>> a, b = met.add("a", 2), met.add("b", 2)
         >>> met.unite([a, b], "add")
         >>> [(owner.name, owner.tied_to) for owner in met.owners()]
         [('a', ''), ('b', 'a')]
+        >>> met.segments(np.concatenate([b, b, a]))
+        (('b', 2), ('a', 1))
     """
 
     def __init__(self) -> None:
         self._channels: dict[str, int] = {}
+        self._first: dict[str, int] = {}  # the number of an owner's first channel
         self._ties: dict[str, str] = {}  # who an owner shares its width with, "" for none
         self._fixed: dict[str, str] = {}  # why an owner cannot choose its width
 
     def __contains__(self, name: str) -> bool:
         return name in self._channels
 
-    def add(self, name: str, channels: int) -> Segments:
-        """A width of an owner's own."""
-        self._channels.setdefault(name, channels)
-        self._ties.setdefault(name, "")
-        return ((name, 1),)
+    @property
+    def first(self) -> dict[str, int]:
+        """By owner the number of its first channel; the others follow."""
+        return dict(self._first)
 
-    def channels(self, width: Segments) -> int:
-        """How many channels a width has."""
-        return sum(times * self._channels[owner] for owner, times in width)
+    def add(self, name: str, channels: int) -> Channels:
+        """The channels of an owner; of one met before the same."""
+        if name not in self._channels:
+            self._first[name] = sum(self._channels.values())
+            self._channels[name], self._ties[name] = channels, ""
+        return self._first[name] + np.arange(self._channels[name])
 
-    def bind(self, reason: str, *widths: Width) -> None:
-        """Notes that the owners in some widths cannot choose them; the first reason stays."""
-        for width in widths:
-            for owner, _ in width or ():
+    def segments(self, channels: Channels | None) -> Segments:
+        """How often each owner's width is in some channels; () of None."""
+        if channels is None:
+            return ()
+        owners, count = np.unique(self._owner_of(channels), return_counts=True)
+        places = [int(np.flatnonzero(self._owner_of(channels) == owner)[0]) for owner in owners]
+        names = list(self._channels)
+        found = (
+            (names[owner], int(number) // self._channels[names[owner]])
+            for _, owner, number in sorted(zip(places, owners, count, strict=True))
+        )
+        return tuple(found)
+
+    def bind(self, reason: str, *widths: Channels | None) -> None:
+        """Notes that the owners of some channels cannot choose their width; the first stays."""
+        for channels in widths:
+            for owner, _ in self.segments(channels):
                 self._fixed.setdefault(owner, reason)
 
-    def unite(self, widths: Sequence[Segments], name: str) -> None:
-        """Makes widths one: what is joined by an add, of that name, stays as wide as each other."""
+    def unite(self, widths: Sequence[Channels], name: str) -> None:
+        """Makes widths one: what is joined by an add, of that name, stays as wide as each other.
+
+        Only owners of one width, whose channels meet each in its place, can be; others are bound.
+        """
         first = widths[0]
         for other in widths[1:]:
-            if list(map(self._piece, first)) != list(map(self._piece, other)):
+            both = (self._owner_of(width).tolist() for width in (first, other))
+            pairs, names = {*zip(*both, strict=True)}, list(self._channels)
+            ties = [(names[a], names[b]) for a, b in sorted(pairs)]
+            same = all(self._channels[a] == self._channels[b] for a, b in ties)
+            if not same or not np.array_equal(self._place_of(first), self._place_of(other)):
                 self.bind(name, first, other)
                 continue
-            for (a, _), (b, _) in zip(first, other, strict=True):
+            for a, b in ties:
                 self._tie(a, b)
 
     def owners(self) -> tuple[Owner, ...]:
@@ -63,8 +97,13 @@ class OwnersMet:
             )
         )
 
-    def _piece(self, segment: tuple[str, int]) -> tuple[int, int]:
-        return self._channels[segment[0]], segment[1]
+    def _owner_of(self, channels: Channels) -> np.ndarray:
+        """The position among the owners of each channel's."""
+        return np.searchsorted([*self._first.values()], channels, "right") - 1
+
+    def _place_of(self, channels: Channels) -> np.ndarray:
+        """Which of its owner's channels each is."""
+        return channels - np.array([*self._first.values()])[self._owner_of(channels)]
 
     def _tie(self, a: str, b: str) -> None:
         order = list(self._channels)

@@ -1,0 +1,288 @@
+"""Which channels a layer's consumers can do without, and how the others stand in for them.
+
+A consumer mixes what it receives: y = W' x, with x of N columns and covariance S. Where only the
+columns K are kept, the best that they can stand in for the others is by least squares, and what is
+lost of the output's variance is the cost tr(A (S - S_:K S_KK^-1 S_K:)), A = W F W', with a weight F
+for each output. Of a convolution, A is summed over the positions of its kernel. A group of channels
+may have several consumers, and a consumer several columns a channel (behind a flattening) and such
+of other groups, which are taken as kept (beside a concatenation); costs are summed as shares of
+tr(A S).
+
+Channels leave one by one, the cheapest first, with the rest solved again each time: the block form
+of Optimal Brain Surgeon (Frantar and Alistarh, arXiv 2208.11580). Or they enter one by one: pivoted
+Cholesky, weighted by A. One update serves both. Float64 NumPy: it is done once, of layers that
+differ in shape, for each of which XLA would need longer to compile than NumPy to be done.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+SWAPS = 64
+"""Exchanges that ``swapped`` makes at most."""
+
+
+class Consumer(NamedTuple):
+    """A layer that mixes a group's channels, all float64 NumPy arrays."""
+
+    covariance: np.ndarray  # [N, N]  of what it receives
+    gram: np.ndarray  # [N, N]  A: how much of its output each pair of columns makes
+    columns: np.ndarray  # [C, s]  int: the columns of each of the group's channels
+
+
+class Order(NamedTuple):
+    """Channels by how much is lost without them."""
+
+    channels: np.ndarray  # [C] int: the first k of them are those to keep of k
+    # [C + 1]: what is lost with k of them, for k from 0 to C, as shares summed over the consumers;
+    # infinite where it is not known
+    costs: np.ndarray
+
+
+def leaving(consumers: Sequence[Consumer]) -> Order:
+    """Backward elimination: the cheapest channel leaves, the rest are solved again.
+
+    Args:
+        consumers: of one group, with the same number of channels C; at least one.
+
+    Returns:
+        All channels; costs never rise with the number that is kept, up to rounding.
+
+    Example:
+        >>> doubled = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 4.0]])
+        >>> order = leaving([Consumer(doubled, np.eye(3), np.arange(3)[:, None])])
+        >>> int(order.channels[0]), np.round(order.costs, 3).tolist()
+        (2, [1.0, 0.333, 0.0, 0.0])
+    """
+    parts = [
+        _Part(np.linalg.inv(_ridged(one)), one.gram.copy(), one.columns, _share(one))
+        for one in consumers
+    ]
+    chosen, costs = _one_by_one(parts, np.argmin)
+    return Order(chosen[::-1], np.concatenate([[0.0], np.cumsum(costs)])[::-1])
+
+
+def entering(consumers: Sequence[Consumer], most: int | None = None) -> Order:
+    """Forward selection: the channel enters that leaves the least to be lost.
+
+    Args:
+        consumers: as for ``leaving``.
+        most: channels to take; all if None. The others follow in any order, at unknown costs.
+    """
+    parts = []
+    for one in consumers:
+        left = _ridged(one)
+        others = np.setdiff1d(np.arange(len(left)), one.columns)
+        left = _residual(left, others)
+        weighted = left @ one.gram @ left
+        parts.append(_Part(left, weighted, one.columns, _share(one)))
+    # what the group is worth at all: without any of it
+    total = sum(
+        part.share * np.sum(part.left * one.gram)
+        for part, one in zip(parts, consumers, strict=True)
+    )
+    chosen, gains = _one_by_one(parts, np.argmax, most)
+    every = len(consumers[0].columns)
+    rest = np.setdiff1d(np.arange(every), chosen)
+    costs = total - np.concatenate([[0.0], np.cumsum(gains)])
+    unknown = np.full(len(rest), np.inf)
+    return Order(np.concatenate([chosen, rest]), np.concatenate([np.maximum(costs, 0), unknown]))
+
+
+def swapped(consumers: Sequence[Consumer], kept: np.ndarray, most: int = SWAPS) -> np.ndarray:
+    """The channels to keep after exchanging single ones as long as that lowers the cost.
+
+    Args:
+        consumers: as for ``leaving``.
+        kept: [k] int, where to begin.
+        most: exchanges.
+
+    Returns:
+        [k] int, ascending; no exchange of one for another would be better, or ``most`` were made.
+    """
+    kept = np.sort(kept)
+    outside = np.setdiff1d(np.arange(len(consumers[0].columns)), kept)
+    for _ in range(most if len(outside) else 0):
+        changes = np.sum([_changes(one, kept, outside) for one in consumers], axis=0)
+        least = np.unravel_index(np.argmin(changes), changes.shape)
+        if changes[least] >= -_SMALLEST_GAIN:
+            break
+        out, into = kept[least[0]], outside[least[1]]
+        kept = np.sort(np.append(kept[kept != out], into))
+        outside = np.sort(np.append(outside[outside != into], out))
+    return kept
+
+
+_SMALLEST_GAIN = 1e-9
+"""A share of a consumer's output below which an exchange is rounding."""
+
+
+def cost(consumers: Sequence[Consumer], kept: np.ndarray) -> float:
+    """What is lost with these channels alone, as shares summed over the consumers.
+
+    Args:
+        consumers: as for ``leaving``.
+        kept: [k] int.
+    """
+    return float(sum(_share(one) * np.sum(_left(one, kept) * one.gram) for one in consumers))
+
+
+class StandIn(NamedTuple):
+    """How the columns that a consumer keeps stand in for all that it had."""
+
+    matrix: np.ndarray  # [K, N] float64: its kernel becomes matrix @ kernel
+    # [N]: what they cannot know of the mean; its product with the kernel is added to the bias
+    offset: np.ndarray
+    lost: float  # share of its output's variance
+
+
+def stand_in(
+    covariance: np.ndarray, mean: np.ndarray, gram: np.ndarray, kept: np.ndarray, rows: int
+) -> StandIn:
+    """Least squares of all columns on those that are kept, which stand for themselves.
+
+    What little is certain is not believed: the ridge is that of Hoerl, Kennard and Baldwin
+    ("Ridge regression: some simulations", Communications in Statistics 4, 1975), from what is left
+    over, the rows that were seen and the size of the solution; nothing where nothing is left over,
+    but for the rounding of float32 products.
+
+    Args:
+        covariance: [N, N] float64, of what the consumer receives.
+        mean: [N] of the same.
+        gram: [N, N], as ``Consumer.gram``.
+        kept: [K] int, ascending.
+        rows: behind the covariance.
+    """
+    gone = np.setdiff1d(np.arange(len(mean)), kept)
+    own, cross = covariance[np.ix_(kept, kept)], covariance[np.ix_(kept, gone)]
+    left, of_gone = covariance[np.ix_(gone, gone)], gram[np.ix_(gone, gone)]
+    floor = _rounding(covariance)
+    solved = _solved(own, cross, floor)
+    residual = max(0.0, float(np.sum(of_gone * (left - cross.T @ solved))))
+    size = float(np.sum(of_gone * (solved.T @ solved)))
+    if residual > 0 and size > 0:
+        free = max(1, rows - len(kept))
+        solved = _solved(own, cross, max(floor, len(kept) * residual / (free * size)))
+    apart = left - cross.T @ solved - solved.T @ cross + solved.T @ own @ solved
+    total = float(np.sum(gram * covariance))
+    lost = max(0.0, float(np.sum(of_gone * apart))) / total if total > 0 else 0.0
+    matrix = np.zeros((len(kept), len(mean)))
+    matrix[:, kept], matrix[:, gone] = np.eye(len(kept)), solved
+    return StandIn(matrix, mean - mean[kept] @ matrix, lost)
+
+
+class _Part(NamedTuple):
+    """A consumer in the course of ``_one_by_one``."""
+
+    left: np.ndarray  # [N, N]  an inverse, or what is not stood in for yet; changed in place
+    weighted: np.ndarray  # [N, N]  weighted by A; changed in place
+    columns: np.ndarray  # [C, s]
+    share: float
+
+
+def _one_by_one(
+    parts: Sequence[_Part],
+    choose: Callable[[np.ndarray], np.intp],
+    most: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Channels as they are chosen, and by how much the cost changes with each."""
+    count = len(parts[0].columns)
+    there = np.arange(count)
+    chosen, changes = [], []
+    for _ in range(count if most is None else min(most, count)):
+        of_parts = [
+            part.share * _quotients(part.weighted, part.left, part.columns[there]) for part in parts
+        ]
+        quotients = np.sum(of_parts, axis=0)
+        best = int(choose(quotients))
+        channel = int(there[best])
+        chosen.append(channel)
+        changes.append(max(0.0, float(quotients[best])))
+        there = np.delete(there, best)
+        for part in parts:
+            _sweep(part, part.columns[channel])
+    return np.array(chosen, int), np.array(changes)
+
+
+def _sweep(part: _Part, columns: np.ndarray) -> None:
+    """Takes some columns out of both matrices, as elimination does."""
+    left, weighted = part.left, part.weighted
+    taken = np.linalg.solve(left[np.ix_(columns, columns)], left[columns])  # [s, N]
+    mixed = taken.T @ weighted[columns]
+    core = taken.T @ weighted[np.ix_(columns, columns)] @ taken
+    weighted -= mixed + mixed.T - core
+    left -= left[:, columns] @ taken
+    for matrix in (left, weighted):
+        matrix[columns] = 0
+        matrix[:, columns] = 0
+    # so that it can be solved again, if asked: a column that is gone stands alone
+    left[columns, columns] = 1
+
+
+def _quotients(weighted: np.ndarray, left: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """For each row of ``columns`` the trace of left^-1 weighted within them, [len(columns)]."""
+    if columns.shape[1] == 1:
+        own = columns[:, 0]
+        return weighted[own, own] / left[own, own]
+    rows, others = columns[:, :, None], columns[:, None, :]
+    return np.trace(np.linalg.solve(left[rows, others], weighted[rows, others]), axis1=1, axis2=2)
+
+
+def _changes(one: Consumer, kept: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    """By how much the cost changes, [k, C - k], if one channel leaves and another enters."""
+    ridged, own = _ridged(one), one.columns[kept]
+    there = np.setdiff1d(np.arange(len(ridged)), one.columns[outside])
+    inverse = np.linalg.inv(ridged[np.ix_(there, there)])
+    solved = inverse @ ridged[there]  # [K, N]
+    left = ridged - ridged[:, there] @ solved
+    heard = left @ one.gram
+    weighted = heard @ left
+    changes = []
+    for columns in own:
+        places = np.searchsorted(there, columns)
+        # what these stood for, as rows whose outer products are added to what is left
+        root = np.linalg.cholesky(np.linalg.inv(inverse[np.ix_(places, places)]))
+        rows = root.T @ solved[places]
+        product = heard @ rows.T @ rows
+        more = rows.T @ (rows @ one.gram @ rows.T) @ rows
+        worse = float(np.sum((rows @ one.gram) * rows))
+        quotients = _quotients(
+            weighted + product + product.T + more, left + rows.T @ rows, one.columns[outside]
+        )
+        changes.append(worse - quotients)
+    return _share(one) * np.array(changes)
+
+
+def _left(one: Consumer, kept: np.ndarray) -> np.ndarray:
+    """What cannot be stood in for without the group's other channels, [N, N]."""
+    outside = np.setdiff1d(np.arange(len(one.columns)), kept)
+    there = np.setdiff1d(np.arange(len(one.covariance)), one.columns[outside])
+    return _residual(_ridged(one), there)
+
+
+def _residual(ridged: np.ndarray, there: np.ndarray) -> np.ndarray:
+    if not len(there):
+        return ridged.copy()
+    own = ridged[np.ix_(there, there)]
+    return ridged - ridged[:, there] @ np.linalg.solve(own, ridged[there])
+
+
+def _solved(own: np.ndarray, cross: np.ndarray, ridge: float) -> np.ndarray:
+    return np.linalg.solve(own + ridge * np.eye(len(own)), cross)
+
+
+def _ridged(one: Consumer) -> np.ndarray:
+    return one.covariance + _rounding(one.covariance) * np.eye(len(one.covariance))
+
+
+def _rounding(covariance: np.ndarray) -> float:
+    """Variance below which a covariance of float32 products is nothing but their rounding."""
+    eps, tiny = float(np.finfo(np.float32).eps), float(np.finfo(np.float64).tiny)
+    return max(eps * float(np.trace(covariance)), tiny**0.5)
+
+
+def _share(one: Consumer) -> float:
+    """What turns variances of its output into shares; 0 of one whose output is constant."""
+    total = float(np.sum(one.gram * one.covariance))
+    return 1 / total if total > 0 else 0.0

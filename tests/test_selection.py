@@ -1,0 +1,146 @@
+"""Which channels to keep: against least squares worked out anew for every choice."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nasmon.kernels.selection import Consumer, cost, entering, leaving, stand_in, swapped
+
+
+def drawn(seed: int, channels: int, outputs: int = 3, each: int = 1, others: int = 0) -> Consumer:
+    """A consumer of correlated columns: ``each`` of every channel, and others beside them."""
+    random = np.random.default_rng(seed)
+    count = channels * each + others
+    rows = random.standard_normal((4 * count, count)) @ random.standard_normal((count, count))
+    kernel = random.standard_normal((count, outputs))
+    places = random.permutation(count)[: channels * each].reshape(channels, each)
+    return Consumer(np.cov(rows, rowvar=False), kernel @ kernel.T, places)
+
+
+def by_least_squares(one: Consumer, kept: np.ndarray) -> float:
+    """The share of the output's variance that is lost, from the definition."""
+    outside = np.setdiff1d(np.arange(len(one.columns)), kept)
+    there = np.setdiff1d(np.arange(len(one.covariance)), one.columns[outside])
+    root = np.linalg.cholesky(one.covariance).T  # rows with this covariance
+    found = np.linalg.lstsq(root[:, there], root, rcond=None)[0] if len(there) else None
+    left = root - root[:, there] @ found if found is not None else root
+    return float(np.sum(left.T @ left * one.gram) / np.sum(one.covariance * one.gram))
+
+
+GROUPS = [
+    [drawn(0, 6)],
+    [drawn(1, 6), drawn(2, 6, outputs=1)],
+    [drawn(3, 5, each=3)],
+    [drawn(4, 5, others=4)],
+    [drawn(5, 5, each=2, others=3), drawn(6, 5)],
+]
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_costs_are_those_of_least_squares(group: list[Consumer]) -> None:
+    channels = len(group[0].columns)
+    for order in (leaving(group), entering(group)):
+        assert sorted(order.channels) == list(range(channels))
+        for k in range(channels + 1):
+            kept = np.sort(order.channels[:k])
+            expected = sum(by_least_squares(one, kept) for one in group)
+            assert cost(group, kept) == pytest.approx(expected, abs=1e-5)
+            assert order.costs[k] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_cheapest_leaves_and_the_best_enters(group: list[Consumer]) -> None:
+    channels = len(group[0].columns)
+    backwards, forwards = leaving(group), entering(group)
+    for k in range(channels, 0, -1):
+        kept = backwards.channels[:k]
+        without = {channel: cost(group, np.setdiff1d(kept, [channel])) for channel in kept}
+        assert min(without, key=without.__getitem__) == kept[-1]
+    for k in range(channels):
+        kept = forwards.channels[:k]
+        others = np.setdiff1d(np.arange(channels), kept)
+        added = {channel: cost(group, np.append(kept, channel)) for channel in others}
+        assert min(added, key=added.__getitem__) == forwards.channels[k]
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_no_exchange_of_one_channel_is_better_than_swapped(group: list[Consumer]) -> None:
+    channels = len(group[0].columns)
+    for begin in combinations(range(channels), 2):
+        kept = swapped(group, np.array(begin))
+        outside = np.setdiff1d(np.arange(channels), kept)
+        least = cost(group, kept)
+        assert least <= cost(group, np.array(begin)) + 1e-9
+        for out in kept:
+            for into in outside:
+                other = np.append(kept[kept != out], into)
+                assert cost(group, other) >= least - 1e-6
+
+
+def test_forward_selection_stops_where_it_is_told_to() -> None:
+    order = entering(GROUPS[0], most=2)
+    assert np.isfinite(order.costs).tolist() == [True] * 3 + [False] * 4
+    np.testing.assert_array_equal(order.channels[:2], entering(GROUPS[0]).channels[:2])
+
+
+@given(st.integers(0, 2**16), st.integers(2, 12), st.integers(0, 5))
+@settings(max_examples=40, deadline=None)
+def test_spare_channels_leave_first_and_cost_nothing(seed: int, real: int, spare: int) -> None:
+    random = np.random.default_rng(seed)
+    rows = random.standard_normal((500, real))
+    # dead, copied, and linear combinations
+    more = np.concatenate(
+        [rows @ random.standard_normal((real, spare)), rows[:, :1], 0 * rows[:, :1]], 1
+    )
+    rows = np.concatenate([rows, more], 1)
+    count = rows.shape[1]
+    kernel = random.standard_normal((count, 4))
+    one = Consumer(np.cov(rows, rowvar=False), kernel @ kernel.T, np.arange(count)[:, None])
+    order = leaving([one])
+    assert order.costs[real] <= 1e-4
+    kept = np.sort(order.channels[:real])
+    stood = stand_in(one.covariance, rows.mean(0), one.gram, kept, len(rows))
+    outputs = rows @ kernel
+    found = rows[:, kept] @ (stood.matrix @ kernel) + stood.offset @ kernel
+    assert np.abs(found - outputs).max() <= 1e-2 * np.abs(outputs).max()
+    assert stood.lost <= 1e-4
+
+
+def test_what_stands_in_is_least_squares_with_the_mean() -> None:
+    random = np.random.default_rng(0)
+    rows = random.standard_normal((2000, 6)) @ random.standard_normal((6, 6)) + 5
+    kernel = random.standard_normal((6, 3))
+    kept = np.array([1, 2, 4])
+    stood = stand_in(np.cov(rows, rowvar=False), rows.mean(0), kernel @ kernel.T, kept, len(rows))
+    found = rows[:, kept] @ stood.matrix + stood.offset
+    design = np.concatenate([rows[:, kept], np.ones((len(rows), 1))], 1)
+    best = design @ np.linalg.lstsq(design, rows, rcond=None)[0]
+    np.testing.assert_allclose(found, best, atol=0.02 * rows.std())
+    np.testing.assert_allclose(found[:, kept], rows[:, kept], rtol=1e-12)
+    lost = np.var((rows - found) @ kernel, axis=0).sum() / np.var(rows @ kernel, axis=0).sum()
+    assert stood.lost == pytest.approx(lost, rel=1e-2)
+
+
+def test_with_few_rows_less_is_believed() -> None:
+    random = np.random.default_rng(0)
+    truth = random.standard_normal((20000, 12)) @ random.standard_normal((12, 12))
+    kernel, kept = random.standard_normal((12, 2)), np.arange(6)
+    gram = kernel @ kernel.T
+    worse = []
+    for begin in range(0, 20000, 8):
+        few = truth[begin : begin + 8]
+        own = stand_in(np.cov(few, rowvar=False), few.mean(0), gram, kept, len(few))
+        plain = np.zeros_like(own.matrix)
+        design = few[:, kept] - few[:, kept].mean(0)
+        plain[:] = np.linalg.lstsq(design, few - few.mean(0), rcond=None)[0]
+        errors = [
+            np.mean(((truth - truth.mean(0) - (truth - truth.mean(0))[:, kept] @ m) @ kernel) ** 2)
+            for m in (own.matrix, plain)
+        ]
+        worse.append(errors[0] > errors[1])
+        if len(worse) == 60:
+            break
+    assert np.mean(worse) < 0.25
