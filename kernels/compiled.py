@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from nasmon.kernels import metrics
+from nasmon.kernels.covariance import CovarianceState, covariance
 from nasmon.kernels.devices import CPU, Device, device_of
 from nasmon.kernels.histograms import pair_counts
 from nasmon.kernels.metric_table import METRICS
@@ -167,6 +168,21 @@ class CompiledKernels:
                 own = spectrum[: self._channels[member]]
                 layers[member] = LayerMeasurements(metrics_of_layer, own, counts_of_layer)
         return [layers[index] for index in range(count)]
+
+    def moments(self, states: States) -> list[tuple[int, np.ndarray, np.ndarray]]:
+        """Rows, mean [C] and covariance [C, C] of each layer, float64, on the host.
+
+        Args:
+            states: of layers of which no rows are kept (``rows`` was None); not compiled.
+        """
+        layers: dict[int, tuple[int, np.ndarray, np.ndarray]] = {}
+        for batch, state in zip(self._batches, states, strict=True):
+            assert isinstance(state, CovarianceState)
+            parts = (state.count.numpy(), state.mean.numpy(), covariance(state).numpy())
+            for member, count, mean, matrix in zip(batch.members, *parts, strict=True):
+                own = self._channels[member]
+                layers[member] = int(count), mean[:own], matrix[:own, :own]
+        return [layers[index] for index in range(len(self._channels))]
 
     def matrices(self, correlations: Sequence[tf.Tensor]) -> tuple[np.ndarray, ...]:
         """The layers' correlations, in the order of ``channels``, out of ``launch_measure``'s.

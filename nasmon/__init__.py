@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from nasmon.monitor import Monitor
     from nasmon.reading import LayerInfo, Reading
     from nasmon.record.run import Rebuild
+    from nasmon.shrink.narrowing import narrow
+    from nasmon.shrink.plan import WidthPlan, plan_widths
     from nasmon.sinks.run_record import Origin
     from nasmon.taps import list_layers
 
@@ -26,7 +28,10 @@ __all__ = [
     "Origin",
     "Reading",
     "Rebuild",
+    "WidthPlan",
     "list_layers",
+    "narrow",
+    "plan_widths",
 ]
 
 _HOMES = {
@@ -36,7 +41,10 @@ _HOMES = {
     "Origin": "nasmon.sinks.run_record",
     "Reading": "nasmon.reading",
     "Rebuild": "nasmon.record.run",
+    "WidthPlan": "nasmon.shrink.plan",
     "list_layers": "nasmon.taps",
+    "narrow": "nasmon.shrink.narrowing",
+    "plan_widths": "nasmon.shrink.plan",
 }
 
 

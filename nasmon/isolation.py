@@ -47,6 +47,24 @@ def untouched(model: keras.Model | None = None, chunk: Any = 0) -> Iterator[None
         np.random.set_state(numpy_state)
 
 
+@contextmanager
+def seeds_kept() -> Iterator[None]:
+    """A scope in which models may be made and run: random numbers are drawn later as without it.
+
+    The states of Python, NumPy and Keras are put back; layers' own generators are not looked after.
+    """
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    before = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+    # Keras makes another one when it is asked for
+    global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, None)
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, before)
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+
+
 def _generators(model: keras.Model | None) -> Iterator[keras.random.SeedGenerator]:
     for layer in model._flatten_layers() if model is not None else ():
         yield from getattr(layer, "_seed_generators", ())

@@ -121,7 +121,7 @@ def choose_taps(model: keras.Model, layers: str | Sequence[str]) -> list[Tap]:
         if selector == OUTPUT:
             found = [Tap(OUTPUT, None, required=True)]
         else:
-            found = [_tap(n, layer, True) for n, layer in named if _matches(selector, n)]
+            found = [_tap(n, layer, True) for n, layer in named if matches(selector, n)]
         if not found:
             _refuse(selector, named)
         chosen |= {tap.name: tap for tap in found}
@@ -197,7 +197,8 @@ def _tap(name: str, layer: keras.Layer, required: bool = False) -> Tap:
     return Tap(name, layer, axis=1 if first else -1, required=required)
 
 
-def _matches(selector: str, name: str) -> bool:
+def matches(selector: str, name: str) -> bool:
+    """Whether a name, glob or /regular expression/ stands for the layer of that path."""
     own_name = name.rpartition("/")[2]
     if len(selector) > 1 and selector.startswith("/") and selector.endswith("/"):
         try:

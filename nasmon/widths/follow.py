@@ -138,9 +138,8 @@ class _Pass:
             macs=None if everything is None else sum(everything.values()) // samples,
             first_channel=self._met.first,
             channels={
-                call.name: (self._inputs.get(call.name), self.width(call.output))
-                for call in reversed(self._calls)
-                if call.layer.weights
+                call.name: (self._first_input(call), self.width(call.output))
+                for call in reversed(self._all_calls)
             },
         )
 
@@ -276,6 +275,9 @@ class _Pass:
             self._met.bind(name, *known)
             return None
         return np.concatenate(known)
+
+    def _first_input(self, call: Call) -> Channels | None:
+        return self.width(call.inputs[0]) if call.inputs else None
 
     def _costs(self, macs: dict[str, dict[str, int]]) -> Iterable[Cost]:
         for name, macs_of_layer in macs.items():

@@ -57,7 +57,8 @@ class ModelWidths(NamedTuple):
     layer_macs: dict[str, int]  # by layer, for one input
     macs: int | None  # of all operations, for one input; None if an operation's is not known
     first_channel: Mapping[str, int] = {}  # by owner, the number of its first channel
-    # by layer with weights, the numbers of the channels that go in and come out; None if not known
+    # by layer that was called, the numbers of the channels that go in first and that come out; None
+    # if not known
     channels: Mapping[str, tuple[np.ndarray | None, np.ndarray | None]] = {}
 
 

@@ -57,7 +57,7 @@ _SEPARABLE = {
     "pointwise_kernel": Axes(input=-2, output=-1),
     **_BIAS,
 }
-_DEPTHWISE = {"kernel": Axes(input=-2), "bias": Axes(input=-1)}
+_DEPTHWISE = {"kernel": Axes(input=-2), "bias": Axes(output=-1)}
 _SCALED = {"gamma": Axes(input=-1), "beta": Axes(input=-1)}
 _MOMENTS = {"moving_mean": Axes(input=-1), "moving_variance": Axes(input=-1)}
 
@@ -155,10 +155,26 @@ def fan_in(layer: keras.Layer) -> int | None:
         return None
     if layer.activation is not None and layer.activation is not keras.activations.linear:
         return None
-    (name,) = (name for name, axes in rule.weights.items() if axes.scaling == "in_out")
-    shape, outputs = getattr(layer, name).shape, rule.weights[name].output
-    assert outputs is not None
-    return prod(shape) // int(shape[outputs])
+    weight, axes = mixing_weight(layer)
+    assert axes.output is not None
+    return prod(weight.shape) // int(weight.shape[axes.output])
+
+
+def mixing_weight(layer: keras.Layer) -> tuple[keras.Variable, Axes]:
+    """The weight with which a layer of effect "mixes" makes outputs of inputs, and its axes."""
+    rule = rule_of(layer)
+    weights = rule.weights if rule else {}
+    (name,) = (name for name, axes in weights.items() if axes.scaling == "in_out")
+    return getattr(layer, name), weights[name]
+
+
+def mixes_at_once(layer: keras.Layer) -> bool:
+    """Whether a layer that mixes does so with what it receives, not with what it made of that.
+
+    A separable convolution filters each channel by itself before.
+    """
+    rule = rule_of(layer)
+    return rule is not None and "depthwise_kernel" not in rule.weights
 
 
 def params_by_scaling(layer: keras.Layer) -> dict[str, int]:

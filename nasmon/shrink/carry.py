@@ -1,0 +1,159 @@
+"""Weights from a model to a narrower one: those of kept channels, and what stands in for others."""
+
+from collections.abc import Mapping
+from math import prod
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from nasmon.capture import LOOPS, named_layers
+from nasmon.errors import UsageError
+from nasmon.kernels.selection import stand_in
+from nasmon.shrink.evidence import Received, kernel_of
+from nasmon.shrink.traced import Traced
+from nasmon.widths.layer_rules import Axes, mixes_at_once, mixing_weight, rule_of
+
+
+class Carried(NamedTuple):
+    """What was given up of a consumer's output, as a share of its variance."""
+
+    layer: str
+    lost: float
+
+
+def carry(
+    traced: Traced,
+    small: keras.Model,
+    alive: np.ndarray,
+    received: Mapping[str, Received] | None = None,
+) -> list[Carried]:
+    """Sets all weights of a narrower model.
+
+    Args:
+        traced: the model that they come from, which is only read.
+        small: of the same layers, see ``rebuild``.
+        alive: [numbers] bool, which of the model's channels the other has.
+        received: what consumers receive, by layer; None if nothing is to stand in for what is gone.
+
+    Raises:
+        UsageError: a weight of the narrower model has another shape than was foretold.
+    """
+    values, losses = _kept(traced, alive), []
+    for name, own in (received or {}).items():
+        keep = alive[own.channels]
+        if not keep.all() and keep.any():
+            losses.append(Carried(name, _stand_in(traced, name, own, alive, values)))
+    layers = dict(named_layers(small))
+    for name, layer in traced.layers.items():
+        for weight, target in zip(_own_weights(layer), _own_weights(layers[name]), strict=True):
+            value = values[id(weight)]
+            if value.shape != tuple(target.shape):
+                raise UsageError(
+                    f"the weight {weight.name!r} of the layer {name!r} is {tuple(target.shape)} in "
+                    f"the narrower model, where {value.shape} was foretold: a width there is fixed "
+                    f'by the model\'s own code; leave it alone with keep=["{name}"]'
+                )
+            target.assign(value)
+    return losses
+
+
+def _own_weights(layer: keras.Layer) -> list[keras.Variable]:
+    """A layer's weights, without those of named layers inside."""
+    if isinstance(layer, LOOPS):
+        return list(layer.weights)
+    inside = {id(w) for below in layer._flatten_layers(include_self=False) for w in below.weights}
+    return [weight for weight in layer.weights if id(weight) not in inside]
+
+
+def _kept(traced: Traced, alive: np.ndarray) -> dict[int, np.ndarray]:
+    """By weight what is left of it if nothing stands in for anything."""
+    values = {}
+    for name, layer in traced.layers.items():
+        for weight in _own_weights(layer):
+            value = np.asarray(keras.ops.convert_to_numpy(weight))
+            values[id(weight)] = value
+            for axis, keep in _axes(traced, name, weight, alive):
+                values[id(weight)] = np.compress(keep, values[id(weight)], axis)
+    return values
+
+
+def _axes(
+    traced: Traced, name: str, weight: keras.Variable, alive: np.ndarray
+) -> list[tuple[int, np.ndarray]]:
+    """The axes of a weight that are as long as a width, with what to keep of them."""
+    rule = rule_of(traced.layers[name])
+    own = rule.weights.get(weight.name, Axes()) if rule else Axes()
+    found = []
+    pairs = zip(
+        (own.input, own.output), traced.widths.channels.get(name, (None, None)), strict=True
+    )
+    for axis, channels in pairs:
+        if axis is not None and channels is not None:
+            # between the halves of a separable convolution there are several channels for each
+            times = weight.shape[axis] // len(channels)
+            found.append((axis, np.repeat(alive[channels], times)))
+    return found
+
+
+def _stand_in(
+    traced: Traced, name: str, own: Received, alive: np.ndarray, values: dict[int, np.ndarray]
+) -> float:
+    """Changes a consumer's kernel and bias, so that what is kept stands in for what is gone."""
+    layer, keep = traced.layers[name], alive[own.channels]
+    stood = stand_in(own.covariance, own.mean, own.gram, np.flatnonzero(keep), own.rows)
+    # of what it filters before it mixes, what is gone can only be its mean from now on
+    offset = stood.offset if mixes_at_once(layer) else np.where(keep, 0, own.mean)
+    kernel = kernel_of(layer, own.times)
+    # a transposed convolution's output is made of one position of its kernel in each stride
+    strides = prod(layer.strides) if isinstance(layer, _TRANSPOSED) else 1
+    shift = offset @ kernel.sum(axis=1) / strides
+    if mixes_at_once(layer):
+        weight, _ = mixing_weight(layer)
+        values[id(weight)] = _mixed(values[id(weight)], traced, name, own, stood.matrix, alive)
+    _add(traced, name, shift, alive, values)
+    return stood.lost
+
+
+_TRANSPOSED = (
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
+
+
+def _mixed(
+    kept: np.ndarray,
+    traced: Traced,
+    name: str,
+    own: Received,
+    matrix: np.ndarray,
+    alive: np.ndarray,
+) -> np.ndarray:
+    """A kernel with rows for what is kept, of its shape and dtype, made of all its rows."""
+    weight, axes = mixing_weight(traced.layers[name])
+    assert axes.input is not None
+    kernel = np.asarray(keras.ops.convert_to_numpy(weight), np.float64)
+    for axis, keep in _axes(traced, name, weight, alive):
+        if axis != axes.input:
+            kernel = np.compress(keep, kernel, axis)
+    kernel = np.moveaxis(kernel, axes.input, 0)
+    pieces = kernel.reshape(own.times, -1, *kernel.shape[1:])
+    mixed = np.einsum("kn,tn...->tk...", matrix, pieces).reshape(-1, *kernel.shape[1:])
+    return np.moveaxis(mixed, 0, axes.input).astype(kept.dtype)
+
+
+def _add(
+    traced: Traced, name: str, shift: np.ndarray, alive: np.ndarray, values: dict[int, np.ndarray]
+) -> None:
+    """Adds a constant to what a layer puts out before its activation: to its bias, or else to what
+    a batch normalization right behind it subtracts.
+    """
+    layer, outputs = traced.layers[name], traced.widths.channels[name][1]
+    shift = shift if outputs is None else shift[alive[outputs]]
+    bias = getattr(layer, "bias", None)
+    if bias is not None:
+        values[id(bias)] = (values[id(bias)] + shift).astype(values[id(bias)].dtype)
+    elif name in traced.normalized:
+        mean = traced.layers[traced.normalized[name]].moving_mean
+        values[id(mean)] = (values[id(mean)] - shift).astype(values[id(mean)].dtype)

@@ -1,0 +1,178 @@
+"""A model of the same layers with other widths, not trained."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import keras
+import numpy as np
+from keras.src.models.functional import Functional, functional_like_constructor
+
+from nasmon.capture import named_layers
+from nasmon.errors import UsageError
+from nasmon.isolation import seeds_kept
+from nasmon.shrink.traced import Traced
+from nasmon.widths.layer_rules import rule_of
+
+Build = Callable[[], keras.Model]
+"""Makes a model anew, of the same layers in the same order; its layers must not be built yet."""
+
+
+def rebuilt(
+    traced: Traced, alive: np.ndarray, build: Build | None = None, x: Any = None
+) -> keras.Model:
+    """A model with the channels that are alive; its weights are those of a new one.
+
+    Layer names, connections, settings and dtype policies are kept. If the model is compiled, so is
+    this one, with a new optimizer of the same settings.
+
+    Args:
+        traced: the model, which is left as it is; random numbers are drawn later as if this had
+            never been.
+        alive: [numbers] bool, which of its channels to keep.
+        build: for a subclassed model.
+        x: a batch to call that on, once.
+
+    Raises:
+        UsageError: the model cannot be made anew.
+    """
+    with seeds_kept():
+        if build is not None:
+            small = _built(traced, alive, build, x)
+        elif isinstance(traced.model, keras.Sequential | Functional):
+            small = _Cloning(traced, alive).model(traced.model)
+        else:
+            raise UsageError(
+                f"{traced.model.name!r} is a subclassed model, which cannot be made anew from a "
+                "config; pass build=, a function that makes it"
+            )
+    compile_alike(traced.model, small)
+    return small
+
+
+def compile_alike(model: keras.Model, small: keras.Model) -> None:
+    """Compiles a model as another one is, with an optimizer and metrics of its own."""
+    if not model.compiled:
+        return
+    settings = dict(model._compile_config.config)
+    optimizer = model.optimizer
+    settings["optimizer"] = type(optimizer).from_config(optimizer.get_config())
+    for name in ("metrics", "weighted_metrics"):
+        settings[name] = keras.tree.map_structure(_own_metric, settings[name])
+    small.compile(**settings)
+
+
+def _own_metric(metric: Any) -> Any:
+    if isinstance(metric, keras.metrics.Metric):
+        return type(metric).from_config(metric.get_config())
+    return metric
+
+
+def _width(alive: np.ndarray, channels: np.ndarray) -> int:
+    return int(alive[channels].sum())
+
+
+class _Cloning:
+    """Layers made anew from their configs, each once, however often it is called."""
+
+    def __init__(self, traced: Traced, alive: np.ndarray) -> None:
+        self._traced, self._alive = traced, alive
+        self._paths = {id(layer): name for name, layer in traced.layers.items()}
+        self._made: dict[int, keras.Layer] = {}
+
+    def model(self, model: keras.Model) -> keras.Model:
+        """A functional or sequential model, on its own or inside of another."""
+        if isinstance(model, keras.Sequential):
+            layers = [self._input(tensor, model) for tensor in model.inputs]
+            made = keras.Sequential([*layers, *map(self.layer, model.layers)], name=model.name)
+        else:
+            inputs = keras.tree.map_structure(
+                lambda tensor: self._input(tensor, model), model._inputs_struct
+            )
+            outputs = model._run_through_graph(inputs, operation_fn=self.layer)
+            # also of a class of its own, which has a training step of its own, say
+            kind = model.__class__ if functional_like_constructor(model.__class__) else Functional
+            made = kind(inputs, outputs, name=model.name)
+        made.trainable = model.trainable
+        for layer, other in zip(_below(model), _below(made), strict=True):
+            other.trainable = layer.trainable
+        return made
+
+    def layer(self, layer: Any) -> Any:
+        """A layer made anew; of an operation itself, as it holds nothing."""
+        if not isinstance(layer, keras.Layer):
+            return layer
+        if id(layer) not in self._made:
+            nested = isinstance(layer, keras.Sequential | Functional)
+            self._made[id(layer)] = self.model(layer) if nested else self._from_config(layer)
+        return self._made[id(layer)]
+
+    def _from_config(self, layer: keras.Layer) -> keras.Layer:
+        name = self._paths.get(id(layer), layer.name)
+        config = layer.get_config()
+        outputs = self._traced.widths.channels.get(name, (None, None))[1]
+        if outputs is not None:
+            config |= _of_width(layer, config, _width(self._alive, outputs), len(outputs))
+        try:
+            return layer.__class__.from_config(config)
+        except Exception as error:
+            raise UsageError(
+                f"the layer {name!r} cannot be made anew from its get_config() "
+                f"({type(error).__name__}: {error}); give {type(layer).__name__} one that its "
+                "from_config takes"
+            ) from error
+
+    def _input(self, tensor: Any, model: keras.Model) -> Any:
+        """An input of a model; of a nested one as wide as what it is called on has become."""
+        name = self._paths.get(id(model), "")
+        inputs = self._traced.widths.channels.get(name, (None, None))[0]
+        shape = list(tensor.shape)
+        if inputs is not None and shape[-1] == len(inputs):
+            shape[-1] = _width(self._alive, inputs)
+        own = tensor._keras_history.operation
+        name = own.name if isinstance(own, keras.layers.InputLayer) else tensor.name
+        return keras.Input(batch_shape=shape, dtype=tensor.dtype, name=name)
+
+
+def _below(model: keras.Model) -> Iterable[keras.Layer]:
+    return (layer for _, layer in named_layers(model))
+
+
+def _of_width(
+    layer: keras.Layer, config: dict[str, Any], width: int, before: int
+) -> dict[str, Any]:
+    """What changes in a layer's config with its output's width."""
+    if isinstance(layer, keras.layers.Reshape):
+        *others, last = config["target_shape"]
+        return {"target_shape": (*others, width)} if last == before else {}
+    rule = rule_of(layer)
+    if rule is None or rule.width is None or width == before:
+        return {}
+    if isinstance(layer, keras.layers.EinsumDense):
+        shape = config["output_shape"]
+        return {"output_shape": (*shape[:-1], width) if isinstance(shape, list | tuple) else width}
+    return {rule.width: width}
+
+
+def _built(traced: Traced, alive: np.ndarray, build: Build, x: Any) -> keras.Model:
+    """What ``build`` makes, with widths set before its layers are built."""
+    small = build()
+    layers = dict(named_layers(small))
+    if layers.keys() != traced.layers.keys():
+        differing = sorted(layers.keys() ^ traced.layers.keys())[0]
+        raise UsageError(
+            f"build() makes a model of other layers: {differing!r} is in one of both only; return "
+            "the same layers by the same names"
+        )
+    for name, layer in layers.items():
+        outputs = traced.widths.channels.get(name, (None, None))[1]
+        rule = rule_of(layer)
+        if outputs is None or rule is None or rule.width is None:
+            continue
+        if layer.built:
+            raise UsageError(
+                f"the layer {name!r} of the model from build() is built already; return a model "
+                "that has not been called"
+            )
+        setattr(layer, rule.width, _width(alive, outputs))
+    small(x)
+    return small

@@ -1,0 +1,63 @@
+"""Statistics of batch normalizations, computed anew over data."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from nasmon.isolation import seeds_kept
+from nasmon.probe_set import ProbeSet
+
+
+def recalibrate(model: keras.Model, data: ProbeSet) -> None:
+    """Resets what batch normalizations know of their inputs, and averages it over all chunks.
+
+    Each normalizes by its chunk meanwhile, as in training; dropout and the like are off. Frozen
+    layers (``trainable=False``) keep their statistics.
+
+    Args:
+        model: built; nothing but those statistics is changed.
+        data: of the size of a training's batches, or larger.
+    """
+    norms = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+    ]
+    if not norms:
+        return
+    share = tf.Variable(0.0, dtype=tf.float32)
+    with _training(norms, share), seeds_kept():
+        forward = tf.function(lambda x: model(x, training=False), autograph=False)
+        for number, chunk in enumerate(data.chunks):
+            # the average of all so far: the first one is taken as it is
+            share.assign(number / (number + 1))
+            forward(chunk)
+
+
+@contextmanager
+def _training(norms: Sequence[keras.Layer], momentum: tf.Variable) -> Iterator[None]:
+    """Has these layers work as in training, with that momentum."""
+    own = [(vars(layer).get("call"), layer.momentum) for layer in norms]
+    try:
+        for layer in norms:
+            vars(layer)["call"] = _as_in_training(layer.call)
+            layer.momentum = momentum
+        yield
+    finally:
+        for layer, (call, share) in zip(norms, own, strict=True):
+            vars(layer).pop("call", None)
+            if call is not None:
+                vars(layer)["call"] = call
+            layer.momentum = share
+
+
+def _as_in_training(call: Any) -> Any:
+    @wraps(call)
+    def trained(*args: Any, **kwargs: Any) -> Any:
+        return call(*args, **{**kwargs, "training": True})
+
+    return trained

@@ -1,0 +1,157 @@
+"""A model as it is narrowed: its widths, followed through a forward pass, and its groups."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from nasmon.capture import Call, Captured, capture, named_layers
+from nasmon.errors import UsageError
+from nasmon.taps import is_built
+from nasmon.widths.follow import read_widths
+from nasmon.widths.graph import Cost, ModelWidths, Owner, WidthGroup, groups_of
+from nasmon.widths.layer_rules import effect_of, is_bound
+
+
+class Traced(NamedTuple):
+    """A model with what its forward pass told."""
+
+    model: keras.Model
+    layers: dict[str, keras.Layer]  # by path, parents before children, each once
+    widths: ModelWidths
+    # by layer the batch normalization that its output goes to, and nothing was done with it before
+    normalized: dict[str, str]
+
+    @property
+    def params(self) -> int:
+        """Parameters of the whole model."""
+        return int(self.model.count_params())
+
+    @property
+    def macs(self) -> int | None:
+        """Multiply-adds for one input; None if not known."""
+        return self.widths.macs
+
+    @property
+    def owners(self) -> tuple[Owner, ...]:
+        """The owners of widths."""
+        return self.widths.structure.owners
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        """What layers cost, by what it grows with."""
+        return self.widths.structure.costs
+
+    @property
+    def groups(self) -> tuple[WidthGroup, ...]:
+        """Owners that share a width; the model's inputs among them."""
+        return groups_of(self.owners)
+
+    def numbers(self, group: WidthGroup) -> np.ndarray:
+        """The numbers of a group's channels, [owners, C] int64: each column is one channel."""
+        first = self.widths.first_channel
+        return np.stack([first[owner] + np.arange(group.channels) for owner in group.owners])
+
+    def consumers(self) -> dict[str, np.ndarray]:
+        """The layers that mix channels, with the numbers of those that they receive."""
+        return consumers_among(self.layers, self.widths)
+
+
+def trace(model: keras.Model, x: Any = None) -> Traced:
+    """Follows a model's widths.
+
+    Args:
+        model: built.
+        x: a few inputs, as the model is called with; zeros of its own input shapes if None.
+
+    Raises:
+        UsageError: the model is not built, its widths cannot be followed, or its input shapes are
+            not known and no inputs are given.
+    """
+    if not is_built(model):
+        raise UsageError(f"the model {model.name!r} is not built; call it on data once before")
+    given = zeros_for(model) if x is None else x
+    found: list[tuple[ModelWidths, dict[str, str]]] = []
+
+    def tapped(inputs: Any) -> tf.Tensor:
+        captured = captured_pass(model, inputs)
+        found.append((follow(captured, inputs), _normalized(captured)))
+        return tf.constant(0)
+
+    tf.function(tapped, autograph=False).get_concrete_function(given)
+    return Traced(model, dict(named_layers(model)), *found[-1])
+
+
+def captured_pass(model: keras.Model, inputs: Any) -> Captured:
+    """All calls of all layers, while tracing."""
+    return capture(model, list(named_layers(model)), inputs)
+
+
+def follow(captured: Captured, inputs: Any) -> ModelWidths:
+    """The widths of a traced pass.
+
+    Raises:
+        UsageError: none could be followed.
+    """
+    if not captured.calls:
+        raise UsageError("the model has no layers whose widths could be followed")
+    (samples, *_) = (int(tensor.shape[0]) for tensor in tf.nest.flatten(inputs))
+    return read_widths(captured, samples)
+
+
+def consumers_among(layers: dict[str, keras.Layer], widths: ModelWidths) -> dict[str, np.ndarray]:
+    """The layers that mix channels, with the numbers of those that they receive."""
+    return {
+        name: inputs
+        for name, (inputs, _) in widths.channels.items()
+        if inputs is not None
+        and name in layers
+        and effect_of(layers[name]) == "mixes"
+        and not is_bound(layers[name])
+    }
+
+
+def calls_of(captured: Captured, name: str) -> Sequence[Call]:
+    """The calls of one layer."""
+    return [call for call in captured.calls if call.name == name]
+
+
+def _normalized(captured: Captured) -> dict[str, str]:
+    norms = {
+        call.inputs[0].name: call.name
+        for call in captured.calls
+        if isinstance(call.layer, keras.layers.BatchNormalization) and call.inputs
+    }
+    return {
+        call.name: norms[call.output.name]
+        for call in captured.calls
+        if call.leaf
+        and call.output.name in norms
+        and getattr(call.layer, "activation", None) in (None, keras.activations.linear)
+    }
+
+
+def zeros_for(model: keras.Model) -> Any:
+    """A batch of one of zeros, in the structure of a functional model's inputs.
+
+    Raises:
+        UsageError: an axis but the batch's has no fixed length, or the model has no inputs of its
+            own.
+    """
+    inputs = getattr(model, "_inputs_struct", None)
+    if inputs is None and getattr(model, "_functional", None) is not None:
+        inputs = model._functional._inputs_struct
+    if inputs is None:
+        raise UsageError(f"the input shapes of {model.name!r} are not known; pass x, a few inputs")
+
+    def zeros(tensor: Any) -> tf.Tensor:
+        if None in tensor.shape[1:]:
+            raise UsageError(
+                f"the input {tensor.name!r} has the shape {tuple(tensor.shape)}; pass x, a few "
+                "inputs, so that the other lengths are known"
+            )
+        return tf.zeros([1, *tensor.shape[1:]], tensor.dtype)
+
+    return tf.nest.map_structure(zeros, inputs)

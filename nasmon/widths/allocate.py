@@ -1,0 +1,116 @@
+"""New widths for a budget: every group scaled alike. It needs no TensorFlow.
+
+Nothing cheaper than training is known to choose better widths at strong cuts: see
+``bench/SHRINKING.md``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from nasmon.errors import UsageError
+from nasmon.widths.graph import WidthGroup
+from nasmon.widths.objectives import OBJECTIVES, Costed, totals
+
+HALVINGS = 50
+"""Of the interval of scales; what they tell apart is below a channel of any width."""
+
+
+class Range(NamedTuple):
+    """The widths that a group may have."""
+
+    least: int
+    most: int
+    step: int  # widths between are multiples of it
+
+    def at(self, scale: float) -> int:
+        """The width at a share of the most, from below."""
+        return min(
+            self.most, max(self.least, int(scale * self.most + 1e-9) // self.step * self.step)
+        )
+
+    def above(self, width: int) -> int | None:
+        """The next wider one; None if there is none."""
+        following = min(self.most, (width // self.step + 1) * self.step)
+        return following if following > width else None
+
+
+def scaled_alike(
+    model: Costed,
+    groups: Sequence[WidthGroup],
+    ranges: Mapping[str, Range],
+    budgets: Mapping[str, int],
+) -> dict[str, int]:
+    """The widths of groups, all the same share of what they may be, as wide as budgets allow.
+
+    What rounding leaves over goes to the groups that it took the most from.
+
+    Args:
+        model: with its structure.
+        groups: that may be narrowed; all others stay.
+        ranges: by their leaders.
+        budgets: by the names of objectives, the most of each.
+
+    Returns:
+        Widths by leader.
+
+    Raises:
+        UsageError: even the least widths are too many; the message says what they need.
+    """
+
+    def fits(widths: Mapping[str, int]) -> bool:
+        found = totals(model, by_owner(groups, widths)).by_name()
+        return all((found[name] or 0) <= most for name, most in budgets.items())
+
+    least = {group.leader: ranges[group.leader].at(0) for group in groups}
+    if not fits(least):
+        raise UsageError(_too_small(model, groups, least, budgets))
+    low, high = 0.0, 1.0
+    if fits({group.leader: ranges[group.leader].most for group in groups}):
+        low = high
+    for _ in range(HALVINGS if low < high else 0):
+        middle = (low + high) / 2
+        widths = {group.leader: ranges[group.leader].at(middle) for group in groups}
+        low, high = (middle, high) if fits(widths) else (low, middle)
+    return _filled(groups, ranges, low, fits)
+
+
+def by_owner(groups: Sequence[WidthGroup], widths: Mapping[str, int]) -> dict[str, int]:
+    """Widths of all owners of the groups that have one, by leader."""
+    return {
+        owner: widths[group.leader]
+        for group in groups
+        if group.leader in widths
+        for owner in group.owners
+    }
+
+
+def _filled(
+    groups: Sequence[WidthGroup],
+    ranges: Mapping[str, Range],
+    scale: float,
+    fits: Callable[[Mapping[str, int]], bool],
+) -> dict[str, int]:
+    widths = {group.leader: ranges[group.leader].at(scale) for group in groups}
+    lacking = {name: scale * ranges[name].most - width for name, width in widths.items()}
+    for name in sorted(lacking, key=lambda name: -lacking[name] / ranges[name].step):
+        wider = ranges[name].above(widths[name])
+        if wider is not None and fits({**widths, name: wider}):
+            widths[name] = wider
+    return widths
+
+
+def _too_small(
+    model: Costed,
+    groups: Sequence[WidthGroup],
+    least: Mapping[str, int],
+    budgets: Mapping[str, int],
+) -> str:
+    found = totals(model, by_owner(groups, least)).by_name()
+    units = {objective.name: objective.unit for objective in OBJECTIVES}
+    missed = [
+        f"{name}={most} cannot be met: with all widths at their least the model has "
+        f"{found[name]} {units[name]}"
+        for name, most in budgets.items()
+        if (found[name] or 0) > most
+    ]
+    return "; ".join(missed)
