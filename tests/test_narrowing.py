@@ -11,7 +11,7 @@ from nasmon.errors import UsageError
 from nasmon.shrink.carry import carry
 from nasmon.shrink.choosing import alive_channels
 from nasmon.shrink.rebuild import rebuilt
-from nasmon.shrink.traced import trace
+from nasmon.shrink.traced import follow_model
 from nasmon.widths.layer_rules import Axes, rule_of
 from tests.narrowable import MODELS, convolutions, inputs_for, residual, unsettled
 
@@ -25,7 +25,7 @@ def outputs_of(model: keras.Model, x: object) -> list[np.ndarray]:
 def halves(model: keras.Model) -> dict[str, int]:
     return {
         group.leader: max(1, group.channels // 2)
-        for group in trace(model).groups
+        for group in follow_model(model).groups
         if not group.fixed_by
     }
 
@@ -48,7 +48,7 @@ def test_without_data_it_is_the_original_without_the_others(
     model = unsettled(make())
     if any(isinstance(layer, keras.layers.LayerNormalization) for layer in model.layers):
         pytest.skip("what it divides by is made of all channels")
-    x, traced = inputs_for(model), trace(model)
+    x, traced = inputs_for(model), follow_model(model)
     widths = halves(model)
     assert widths
     alive = alive_channels(traced, traced.groups, widths, None)
@@ -82,7 +82,7 @@ def test_a_plan_is_kept_to_the_parameter_and_the_original_to_the_bit(
     small = nasmon.narrow(model, plan, x)
     assert np.random.random_sample() == expected_draw
     assert small.count_params() == plan.after.params
-    assert trace(small).macs == plan.after.macs
+    assert follow_model(small).macs == plan.after.macs
     for weight, value in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(np.array(weight), value)
     assert all(np.isfinite(found).all() for found in outputs_of(small, x))

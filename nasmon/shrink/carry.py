@@ -90,7 +90,7 @@ def _axes(
     )
     for axis, channels in pairs:
         if axis is not None and channels is not None:
-            # between the halves of a separable convolution there are several channels for each
+            # several for each where channels are repeated: behind the first half of a separable one
             times = weight.shape[axis] // len(channels)
             found.append((axis, np.repeat(alive[channels], times)))
     return found

@@ -13,7 +13,7 @@ from nasmon.shrink.evidence import Received, gather
 from nasmon.shrink.plan import CHUNK, SAMPLES, WidthPlan
 from nasmon.shrink.rebuild import Build, rebuilt
 from nasmon.shrink.recalibrate import recalibrate
-from nasmon.shrink.traced import Traced, trace
+from nasmon.shrink.traced import Traced, follow_model
 from nasmon.values import whole
 
 
@@ -45,9 +45,14 @@ def narrow(
 
     Raises:
         UsageError: a width that cannot be, or a model that cannot be made anew.
+
+    Example:
+        >>> layers = [keras.Input((4,)), keras.layers.Dense(8, name="a"), keras.layers.Dense(2)]
+        >>> narrow(keras.Sequential(layers), {"a": 3}).count_params()
+        23
     """
     probe = None if data is None else probe_set(data, samples, CHUNK)
-    traced = trace(model, None if probe is None else probe.chunks[0])
+    traced = follow_model(model, None if probe is None else probe.chunks[0])
     received = None if probe is None else gather(traced, probe)
     widths = plan.widths if isinstance(plan, WidthPlan) else plan
     return narrowed(traced, widths, received, probe, build)

@@ -11,7 +11,7 @@ from nasmon.errors import UsageError
 from nasmon.probe_set import probe_set
 from nasmon.shrink.choosing import order_of
 from nasmon.shrink.evidence import Received, gather
-from nasmon.shrink.traced import Traced, trace
+from nasmon.shrink.traced import Traced, follow_model
 from nasmon.taps import matches
 from nasmon.text_table import aligned
 from nasmon.values import checked, not_text, whole
@@ -40,7 +40,18 @@ class PlannedGroup(NamedTuple):
 
 
 class WidthPlan(NamedTuple):
-    """New widths for a model, and what it has with them."""
+    """New widths for a model, and what it has with them; ``print`` shows it as a table.
+
+    Example:
+        >>> group = PlannedGroup("conv", ("conv",), 8, 0, 4, 0.02, "")
+        >>> plan = WidthPlan((group,), Amounts((80, None)), Amounts((40, None)))
+        >>> plan.widths
+        {'conv': 4}
+        >>> print(plan)
+        group  channels  spare  width  lost  why
+        conv          8      0      4   2 %
+        parameters: 80 -> 40 (50.0 %)
+    """
 
     groups: tuple[PlannedGroup, ...]
     before: Amounts
@@ -111,10 +122,17 @@ def plan_widths(
 
     Raises:
         UsageError: a budget that no widths meet, or an argument that cannot be.
+
+    Example:
+        >>> layers = [keras.Input((4,)), keras.layers.Dense(8), keras.layers.Dense(2)]
+        >>> model = keras.Sequential(layers)
+        >>> plan = plan_widths(model, np.random.default_rng(0).normal(size=(64, 4)), params=0.5)
+        >>> plan.after.params <= 0.5 * model.count_params()
+        True
     """
     checked(_NUMBERS, round_to=round_to, min_width=min_width, samples=samples)
     probe = None if data is None else probe_set(data, samples, CHUNK)
-    traced = trace(model, None if probe is None else probe.chunks[0])
+    traced = follow_model(model, None if probe is None else probe.chunks[0])
     return planned(
         traced,
         None if probe is None else gather(traced, probe),

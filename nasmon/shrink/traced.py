@@ -59,7 +59,7 @@ class Traced(NamedTuple):
         return consumers_among(self.layers, self.widths)
 
 
-def trace(model: keras.Model, x: Any = None) -> Traced:
+def follow_model(model: keras.Model, x: Any = None) -> Traced:
     """Follows a model's widths.
 
     Args:

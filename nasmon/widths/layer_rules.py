@@ -57,7 +57,7 @@ _SEPARABLE = {
     "pointwise_kernel": Axes(input=-2, output=-1),
     **_BIAS,
 }
-_DEPTHWISE = {"kernel": Axes(input=-2), "bias": Axes(output=-1)}
+_DEPTHWISE = {"kernel": Axes(input=-2), "bias": Axes(input=-1)}
 _SCALED = {"gamma": Axes(input=-1), "beta": Axes(input=-1)}
 _MOMENTS = {"moving_mean": Axes(input=-1), "moving_variance": Axes(input=-1)}
 
