@@ -14,10 +14,11 @@ if not (Path(__file__).parent / "kernels").is_dir():
 if TYPE_CHECKING:
     from nasmon.callback import NASMonitorCallback
     from nasmon.monitor import Monitor
+    from nasmon.narrowing.narrower import narrow
+    from nasmon.narrowing.plan import WidthPlan, plan_widths
+    from nasmon.narrowing.shrinking import Shrunk, shrink
     from nasmon.reading import LayerInfo, Reading
     from nasmon.record.run import Rebuild
-    from nasmon.shrink.narrowing import narrow
-    from nasmon.shrink.plan import WidthPlan, plan_widths
     from nasmon.sinks.run_record import Origin
     from nasmon.taps import list_layers
 
@@ -28,10 +29,12 @@ __all__ = [
     "Origin",
     "Reading",
     "Rebuild",
+    "Shrunk",
     "WidthPlan",
     "list_layers",
     "narrow",
     "plan_widths",
+    "shrink",
 ]
 
 _HOMES = {
@@ -41,10 +44,12 @@ _HOMES = {
     "Origin": "nasmon.sinks.run_record",
     "Reading": "nasmon.reading",
     "Rebuild": "nasmon.record.run",
-    "WidthPlan": "nasmon.shrink.plan",
+    "Shrunk": "nasmon.narrowing.shrinking",
+    "WidthPlan": "nasmon.narrowing.plan",
     "list_layers": "nasmon.taps",
-    "narrow": "nasmon.shrink.narrowing",
-    "plan_widths": "nasmon.shrink.plan",
+    "narrow": "nasmon.narrowing.narrower",
+    "plan_widths": "nasmon.narrowing.plan",
+    "shrink": "nasmon.narrowing.shrinking",
 }
 
 

@@ -26,6 +26,9 @@ from nasmon.widths.objectives import OBJECTIVES
 CONDITION_FACTOR = 10.0
 """The condition number hangs on one layer's smallest eigenvalue: only orders of magnitude count."""
 
+TOLERANCE = 0.01
+"""What the task metric may lose: in points of a score, or as a share of a loss."""
+
 _ROUNDING = 1e-9
 """Decimal numbers that differ by just a band must not exceed it in binary."""
 

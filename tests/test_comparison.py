@@ -11,6 +11,7 @@ import pytest
 from nasmon.acceptance import (
     EXACT,
     RULES,
+    TOLERANCE,
     DeadBand,
     Measure,
     change,
@@ -20,7 +21,7 @@ from nasmon.acceptance import (
     moved,
     task_dead_band,
 )
-from nasmon.analysis.compare.comparison import TOLERANCE, Comparison, compare
+from nasmon.analysis.compare.comparison import Comparison, compare
 from nasmon.analysis.compare.text import reason
 from nasmon.analysis.history import shared_metric, task_result
 from nasmon.analysis.run import Run, load_run

@@ -8,10 +8,10 @@ import pytest
 
 import nasmon
 from nasmon.errors import UsageError
-from nasmon.shrink.carry import carry
-from nasmon.shrink.choosing import alive_channels
-from nasmon.shrink.rebuild import rebuilt
-from nasmon.shrink.traced import follow_model
+from nasmon.narrowing.carry import carry
+from nasmon.narrowing.choosing import alive_channels
+from nasmon.narrowing.rebuild import rebuilt
+from nasmon.narrowing.traced import follow_model
 from nasmon.widths.layer_rules import Axes, rule_of
 from tests.narrowable import MODELS, convolutions, inputs_for, residual, unsettled
 

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from nasmon.acceptance import TOLERANCE
 from nasmon.analysis.command_line import Parser, run_command, run_numbers, say_notes
 from nasmon.analysis.compare.as_json import comparison_json
-from nasmon.analysis.compare.comparison import TOLERANCE, compare
+from nasmon.analysis.compare.comparison import compare
 from nasmon.analysis.compare.text import RULE_TEXTS, comparison_markdown, comparison_text
 from nasmon.analysis.layout import printed
 from nasmon.analysis.run import load_run

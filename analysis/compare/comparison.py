@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from nasmon.acceptance import (
     EXACT,
+    TOLERANCE,
     Change,
     Judgement,
     Measure,
@@ -23,9 +24,6 @@ from nasmon.analysis.run import Run
 from nasmon.analysis.run_names import distinct_names
 from nasmon.analysis.words import BEST
 from nasmon.errors import UsageError
-
-TOLERANCE = 0.01
-"""What the task metric may lose: in points of a score, or as a share of a loss."""
 
 COMPARISON_CAVEAT = (
     "One run is one sample of its seed: a difference within the noise tells nothing, and one "

@@ -10,7 +10,7 @@ from keras.src.models.functional import Functional, functional_like_constructor
 from nasmon.capture import named_layers
 from nasmon.errors import UsageError
 from nasmon.isolation import seeds_kept
-from nasmon.shrink.traced import Traced
+from nasmon.narrowing.traced import Traced
 from nasmon.widths.layer_rules import rule_of
 
 Build = Callable[[], keras.Model]

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from nasmon.kernels.selection import Order, leaving, swapped
-from nasmon.shrink.evidence import Received, consumers_of
-from nasmon.shrink.traced import Traced
+from nasmon.narrowing.evidence import Received, consumers_of
+from nasmon.narrowing.traced import Traced
 from nasmon.widths.graph import WidthGroup
 from nasmon.widths.layer_rules import Axes, rule_of
 

@@ -10,8 +10,8 @@ import numpy as np
 from nasmon.capture import LOOPS, named_layers
 from nasmon.errors import UsageError
 from nasmon.kernels.selection import stand_in
-from nasmon.shrink.evidence import Received, kernel_of
-from nasmon.shrink.traced import Traced
+from nasmon.narrowing.evidence import Received, kernel_of
+from nasmon.narrowing.traced import Traced
 from nasmon.widths.layer_rules import Axes, mixes_at_once, mixing_weight, rule_of
 
 

@@ -16,8 +16,8 @@ import tensorflow as tf
 from nasmon.kernels.compiled import CompiledKernels, Rows
 from nasmon.kernels.rows import ROWS_PER_CHANNEL, CallRows, rows_of
 from nasmon.kernels.selection import Consumer
+from nasmon.narrowing.traced import Traced, calls_of, captured_pass, consumers_among, follow
 from nasmon.probe_set import ProbeSet
-from nasmon.shrink.traced import Traced, calls_of, captured_pass, consumers_among, follow
 from nasmon.widths.graph import WidthGroup
 from nasmon.widths.layer_rules import mixes_at_once, mixing_weight
 

@@ -6,14 +6,14 @@ from typing import Any
 import keras
 
 from nasmon.errors import UsageError
+from nasmon.narrowing.carry import carry
+from nasmon.narrowing.choosing import alive_channels
+from nasmon.narrowing.evidence import Received, gather
+from nasmon.narrowing.plan import CHUNK, SAMPLES, WidthPlan
+from nasmon.narrowing.rebuild import Build, rebuilt
+from nasmon.narrowing.recalibrate import recalibrate
+from nasmon.narrowing.traced import Traced, follow_model
 from nasmon.probe_set import ProbeSet, probe_set
-from nasmon.shrink.carry import carry
-from nasmon.shrink.choosing import alive_channels
-from nasmon.shrink.evidence import Received, gather
-from nasmon.shrink.plan import CHUNK, SAMPLES, WidthPlan
-from nasmon.shrink.rebuild import Build, rebuilt
-from nasmon.shrink.recalibrate import recalibrate
-from nasmon.shrink.traced import Traced, follow_model
 from nasmon.values import whole
 
 

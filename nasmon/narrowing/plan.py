@@ -8,10 +8,10 @@ import keras
 import numpy as np
 
 from nasmon.errors import UsageError
+from nasmon.narrowing.choosing import order_of
+from nasmon.narrowing.evidence import Received, gather
+from nasmon.narrowing.traced import Traced, follow_model
 from nasmon.probe_set import probe_set
-from nasmon.shrink.choosing import order_of
-from nasmon.shrink.evidence import Received, gather
-from nasmon.shrink.traced import Traced, follow_model
 from nasmon.taps import matches
 from nasmon.text_table import aligned
 from nasmon.values import checked, not_text, whole
@@ -130,7 +130,7 @@ def plan_widths(
         >>> plan.after.params <= 0.5 * model.count_params()
         True
     """
-    checked(_NUMBERS, round_to=round_to, min_width=min_width, samples=samples)
+    checked(NUMBERS, round_to=round_to, min_width=min_width, samples=samples)
     probe = None if data is None else probe_set(data, samples, CHUNK)
     traced = follow_model(model, None if probe is None else probe.chunks[0])
     return planned(
@@ -143,7 +143,8 @@ def plan_widths(
     )
 
 
-_NUMBERS = dict.fromkeys(("round_to", "min_width", "samples"), not_text(whole(1)))
+NUMBERS = dict.fromkeys(("round_to", "min_width", "samples"), not_text(whole(1)))
+"""How the arguments that are numbers are read."""
 
 
 def planned(

@@ -1,0 +1,208 @@
+"""From a trained model and a budget to a smaller one: narrowed, fine-tuned, compared, judged."""
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from nasmon.acceptance import TOLERANCE, DeadBand, lower_is_better, moved, task_dead_band
+from nasmon.errors import UsageError
+from nasmon.narrowing.evidence import gather
+from nasmon.narrowing.narrower import narrowed
+from nasmon.narrowing.plan import CHUNK, NUMBERS, SAMPLES, WidthPlan, planned
+from nasmon.narrowing.rebuild import Build
+from nasmon.narrowing.traced import follow_model
+from nasmon.probe_set import probe_set
+from nasmon.values import checked
+
+FineTune = Callable[[keras.Model], Any]
+
+Metrics = dict[str, float]
+
+Accept = str | Callable[[Metrics, Metrics], bool]
+"""A rule such as "miou >= -0.01", of how much a metric changed; or a function of all metrics before
+and after."""
+
+
+class Shrunk(NamedTuple):
+    """A smaller model, and what is known of it.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> result = shrink(model, keras.random.normal((64, 4), seed=0))
+        >>> result.plan.widths, result.accepted
+        ({}, None)
+    """
+
+    model: keras.Model
+    plan: WidthPlan
+    # by name, of the validation data; empty without labels or where the model is not compiled
+    before: Metrics  # of the model that was given
+    carried: Metrics  # of the smaller one before it was trained
+    after: Metrics  # and after that
+    accepted: bool | None  # None where there was nothing to judge by
+    decided_by: str  # in words
+    seconds: dict[str, float]  # "narrow", "fine_tune", "evaluate"
+
+
+def shrink(
+    model: keras.Model,
+    data: Any,
+    *,
+    params: float | None = None,
+    macs: float | None = None,
+    fine_tune: FineTune | None = None,
+    validation: Any = None,
+    accept: Accept | None = None,
+    keep: Sequence[str] = (),
+    round_to: int = 1,
+    min_width: int = 1,
+    build: Build | None = None,
+    samples: int = SAMPLES,
+) -> Shrunk:
+    """Narrows a trained model to a budget, fine-tunes it, and says whether it does as well.
+
+    Args:
+        model: built and trained; its weights stay as they are.
+        data: to choose channels by: inputs, as ``Monitor`` takes them.
+        params: as for ``plan_widths``.
+        macs: as for ``plan_widths``.
+        fine_tune: trains the model that it is given; the narrowed one is compiled as the other was.
+            None to leave it as carried over.
+        validation: a tuple (x, y), a ``tf.data.Dataset`` or a ``PyDataset`` with labels, to compare
+            both on; ``data``, if None, where it has labels.
+        accept: as ``Accept``. None: the first metric that is no loss, or else the loss, may become
+            worse by ``acceptance.TOLERANCE``.
+        keep: as for ``plan_widths``.
+        round_to: as for ``plan_widths``.
+        min_width: as for ``plan_widths``.
+        build: as for ``narrow``.
+        samples: of ``data``.
+
+    Raises:
+        UsageError: as ``plan_widths`` and ``narrow``; or a rule that names no metric.
+
+    Example:
+        >>> layers = [keras.Input((4,)), keras.layers.Dense(8), keras.layers.Dense(2)]
+        >>> model = keras.Sequential(layers)
+        >>> result = shrink(model, keras.random.normal((64, 4), seed=0), params=0.5)
+        >>> result.model.count_params() <= 0.5 * model.count_params()
+        True
+    """
+    checked(NUMBERS, round_to=round_to, min_width=min_width, samples=samples)
+    measured = _Evaluation(model, data if validation is None else validation)
+    before = measured.of(model)
+    decide = _rule(accept, before)
+    clock = _Clock()
+    probe = probe_set(data, samples, CHUNK)
+    traced = follow_model(model, probe.chunks[0])
+    received = gather(traced, probe)
+    budgets = {
+        name: most for name, most in (("params", params), ("macs", macs)) if most is not None
+    }
+    plan = planned(traced, received, budgets, keep, round_to, min_width)
+    small = narrowed(traced, plan.widths, received, probe, build)
+    clock.lap("narrow")
+    carried = measured.of(small)
+    clock.lap("evaluate")
+    if fine_tune is not None:
+        fine_tune(small)
+    clock.lap("fine_tune")
+    after = measured.of(small) if fine_tune is not None else carried
+    clock.lap("evaluate")
+    accepted, words = decide(before, after)
+    return Shrunk(small, plan, before, carried, after, accepted, words, clock.seconds)
+
+
+class _Clock:
+    """Seconds between laps, summed by name."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(("narrow", "fine_tune", "evaluate"), 0.0)
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] += now - self._last
+        self._last = now
+
+
+class _Evaluation:
+    """Metrics on validation data, where there are labels and a loss."""
+
+    def __init__(self, model: keras.Model, data: Any) -> None:
+        self._data = data
+        batches = isinstance(data, tf.data.Dataset | keras.utils.PyDataset)
+        example = data
+        if isinstance(data, tf.data.Dataset):
+            example = data.element_spec
+        elif batches:
+            example = data[0]
+        self._possible = model.compiled and _labelled(example)
+        self._pair = () if batches else data
+
+    def of(self, model: keras.Model) -> Metrics:
+        """Of a model that is compiled; empty where nothing can be measured."""
+        if not self._possible:
+            return {}
+        settings = {"verbose": 0, "return_dict": True}
+        if self._pair:
+            found = model.evaluate(*self._pair[:2], **settings)
+        else:
+            found = model.evaluate(self._data, **settings)
+        return {name: float(value) for name, value in found.items()}
+
+
+def _labelled(data: Any) -> bool:
+    return isinstance(data, tuple) and len(data) in (2, 3)
+
+
+_Decide = Callable[[Metrics, Metrics], tuple[bool | None, str]]
+
+_RULE = re.compile(r"\s*(\w+)\s*(>=|<=)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*")
+
+
+def _rule(accept: Accept | None, before: Mapping[str, float]) -> _Decide:
+    """What judges, checked before anything takes long.
+
+    Raises:
+        UsageError: it is no rule, or of a metric that is not measured.
+    """
+    if callable(accept):
+        return lambda first, last: (bool(accept(first, last)), "by the function that was given")
+    if accept is None:
+        return _not_worse
+    match = _RULE.fullmatch(accept)
+    if match is None:
+        raise UsageError(
+            f"accept is {accept!r}; use a metric, >= or <=, and by how much it may change, such as "
+            '"accuracy >= -0.01"'
+        )
+    name, sign, bound = match.groups()
+    if name not in before:
+        there = ", ".join(before) or "none: give labels, and a model that is compiled"
+        raise UsageError(f"accept has {name!r}, which is not measured; there are {there}")
+
+    def decide(first: Metrics, last: Metrics) -> tuple[bool, str]:
+        changed = last[name] - first[name]
+        accepted = changed >= float(bound) if sign == ">=" else changed <= float(bound)
+        return accepted, f"{name} changed by {changed:+.4g}, asked for is {sign} {bound}"
+
+    return decide
+
+
+def _not_worse(before: Metrics, after: Metrics) -> tuple[bool | None, str]:
+    if not before:
+        return None, "nothing was measured: there are no labels, or the model is not compiled"
+    name = next((name for name in before if not lower_is_better(name)), "loss")
+    _, band = task_dead_band(name, (before[name], after[name]), TOLERANCE)
+    worse = (after[name] > before[name]) == lower_is_better(name)
+    accepted = not (worse and moved(band, before[name], after[name]))
+    return accepted, f"{name} {before[name]:.4g} -> {after[name]:.4g}, {_allowed(band)} is allowed"
+
+
+def _allowed(band: DeadBand) -> str:
+    return f"{band.size:g} worse" if band.scale == "absolute" else f"{band.size:.0%} worse"

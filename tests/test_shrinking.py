@@ -1,0 +1,101 @@
+"""From a trained model to a smaller one that is as good, or is said not to be."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import nasmon
+from nasmon.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def task() -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(0)
+    x = random.standard_normal((512, 8)).astype(np.float32)
+    return x, (x[:, 0] * x[:, 1] > 0).astype(np.int32)
+
+
+@pytest.fixture(scope="module")
+def trained(task: tuple[np.ndarray, np.ndarray]) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((8,)),
+            layers.Dense(32, activation="relu", name="one"),
+            layers.Dense(32, activation="relu", name="two"),
+            layers.Dense(2, name="head"),
+        ]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.01), loss, metrics=["accuracy"])
+    model.fit(*task, epochs=20, verbose=0)
+    return model
+
+
+def test_a_quarter_of_the_parameters_does_as_well(trained: Any, task: Any) -> None:
+    before = [np.array(weight) for weight in trained.weights]
+    result = nasmon.shrink(
+        trained, task, params=0.25, fine_tune=lambda m: m.fit(*task, epochs=8, verbose=0)
+    )
+    assert result.model.count_params() <= 0.25 * trained.count_params()
+    assert result.accepted, result.decided_by
+    assert result.before["accuracy"] > 0.95
+    assert result.after["accuracy"] >= result.before["accuracy"] - 0.01
+    assert "accuracy" in result.decided_by
+    assert min(result.seconds.values()) > 0
+    for weight, value in zip(trained.weights, before, strict=True):
+        np.testing.assert_array_equal(np.array(weight), value)
+
+
+def test_without_training_it_is_what_was_carried_over(trained: Any, task: Any) -> None:
+    result = nasmon.shrink(trained, task, params=0.1)
+    assert result.after == result.carried
+    assert result.carried["accuracy"] < result.before["accuracy"] - 0.01
+    assert result.accepted is False
+
+
+@pytest.mark.parametrize(
+    ("rule", "accepted"),
+    [
+        ("accuracy >= -1", True),
+        ("accuracy >= 0.5", False),
+        ("loss <= 100", True),
+        (lambda before, after: after["loss"] < before["loss"], False),
+    ],
+)
+def test_the_callers_rule_decides(trained: Any, task: Any, rule: Any, accepted: bool) -> None:
+    validation = tf.data.Dataset.from_tensor_slices(task).batch(64)
+    result = nasmon.shrink(trained, task[0], params=0.1, validation=validation, accept=rule)
+    assert result.accepted is accepted
+
+
+def test_without_labels_nothing_is_judged(trained: Any, task: Any) -> None:
+    result = nasmon.shrink(trained, task[0], params=0.5)
+    assert (result.before, result.after, result.accepted) == ({}, {}, None)
+    assert "no labels" in result.decided_by
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"accept": "accuracy"}, "use a metric, >= or <="),
+        ({"accept": "miou >= 0"}, "'miou', which is not measured; there are accuracy, loss"),
+        ({"params": 0}, "params is 0; use"),
+        ({"params": 1.5}, "params is 1.5; a share is at most 1"),
+        ({"params": 3}, "params=3 cannot be met"),
+        ({"keep": ["tow"]}, "'tow', which matches no layer; there are one, two, head"),
+        ({"round_to": 0}, "round_to is 0"),
+        ({"samples": 0}, "samples is 0"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_line(
+    trained: Any, task: Any, settings: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        nasmon.shrink(trained, task, **{"params": 0.5, **settings})
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
