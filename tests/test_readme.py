@@ -165,7 +165,12 @@ def test_the_example_configuration_is_accepted(tmp_path: Path) -> None:
 
 def test_every_snippet_is_run_here() -> None:
     snippets = {page: len(blocks("python", page)) for page in PAGES if blocks("python", page)}
-    assert snippets == {"README.md": 1, "docs/in-your-own-fit.md": 1, "docs/your-own-loop.md": 2}
+    assert snippets == {
+        "README.md": 1,
+        "docs/a-smaller-network.md": 1,
+        "docs/in-your-own-fit.md": 1,
+        "docs/your-own-loop.md": 2,
+    }
 
 
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed:UserWarning")
@@ -179,6 +184,19 @@ def test_the_snippets_for_fit_run(
     model = compiled(functional())
     exec(snippet, {"model": model, "train_ds": data, "val_ds": data})
     assert len(pd.read_csv("metrics.csv")) == 1
+
+
+@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed:UserWarning")
+def test_the_snippet_for_a_smaller_network_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model, (x, y) = compiled(functional()), images()
+    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(8)
+    run = {"model": model, "train_ds": data, "val_ds": data}
+    exec(blocks("python", "docs/a-smaller-network.md")[0], run)
+    assert keras.models.load_model("small.keras").count_params() <= model.count_params() / 4
+    assert "parameters:" in capsys.readouterr().out
 
 
 def test_the_snippet_for_a_loop_runs(
