@@ -89,7 +89,7 @@ def _axes(
         (own.input, own.output), traced.widths.channels.get(name, (None, None)), strict=True
     )
     for axis, channels in pairs:
-        if axis is not None and channels is not None:
+        if axis is not None and channels is not None and not alive[channels].all():
             # several for each where channels are repeated: behind the first half of a separable one
             times = weight.shape[axis] // len(channels)
             found.append((axis, np.repeat(alive[channels], times)))

@@ -205,7 +205,9 @@ def _reasons(traced: Traced, keep: Sequence[str]) -> dict[str, str]:
     reasons = {}
     for group in traced.groups:
         kept = any(matches(selector, owner) for selector in keep for owner in group.owners)
-        fixed = _FIXED.get(group.fixed_by, f"{group.fixed_by} fixes it") if group.fixed_by else ""
+        fixed = (
+            _FIXED.get(group.fixed_by, f"{group.fixed_by} needs it so") if group.fixed_by else ""
+        )
         reasons[group.leader] = fixed or ("kept" if kept else "")
     return reasons
 

@@ -1,0 +1,43 @@
+"""Networks that people use, at half their parameters: exact to the parameter, saved and trained."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import nasmon
+from nasmon.narrowing.traced import follow_model
+
+# which operations or layers need widths as they are, beside the model's output
+FIXED_BY: dict[str, set[str]] = {
+    "MobileNetV2": set(),
+    "MobileNetV3Small": set(),
+    "EfficientNetB0": {"normalization"},
+    "ResNet50": set(),
+    "DenseNet121": set(),
+    # its depthwise convolutions are grouped ones, its scales layers of its own
+    "ConvNeXtTiny": {"depthwise_conv", "layer_scale"},
+    "VGG16": set(),
+    # it adds what is concatenated to what is not
+    "NASNetMobile": {"add"},
+}
+
+
+@pytest.mark.parametrize("name", FIXED_BY)
+def test_a_network_of_half_the_parameters(name: str, tmp_path: Path) -> None:
+    model = getattr(keras.applications, name)(weights=None, classes=10, input_shape=(32, 32, 3))
+    plan = nasmon.plan_widths(model, params=0.5)
+    reasons = {group.reason for group in plan.groups} - {"", "the model's output"}
+    for reason in reasons:
+        assert any(word in reason for word in FIXED_BY[name]), reason
+    small = nasmon.narrow(model, plan)
+    assert small.count_params() == plan.after.params
+    assert 0.45 < small.count_params() / model.count_params() <= 0.5
+    assert follow_model(small).macs == plan.after.macs
+    small.save(tmp_path / "small.keras")
+    loaded = keras.models.load_model(tmp_path / "small.keras")
+    x = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
+    np.testing.assert_allclose(loaded(x), small(x), rtol=1e-5, atol=1e-6)
+    loaded.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
+    assert np.isfinite(loaded.train_on_batch(x, np.zeros(2)))
