@@ -14,10 +14,16 @@ Cholesky, weighted by A. One update serves both. Float64 NumPy: it is done once,
 differ in shape, for each of which XLA would need longer to compile than NumPy to be done.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+AT_ONCE = 64
+"""Of so many channels one leaves at a time, of twice as many two."""
+
+_APART = 0.05
+"""A share by which it may cost more if channels leave at once than one by one."""
 
 SWAPS = 64
 """Exchanges that ``swapped`` makes at most."""
@@ -47,7 +53,9 @@ def leaving(consumers: Sequence[Consumer]) -> Order:
         consumers: of one group, with the same number of channels C; at least one.
 
     Returns:
-        All channels; costs never rise with the number that is kept, up to rounding.
+        All channels; costs never rise with the number that is kept, up to rounding. Of many
+        channels several leave at once where they do so independently, and the costs between are
+        shared out.
 
     Example:
         >>> doubled = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 4.0]])
@@ -59,7 +67,7 @@ def leaving(consumers: Sequence[Consumer]) -> Order:
         _Part(np.linalg.inv(_ridged(one)), one.gram.copy(), one.columns, _share(one))
         for one in consumers
     ]
-    chosen, costs = _one_by_one(parts, np.argmin)
+    chosen, costs = _away(parts)
     return Order(chosen[::-1], np.concatenate([[0.0], np.cumsum(costs)])[::-1])
 
 
@@ -82,7 +90,7 @@ def entering(consumers: Sequence[Consumer], most: int | None = None) -> Order:
         part.share * np.sum(part.left * one.gram)
         for part, one in zip(parts, consumers, strict=True)
     )
-    chosen, gains = _one_by_one(parts, np.argmax, most)
+    chosen, gains = _one_by_one(parts, most)
     every = len(consumers[0].columns)
     rest = np.setdiff1d(np.arange(every), chosen)
     costs = total - np.concatenate([[0.0], np.cumsum(gains)])
@@ -181,12 +189,8 @@ class _Part(NamedTuple):
     share: float
 
 
-def _one_by_one(
-    parts: Sequence[_Part],
-    choose: Callable[[np.ndarray], np.intp],
-    most: int | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Channels as they are chosen, and by how much the cost changes with each."""
+def _one_by_one(parts: Sequence[_Part], most: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Channels as they enter, and what each gains."""
     count = len(parts[0].columns)
     there = np.arange(count)
     chosen, changes = [], []
@@ -195,7 +199,7 @@ def _one_by_one(
             part.share * _quotients(part.weighted, part.left, part.columns[there]) for part in parts
         ]
         quotients = np.sum(of_parts, axis=0)
-        best = int(choose(quotients))
+        best = int(np.argmax(quotients))
         channel = int(there[best])
         chosen.append(channel)
         changes.append(max(0.0, float(quotients[best])))
@@ -203,6 +207,41 @@ def _one_by_one(
         for part in parts:
             _sweep(part, part.columns[channel])
     return np.array(chosen, int), np.array(changes)
+
+
+def _away(parts: Sequence[_Part]) -> tuple[np.ndarray, np.ndarray]:
+    """Channels as they leave, and what each costs."""
+    there = np.arange(len(parts[0].columns))
+    chosen: list[int] = []
+    changes: list[float] = []
+    while len(there):
+        of_parts = [
+            part.share * _quotients(part.weighted, part.left, part.columns[there]) for part in parts
+        ]
+        quotients = np.maximum(np.sum(of_parts, axis=0), 0)
+        order = np.argsort(quotients, kind="stable")[: max(1, len(there) // AT_ONCE)]
+        together = _together(parts, there[order])
+        # of two that stand in for each other one can leave
+        while len(order) > 1 and together > (1 + _APART) * quotients[order].sum() + _SMALLEST_GAIN:
+            order = order[: len(order) // 2]
+            together = _together(parts, there[order])
+        own = quotients[order]
+        scale = together / own.sum() if own.sum() > 0 else 0.0
+        chosen += there[order].tolist()
+        changes += (scale * own).tolist()
+        for part in parts:
+            _sweep(part, part.columns[there[order]].ravel())
+        there = np.delete(there, order)
+    return np.array(chosen, int), np.array(changes)
+
+
+def _together(parts: Sequence[_Part], channels: np.ndarray) -> float:
+    """What it costs if these channels leave at once."""
+    costs = [
+        part.share * _quotients(part.weighted, part.left, part.columns[channels].reshape(1, -1))[0]
+        for part in parts
+    ]
+    return max(0.0, float(sum(costs)))
 
 
 def _sweep(part: _Part, columns: np.ndarray) -> None:

@@ -80,6 +80,21 @@ def test_no_exchange_of_one_channel_is_better_than_swapped(group: list[Consumer]
                 assert cost(group, other) >= least - 1e-6
 
 
+def test_many_channels_leave_several_at_once_but_not_what_stands_in_for_each_other() -> None:
+    random = np.random.default_rng(0)
+    rows = random.standard_normal((2000, 150)) @ random.standard_normal((150, 150))
+    rows = np.concatenate([rows, rows], 1)  # each of them twice
+    kernel = random.standard_normal((300, 40))
+    one = Consumer(np.cov(rows, rowvar=False), kernel @ kernel.T, np.arange(300)[:, None])
+    order = leaving([one])
+    assert sorted(order.channels) == list(range(300))
+    assert sorted(order.channels[:150] % 150) == list(range(150))
+    assert order.costs[150] <= 1e-4
+    assert (np.diff(order.costs) <= 0).all()
+    for k in (30, 64, 100, 140):
+        assert order.costs[k] == pytest.approx(cost([one], order.channels[:k]), rel=0.05)
+
+
 def test_forward_selection_stops_where_it_is_told_to() -> None:
     order = entering(GROUPS[0], most=2)
     assert np.isfinite(order.costs).tolist() == [True] * 3 + [False] * 4

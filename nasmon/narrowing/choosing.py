@@ -31,16 +31,27 @@ def order_of(traced: Traced, group: WidthGroup, received: Mapping[str, Received]
     return Order(np.argsort(-sizes, kind="stable"), unknown)
 
 
+def orders_of(traced: Traced, received: Mapping[str, Received] | None) -> dict[str, Order]:
+    """As ``order_of``, by leader, of all groups whose width can be chosen."""
+    return {
+        group.leader: order_of(traced, group, received)
+        for group in traced.groups
+        if not group.fixed_by
+    }
+
+
 def kept_of(
     traced: Traced,
     group: WidthGroup,
     width: int,
     received: Mapping[str, Received] | None,
+    order: Order | None = None,
 ) -> np.ndarray:
-    """The channels to keep of a group, ascending, [width] int."""
+    """The channels to keep of a group, ascending, [width] int; ``order`` if it is known."""
     if width == group.channels:
         return np.arange(width)
-    kept = np.sort(order_of(traced, group, received).channels[:width])
+    order = order or order_of(traced, group, received)
+    kept = np.sort(order.channels[:width])
     consumers = list(consumers_of(traced, group, received).values()) if received else []
     if consumers and group.channels <= SWAPPED_UP_TO:
         return swapped(consumers, kept)
@@ -52,6 +63,7 @@ def alive_channels(
     groups: Sequence[WidthGroup],
     widths: Mapping[str, int],
     received: Mapping[str, Received] | None,
+    orders: Mapping[str, Order] | None = None,
 ) -> np.ndarray:
     """Which of a model's channels to keep, [numbers] bool.
 
@@ -60,13 +72,16 @@ def alive_channels(
         groups: all of its groups.
         widths: by leader; groups that are left out stay.
         received: as for ``order_of``.
+        orders: from ``orders_of``, if they are known.
     """
     alive = np.ones(sum(owner.channels for owner in traced.owners), bool)
     for group in groups:
         if group.leader in widths:
             numbers = traced.numbers(group)
             alive[numbers] = False
-            alive[numbers[:, kept_of(traced, group, widths[group.leader], received)]] = True
+            order = (orders or {}).get(group.leader)
+            kept = kept_of(traced, group, widths[group.leader], received, order)
+            alive[numbers[:, kept]] = True
     return alive
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from nasmon.errors import UsageError
+from nasmon.kernels.selection import Order
 from nasmon.narrowing.carry import carry
 from nasmon.narrowing.choosing import alive_channels
 from nasmon.narrowing.evidence import Received, gather
@@ -64,9 +65,11 @@ def narrowed(
     received: Mapping[str, Received] | None,
     probe: ProbeSet | None,
     build: Build | None = None,
+    orders: Mapping[str, Order] | None = None,
 ) -> keras.Model:
     """As ``narrow``, of a model that is traced and whose data are seen."""
-    alive = alive_channels(traced, traced.groups, _by_leader(traced, widths), received)
+    leaders = _by_leader(traced, widths)
+    alive = alive_channels(traced, traced.groups, leaders, received, orders)
     x = None if probe is None else probe.chunks[0]
     small = rebuilt(traced, alive, build, x)
     carry(traced, small, alive, received)

@@ -8,8 +8,9 @@ import keras
 import numpy as np
 
 from nasmon.errors import UsageError
-from nasmon.narrowing.choosing import order_of
-from nasmon.narrowing.evidence import Received, gather
+from nasmon.kernels.selection import Order
+from nasmon.narrowing.choosing import orders_of
+from nasmon.narrowing.evidence import gather
 from nasmon.narrowing.traced import Traced, follow_model
 from nasmon.probe_set import probe_set
 from nasmon.taps import matches
@@ -133,14 +134,12 @@ def plan_widths(
     checked(NUMBERS, round_to=round_to, min_width=min_width, samples=samples)
     probe = None if data is None else probe_set(data, samples, CHUNK)
     traced = follow_model(model, None if probe is None else probe.chunks[0])
-    return planned(
-        traced,
-        None if probe is None else gather(traced, probe),
-        {name: most for name, most in (("params", params), ("macs", macs)) if most is not None},
-        keep,
-        round_to,
-        min_width,
-    )
+    received = None if probe is None else gather(traced, probe)
+    orders = orders_of(traced, received)
+    budgets = {
+        name: most for name, most in (("params", params), ("macs", macs)) if most is not None
+    }
+    return planned(traced, orders, budgets, keep, round_to, min_width)
 
 
 NUMBERS = dict.fromkeys(("round_to", "min_width", "samples"), not_text(whole(1)))
@@ -149,17 +148,25 @@ NUMBERS = dict.fromkeys(("round_to", "min_width", "samples"), not_text(whole(1))
 
 def planned(
     traced: Traced,
-    received: Mapping[str, Received] | None,
+    orders: Mapping[str, Order],
     budgets: Mapping[str, float],
     keep: Sequence[str] = (),
     round_to: int = 1,
     min_width: int = 1,
 ) -> WidthPlan:
-    """As ``plan_widths``, of a model that is traced and whose data are seen."""
+    """As ``plan_widths``, of a model that is traced and whose channels are in order.
+
+    Args:
+        traced: the model.
+        orders: by leader, from ``orders_of``.
+        budgets: by the names of objectives.
+        keep: as for ``plan_widths``.
+        round_to: as for ``plan_widths``.
+        min_width: as for ``plan_widths``.
+    """
     reasons = _reasons(traced, keep)
     free = [group for group in traced.groups if not reasons[group.leader]]
-    orders = {group.leader: order_of(traced, group, received) for group in free}
-    needed = {name: _needed(order.costs) for name, order in orders.items()}
+    needed = {group.leader: _needed(orders[group.leader].costs) for group in free}
     ranges = {
         group.leader: Range(
             min(group.channels, -(-min_width // round_to) * round_to),

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from nasmon.acceptance import TOLERANCE, DeadBand, lower_is_better, moved, task_dead_band
 from nasmon.errors import UsageError
+from nasmon.narrowing.choosing import orders_of
 from nasmon.narrowing.evidence import gather
 from nasmon.narrowing.narrower import narrowed
 from nasmon.narrowing.plan import CHUNK, NUMBERS, SAMPLES, WidthPlan, planned
@@ -103,8 +104,9 @@ def shrink(
     budgets = {
         name: most for name, most in (("params", params), ("macs", macs)) if most is not None
     }
-    plan = planned(traced, received, budgets, keep, round_to, min_width)
-    small = narrowed(traced, plan.widths, received, probe, build)
+    orders = orders_of(traced, received)
+    plan = planned(traced, orders, budgets, keep, round_to, min_width)
+    small = narrowed(traced, plan.widths, received, probe, build, orders)
     clock.lap("narrow")
     carried = measured.of(small)
     clock.lap("evaluate")
