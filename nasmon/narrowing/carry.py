@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from math import prod
-from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -15,19 +14,12 @@ from nasmon.narrowing.traced import Traced
 from nasmon.widths.layer_rules import Axes, mixes_at_once, mixing_weight, rule_of
 
 
-class Carried(NamedTuple):
-    """What was given up of a consumer's output, as a share of its variance."""
-
-    layer: str
-    lost: float
-
-
 def carry(
     traced: Traced,
     small: keras.Model,
     alive: np.ndarray,
     received: Mapping[str, Received] | None = None,
-) -> list[Carried]:
+) -> None:
     """Sets all weights of a narrower model.
 
     Args:
@@ -39,11 +31,11 @@ def carry(
     Raises:
         UsageError: a weight of the narrower model has another shape than was foretold.
     """
-    values, losses = _kept(traced, alive), []
+    values = _kept(traced, alive)
     for name, own in (received or {}).items():
         keep = alive[own.channels]
         if not keep.all() and keep.any():
-            losses.append(Carried(name, _stand_in(traced, name, own, alive, values)))
+            _stand_in(traced, name, own, alive, values)
     layers = dict(named_layers(small))
     for name, layer in traced.layers.items():
         for weight, target in zip(_own_weights(layer), _own_weights(layers[name]), strict=True):
@@ -55,7 +47,6 @@ def carry(
                     f'by the model\'s own code; leave it alone with keep=["{name}"]'
                 )
             target.assign(value)
-    return losses
 
 
 def _own_weights(layer: keras.Layer) -> list[keras.Variable]:
@@ -98,7 +89,7 @@ def _axes(
 
 def _stand_in(
     traced: Traced, name: str, own: Received, alive: np.ndarray, values: dict[int, np.ndarray]
-) -> float:
+) -> None:
     """Changes a consumer's kernel and bias, so that what is kept stands in for what is gone."""
     layer, keep = traced.layers[name], alive[own.channels]
     stood = stand_in(own.covariance, own.mean, own.gram, np.flatnonzero(keep), own.rows)
@@ -112,7 +103,6 @@ def _stand_in(
         weight, _ = mixing_weight(layer)
         values[id(weight)] = _mixed(values[id(weight)], traced, name, own, stood.matrix, alive)
     _add(traced, name, shift, alive, values)
-    return stood.lost
 
 
 _TRANSPOSED = (
