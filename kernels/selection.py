@@ -181,7 +181,7 @@ def stand_in(
 
 
 class _Part(NamedTuple):
-    """A consumer in the course of ``_one_by_one``."""
+    """A consumer while channels leave or enter."""
 
     left: np.ndarray  # [N, N]  an inverse, or what is not stood in for yet; changed in place
     weighted: np.ndarray  # [N, N]  weighted by A; changed in place

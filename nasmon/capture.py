@@ -85,7 +85,9 @@ def capture(
         ('dense', 4, 2)
     """
     recorder = _Recorder(layers)
-    with untouched(model, chunk), _functions_inlined(), _wrapped(model, recorder):
+    # also of those that are not recorded: see ``note_mask``
+    wrapped = wrapped_calls([layer for _, layer in named_layers(model)], recorder.wrapper)
+    with untouched(model, chunk), _functions_inlined(), wrapped:
         outputs = recorder.of_this_pass(model(x, training=False))
         recorder.note_mask()
     traced = not tf.executing_eagerly()
@@ -153,13 +155,19 @@ class _Recorder:
 
 
 @contextmanager
-def _wrapped(model: keras.Model, recorder: _Recorder) -> Iterator[None]:
-    # also those that are not recorded: see ``note_mask``
-    layers = [layer for _, layer in named_layers(model)]
+def wrapped_calls(
+    layers: Sequence[keras.Layer], wrapper: Callable[[keras.Layer], Callable[..., Any]]
+) -> Iterator[None]:
+    """Has something else stand in for ``call`` of some layers, on the instances alone.
+
+    Args:
+        layers: each once.
+        wrapper: gives what stands in for a layer's ``call``.
+    """
     own = [vars(layer).get("call") for layer in layers]
     try:
         for layer in layers:
-            vars(layer)["call"] = recorder.wrapper(layer)
+            vars(layer)["call"] = wrapper(layer)
         yield
     finally:
         for layer, call in zip(layers, own, strict=True):

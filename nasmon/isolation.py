@@ -33,18 +33,14 @@ def untouched(model: keras.Model | None = None, chunk: Any = 0) -> Iterator[None
             changes from reading to reading is the model and not the noise.
         chunk: a number, or a tensor of one: each chunk has noise of its own.
     """
-    python_state, numpy_state = random.getstate(), np.random.get_state()
     states = {id(one.state): one.state for one in _generators(model)}
     seeds = [
         (state, tf.stack([tf.cast(part, state.dtype) for part in (number, chunk)]))
         for number, state in enumerate(states.values(), start=1)
     ]
-    try:
-        with _own_global_seeds(chunk), keras.StatelessScope(seeds, collect_losses=True):
-            yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)
+    own = _global_seeds(_GlobalSeeds(chunk))
+    with _global_states_kept(), own, keras.StatelessScope(seeds, collect_losses=True):
+        yield
 
 
 @contextmanager
@@ -53,14 +49,18 @@ def seeds_kept() -> Iterator[None]:
 
     The states of Python, NumPy and Keras are put back; layers' own generators are not looked after.
     """
+    # Keras makes another generator when it is asked for one
+    with _global_states_kept(), _global_seeds(None):
+        yield
+
+
+@contextmanager
+def _global_states_kept() -> Iterator[None]:
+    """Puts back Python's and NumPy's global random states."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
-    before = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
-    # Keras makes another one when it is asked for
-    global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, None)
     try:
         yield
     finally:
-        global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, before)
         random.setstate(python_state)
         np.random.set_state(numpy_state)
 
@@ -84,9 +84,10 @@ class _GlobalSeeds:
 
 
 @contextmanager
-def _own_global_seeds(chunk: Any) -> Iterator[None]:
+def _global_seeds(generator: Any) -> Iterator[None]:
+    """Has another one stand in for Keras's own seed generator."""
     before = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
-    global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, _GlobalSeeds(chunk))
+    global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, generator)
     try:
         yield
     finally:

@@ -52,10 +52,10 @@ def kept_of(
         return np.arange(width)
     order = order or order_of(traced, group, received)
     kept = np.sort(order.channels[:width])
-    consumers = list(consumers_of(traced, group, received).values()) if received else []
-    if consumers and group.channels <= SWAPPED_UP_TO:
-        return swapped(consumers, kept)
-    return kept
+    if not received or group.channels > SWAPPED_UP_TO:
+        return kept
+    consumers = list(consumers_of(traced, group, received).values())
+    return swapped(consumers, kept) if consumers else kept
 
 
 def alive_channels(

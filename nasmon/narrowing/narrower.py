@@ -36,8 +36,7 @@ def narrow(
         model: built and trained: functional, sequential, or subclassed with ``build``.
         plan: from ``plan_widths``, or widths by layer: those tied to one are narrowed with it.
         data: inputs, as ``Monitor`` takes them. Without, the channels with the largest weights stay
-            and nothing stands in for the others: at a quarter of the parameters a model then knows
-            little until it is trained again (``bench/SHRINKING.md``).
+            and nothing stands in for the others: most models have to be trained again then.
         build: makes a subclassed model anew, unbuilt; see ``rebuild``.
         samples: of the data.
 

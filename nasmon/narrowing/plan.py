@@ -136,10 +136,7 @@ def plan_widths(
     traced = follow_model(model, None if probe is None else probe.chunks[0])
     received = None if probe is None else gather(traced, probe)
     orders = orders_of(traced, received)
-    budgets = {
-        name: most for name, most in (("params", params), ("macs", macs)) if most is not None
-    }
-    return planned(traced, orders, budgets, keep, round_to, min_width)
+    return planned(traced, orders, {"params": params, "macs": macs}, keep, round_to, min_width)
 
 
 NUMBERS = dict.fromkeys(("round_to", "min_width", "samples"), not_text(whole(1)))
@@ -149,7 +146,7 @@ NUMBERS = dict.fromkeys(("round_to", "min_width", "samples"), not_text(whole(1))
 def planned(
     traced: Traced,
     orders: Mapping[str, Order],
-    budgets: Mapping[str, float],
+    budgets: Mapping[str, float | None],
     keep: Sequence[str] = (),
     round_to: int = 1,
     min_width: int = 1,
@@ -159,7 +156,7 @@ def planned(
     Args:
         traced: the model.
         orders: by leader, from ``orders_of``.
-        budgets: by the names of objectives.
+        budgets: by the names of objectives, as for ``plan_widths``; None for none.
         keep: as for ``plan_widths``.
         round_to: as for ``plan_widths``.
         min_width: as for ``plan_widths``.
@@ -232,7 +229,7 @@ def _bound(limits: Range, width: int, min_width: int) -> str:
     return "min_width" if width == limits.least and width == min_width > 1 else ""
 
 
-def _absolute(budgets: Mapping[str, float], today: Amounts) -> dict[str, int]:
+def _absolute(budgets: Mapping[str, float | None], today: Amounts) -> dict[str, int]:
     """Budgets as whole numbers.
 
     Raises:
@@ -240,6 +237,8 @@ def _absolute(budgets: Mapping[str, float], today: Amounts) -> dict[str, int]:
     """
     found = {}
     for name, most in budgets.items():
+        if most is None:
+            continue
         has = today.by_name()[name]
         if isinstance(most, bool) or not isinstance(most, int | float) or not most > 0:
             raise UsageError(

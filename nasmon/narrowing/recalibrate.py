@@ -1,6 +1,6 @@
 """Statistics of batch normalizations, computed anew over data."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from nasmon.capture import wrapped_calls
 from nasmon.isolation import seeds_kept
 from nasmon.probe_set import ProbeSet
 
@@ -41,23 +42,23 @@ def recalibrate(model: keras.Model, data: ProbeSet) -> None:
 @contextmanager
 def _training(norms: Sequence[keras.Layer], momentum: tf.Variable) -> Iterator[None]:
     """Has these layers work as in training, with that momentum."""
-    own = [(vars(layer).get("call"), layer.momentum) for layer in norms]
+    own = [layer.momentum for layer in norms]
     try:
         for layer in norms:
-            vars(layer)["call"] = _as_in_training(layer.call)
             layer.momentum = momentum
-        yield
+        with wrapped_calls(norms, _as_in_training):
+            yield
     finally:
-        for layer, (call, share) in zip(norms, own, strict=True):
-            vars(layer).pop("call", None)
-            if call is not None:
-                vars(layer)["call"] = call
+        for layer, share in zip(norms, own, strict=True):
             layer.momentum = share
 
 
-def _as_in_training(call: Any) -> Any:
+def _as_in_training(layer: keras.Layer) -> Callable[..., Any]:
+    call = layer.call
+
     @wraps(call)
     def trained(*args: Any, **kwargs: Any) -> Any:
+        # whatever was asked for
         return call(*args, **{**kwargs, "training": True})
 
     return trained

@@ -101,11 +101,8 @@ def shrink(
     probe = probe_set(data, samples, CHUNK)
     traced = follow_model(model, probe.chunks[0])
     received = gather(traced, probe)
-    budgets = {
-        name: most for name, most in (("params", params), ("macs", macs)) if most is not None
-    }
     orders = orders_of(traced, received)
-    plan = planned(traced, orders, budgets, keep, round_to, min_width)
+    plan = planned(traced, orders, {"params": params, "macs": macs}, keep, round_to, min_width)
     small = narrowed(traced, plan.widths, received, probe, build, orders)
     clock.lap("narrow")
     carried = measured.of(small)

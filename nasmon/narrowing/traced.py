@@ -144,13 +144,13 @@ def zeros_for(model: keras.Model) -> Any:
     if inputs is None and getattr(model, "_functional", None) is not None:
         inputs = model._functional._inputs_struct
     if inputs is None:
-        raise UsageError(f"the input shapes of {model.name!r} are not known; pass x, a few inputs")
+        raise UsageError(f"the input shapes of {model.name!r} are not known; pass data")
 
     def zeros(tensor: Any) -> tf.Tensor:
         if None in tensor.shape[1:]:
             raise UsageError(
-                f"the input {tensor.name!r} has the shape {tuple(tensor.shape)}; pass x, a few "
-                "inputs, so that the other lengths are known"
+                f"the input {tensor.name!r} has the shape {tuple(tensor.shape)}; pass "
+                "data, so that the other lengths are known"
             )
         return tf.zeros([1, *tensor.shape[1:]], tensor.dtype)
 

@@ -1,8 +1,4 @@
-"""New widths for a budget: every group scaled alike. It needs no TensorFlow.
-
-Nothing cheaper than training is known to choose better widths at strong cuts: see
-``bench/SHRINKING.md``.
-"""
+"""New widths for a budget: every group scaled alike. It needs no TensorFlow."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple

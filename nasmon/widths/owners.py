@@ -52,14 +52,13 @@ class OwnersMet:
         """How often each owner's width is in some channels; () of None."""
         if channels is None:
             return ()
-        owners, count = np.unique(self._owner_of(channels), return_counts=True)
-        places = [int(np.flatnonzero(self._owner_of(channels) == owner)[0]) for owner in owners]
+        found = np.unique(self._owner_of(channels), return_index=True, return_counts=True)
         names = list(self._channels)
-        found = (
-            (names[owner], int(number) // self._channels[names[owner]])
-            for _, owner, number in sorted(zip(places, owners, count, strict=True))
+        # in the order in which they first come
+        return tuple(
+            (names[owner], int(count) // self._channels[names[owner]])
+            for owner, _, count in sorted(zip(*found, strict=True), key=lambda own: own[1])
         )
-        return tuple(found)
 
     def bind(self, reason: str, *widths: Channels | None) -> None:
         """Notes that the owners of some channels cannot choose their width; the first stays."""
