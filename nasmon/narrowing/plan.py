@@ -200,11 +200,12 @@ def _reasons(traced: Traced, keep: Sequence[str]) -> dict[str, str]:
     """By leader why a group stays; "" if it may be narrowed."""
     if isinstance(keep, str):
         keep = [keep]
+    # those with a width of their own: to keep another layer would change nothing
+    owners = [owner.name for owner in traced.owners if owner.fixed_by != "input"]
     for selector in keep:
-        if not any(matches(selector, name) for name in traced.layers):
+        if not any(matches(selector, name) for name in owners):
             raise UsageError(
-                f"keep has {selector!r}, which matches no layer; there are "
-                f"{', '.join(traced.layers)}"
+                f"keep has {selector!r}, which matches no layer; there are {', '.join(owners)}"
             )
     reasons = {}
     for group in traced.groups:
