@@ -9,8 +9,8 @@ import pytest
 import nasmon
 from nasmon.errors import UsageError
 from nasmon.narrowing.carry import carry
-from nasmon.narrowing.choosing import alive_channels
 from nasmon.narrowing.rebuild import rebuilt
+from nasmon.narrowing.seen import Seen
 from nasmon.narrowing.traced import follow_model
 from nasmon.widths.layer_rules import Axes, rule_of
 from tests.narrowable import MODELS, convolutions, inputs_for, residual, unsettled
@@ -51,7 +51,7 @@ def test_without_data_it_is_the_original_without_the_others(
     x, traced = inputs_for(model), follow_model(model)
     widths = halves(model)
     assert widths
-    alive = alive_channels(traced, traced.groups, widths, None)
+    alive = Seen(model, None).alive(widths)
     small = rebuilt(traced, alive)
     carry(traced, small, alive)
     # what is gone contributes nothing to what its consumers make

@@ -1,6 +1,6 @@
 """Which channels of a group to keep: by what its consumers lose, or by the size of its weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -31,58 +31,19 @@ def order_of(traced: Traced, group: WidthGroup, received: Mapping[str, Received]
     return Order(np.argsort(-sizes, kind="stable"), unknown)
 
 
-def orders_of(traced: Traced, received: Mapping[str, Received] | None) -> dict[str, Order]:
-    """As ``order_of``, by leader, of all groups whose width can be chosen."""
-    return {
-        group.leader: order_of(traced, group, received)
-        for group in traced.groups
-        if not group.fixed_by
-    }
-
-
 def kept_of(
     traced: Traced,
     group: WidthGroup,
     width: int,
     received: Mapping[str, Received] | None,
-    order: Order | None = None,
+    order: Order,
 ) -> np.ndarray:
-    """The channels to keep of a group, ascending, [width] int; ``order`` if it is known."""
-    if width == group.channels:
-        return np.arange(width)
-    order = order or order_of(traced, group, received)
+    """The channels to keep of a group, ascending, [width] int."""
     kept = np.sort(order.channels[:width])
     if not received or group.channels > SWAPPED_UP_TO:
         return kept
     consumers = list(consumers_of(traced, group, received).values())
     return swapped(consumers, kept) if consumers else kept
-
-
-def alive_channels(
-    traced: Traced,
-    groups: Sequence[WidthGroup],
-    widths: Mapping[str, int],
-    received: Mapping[str, Received] | None,
-    orders: Mapping[str, Order] | None = None,
-) -> np.ndarray:
-    """Which of a model's channels to keep, [numbers] bool.
-
-    Args:
-        traced: the model.
-        groups: all of its groups.
-        widths: by leader; groups that are left out stay.
-        received: as for ``order_of``.
-        orders: from ``orders_of``, if they are known.
-    """
-    alive = np.ones(sum(owner.channels for owner in traced.owners), bool)
-    for group in groups:
-        if group.leader in widths:
-            numbers = traced.numbers(group)
-            alive[numbers] = False
-            order = (orders or {}).get(group.leader)
-            kept = kept_of(traced, group, widths[group.leader], received, order)
-            alive[numbers[:, kept]] = True
-    return alive
 
 
 def _weight_sizes(traced: Traced, group: WidthGroup) -> np.ndarray:

@@ -4,17 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from nasmon.errors import UsageError
-from nasmon.kernels.selection import Order
 from nasmon.narrowing.carry import carry
-from nasmon.narrowing.choosing import alive_channels
-from nasmon.narrowing.evidence import Received, gather
-from nasmon.narrowing.plan import CHUNK, SAMPLES, WidthPlan
+from nasmon.narrowing.plan import WidthPlan
 from nasmon.narrowing.rebuild import Build, rebuilt
 from nasmon.narrowing.recalibrate import recalibrate
-from nasmon.narrowing.traced import Traced, follow_model
-from nasmon.probe_set import ProbeSet, probe_set
+from nasmon.narrowing.seen import SAMPLES, Seen
+from nasmon.narrowing.traced import Traced
 from nasmon.values import whole
 
 
@@ -51,29 +49,30 @@ def narrow(
         >>> narrow(keras.Sequential(layers), {"a": 3}).count_params()
         23
     """
-    probe = None if data is None else probe_set(data, samples, CHUNK)
-    traced = follow_model(model, None if probe is None else probe.chunks[0])
-    received = None if probe is None else gather(traced, probe)
     widths = plan.widths if isinstance(plan, WidthPlan) else plan
-    return narrowed(traced, widths, received, probe, build)
+    return narrowed(Seen(model, data, samples), widths, build)
 
 
-def narrowed(
-    traced: Traced,
-    widths: Mapping[str, int],
-    received: Mapping[str, Received] | None,
-    probe: ProbeSet | None,
-    build: Build | None = None,
-    orders: Mapping[str, Order] | None = None,
+def narrowed(seen: Seen, widths: Mapping[str, int], build: Build | None = None) -> keras.Model:
+    """As ``narrow``, of a model that is looked at, by widths of layers."""
+    return carried_over(seen, seen.alive(_by_leader(seen.traced, widths)), build)
+
+
+def carried_over(
+    seen: Seen, alive: np.ndarray, build: Build | None = None, compensate: bool = True
 ) -> keras.Model:
-    """As ``narrow``, of a model that is traced and whose data are seen."""
-    leaders = _by_leader(traced, widths)
-    alive = alive_channels(traced, traced.groups, leaders, received, orders)
-    x = None if probe is None else probe.chunks[0]
-    small = rebuilt(traced, alive, build, x)
-    carry(traced, small, alive, received)
-    if probe is not None:
-        recalibrate(small, probe)
+    """A model with some of another's channels, their weights carried over.
+
+    Args:
+        seen: the other model.
+        alive: [numbers] bool, which of its channels to keep.
+        build: as for ``narrow``.
+        compensate: whether what is kept is to stand in for what is gone.
+    """
+    small = rebuilt(seen.traced, alive, build, seen.inputs)
+    carry(seen.traced, small, alive, seen.received if compensate else None)
+    if seen.probe is not None:
+        recalibrate(small, seen.probe)
     return small
 
 

@@ -8,20 +8,13 @@ import keras
 import numpy as np
 
 from nasmon.errors import UsageError
-from nasmon.kernels.selection import Order
-from nasmon.narrowing.choosing import orders_of
-from nasmon.narrowing.evidence import gather
-from nasmon.narrowing.traced import Traced, follow_model
-from nasmon.probe_set import probe_set
+from nasmon.narrowing.seen import SAMPLES, Seen
+from nasmon.narrowing.traced import Traced
 from nasmon.taps import matches
 from nasmon.text_table import aligned
 from nasmon.values import checked, not_text, whole
 from nasmon.widths.allocate import Range, by_owner, scaled_alike
 from nasmon.widths.objectives import OBJECTIVES, Amounts, sizes, totals
-
-SAMPLES, CHUNK = 512, 64
-"""Of the data, and of a forward pass: as batch normalizations are averaged over these, no fewer
-than a training's batches have."""
 
 SPARE = 1e-6
 """A share of its consumers' outputs, a thousandth of their deviation, that a group can lose and
@@ -132,11 +125,8 @@ def plan_widths(
         True
     """
     checked(NUMBERS, round_to=round_to, min_width=min_width, samples=samples)
-    probe = None if data is None else probe_set(data, samples, CHUNK)
-    traced = follow_model(model, None if probe is None else probe.chunks[0])
-    received = None if probe is None else gather(traced, probe)
-    orders = orders_of(traced, received)
-    return planned(traced, orders, {"params": params, "macs": macs}, keep, round_to, min_width)
+    budgets = {"params": params, "macs": macs}
+    return planned(Seen(model, data, samples), budgets, keep, round_to, min_width)
 
 
 NUMBERS = dict.fromkeys(("round_to", "min_width", "samples"), not_text(whole(1)))
@@ -144,26 +134,26 @@ NUMBERS = dict.fromkeys(("round_to", "min_width", "samples"), not_text(whole(1))
 
 
 def planned(
-    traced: Traced,
-    orders: Mapping[str, Order],
+    seen: Seen,
     budgets: Mapping[str, float | None],
     keep: Sequence[str] = (),
     round_to: int = 1,
     min_width: int = 1,
 ) -> WidthPlan:
-    """As ``plan_widths``, of a model that is traced and whose channels are in order.
+    """As ``plan_widths``, of a model that is looked at.
 
     Args:
-        traced: the model.
-        orders: by leader, from ``orders_of``.
+        seen: the model.
         budgets: by the names of objectives, as for ``plan_widths``; None for none.
         keep: as for ``plan_widths``.
         round_to: as for ``plan_widths``.
         min_width: as for ``plan_widths``.
     """
+    traced = seen.traced
     reasons = _reasons(traced, keep)
     free = [group for group in traced.groups if not reasons[group.leader]]
-    needed = {group.leader: _needed(orders[group.leader].costs) for group in free}
+    costs = {group.leader: seen.order(group).costs for group in free}
+    needed = {leader: _needed(curve) for leader, curve in costs.items()}
     ranges = {
         group.leader: Range(
             min(group.channels, -(-min_width // round_to) * round_to),
@@ -185,9 +175,7 @@ def planned(
             group.channels,
             group.channels - needed.get(group.leader, group.channels),
             widths.get(group.leader, group.channels),
-            float(orders[group.leader].costs[widths[group.leader]])
-            if group.leader in widths
-            else nan,
+            float(costs[group.leader][widths[group.leader]]) if group.leader in widths else nan,
             reasons[group.leader] or _bound(ranges[group.leader], widths[group.leader], min_width),
         )
         for group in traced.groups

@@ -10,13 +10,10 @@ import tensorflow as tf
 
 from nasmon.acceptance import TOLERANCE, DeadBand, lower_is_better, moved, task_dead_band
 from nasmon.errors import UsageError
-from nasmon.narrowing.choosing import orders_of
-from nasmon.narrowing.evidence import gather
 from nasmon.narrowing.narrower import narrowed
-from nasmon.narrowing.plan import CHUNK, NUMBERS, SAMPLES, WidthPlan, planned
+from nasmon.narrowing.plan import NUMBERS, WidthPlan, planned
 from nasmon.narrowing.rebuild import Build
-from nasmon.narrowing.traced import follow_model
-from nasmon.probe_set import probe_set
+from nasmon.narrowing.seen import SAMPLES, Seen
 from nasmon.values import checked
 
 FineTune = Callable[[keras.Model], Any]
@@ -98,12 +95,9 @@ def shrink(
     before = measured.of(model)
     decide = _rule(accept, before)
     clock = _Clock()
-    probe = probe_set(data, samples, CHUNK)
-    traced = follow_model(model, probe.chunks[0])
-    received = gather(traced, probe)
-    orders = orders_of(traced, received)
-    plan = planned(traced, orders, {"params": params, "macs": macs}, keep, round_to, min_width)
-    small = narrowed(traced, plan.widths, received, probe, build, orders)
+    seen = Seen(model, data, samples)
+    plan = planned(seen, {"params": params, "macs": macs}, keep, round_to, min_width)
+    small = narrowed(seen, plan.widths, build)
     clock.lap("narrow")
     carried = measured.of(small)
     clock.lap("evaluate")

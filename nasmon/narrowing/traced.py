@@ -1,6 +1,6 @@
 """A model as it is narrowed: its widths, followed through a forward pass, and its groups."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -53,6 +53,20 @@ class Traced(NamedTuple):
         """The numbers of a group's channels, [owners, C] int64: each column is one channel."""
         first = self.widths.first_channel
         return np.stack([first[owner] + np.arange(group.channels) for owner in group.owners])
+
+    def alive(self, kept: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Which channels there are if these are kept, [numbers] bool.
+
+        Args:
+            kept: by leader the channels to keep of a group; groups that are left out stay.
+        """
+        alive = np.ones(sum(owner.channels for owner in self.owners), bool)
+        for group in self.groups:
+            if group.leader in kept:
+                numbers = self.numbers(group)
+                alive[numbers] = False
+                alive[numbers[:, kept[group.leader]]] = True
+        return alive
 
     def consumers(self) -> dict[str, np.ndarray]:
         """The layers that mix channels, with the numbers of those that they receive."""
