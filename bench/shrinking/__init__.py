@@ -1,0 +1,1 @@
+"""What shrinking a trained network costs and brings, arm against arm: ``bench/SHRINKING.md``."""

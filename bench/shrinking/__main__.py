@@ -1,0 +1,109 @@
+"""``python -m bench.shrinking``: trains, shrinks and judges what is not in the table yet.
+
+Rows are appended to bench/shrinking.csv, and bench/SHRINKING.md is written from them; a run that is
+cut short goes on where it was. Trained wide networks are kept under build/shrinking. Where the data
+are is said by the environment, see ``bench/shrinking/tasks.py``.
+"""
+
+import argparse
+import csv
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import keras
+
+from bench.shrinking.arms import ARMS, Wide
+from bench.shrinking.tasks import FOLDS, TASKS, Task
+from nasmon.narrowing.seen import Seen
+
+TABLE = Path(__file__).parent.with_name("shrinking.csv")
+WIDE = Path("build/shrinking")
+COLUMNS = (
+    *("task", "fold", "arm", "budget", "params", "widths", "before", "carried", "after"),
+    *("carrying", "training"),
+)
+
+
+def rows() -> list[dict[str, str]]:
+    """Of the table, as text."""
+    if not TABLE.exists():
+        return []
+    with open(TABLE, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _append(row: Sequence[object]) -> None:
+    new = not TABLE.exists()
+    with open(TABLE, "a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if new:
+            writer.writerow(COLUMNS)
+        writer.writerow(row)
+
+
+def _missing(task: Task, fold: int, arms: Sequence[str]) -> Iterator[tuple[str, int]]:
+    done = {
+        (row["arm"], row["budget"])
+        for row in rows()
+        if (row["task"], row["fold"]) == (task.name, str(fold))
+    }
+    for arm in arms:
+        for budget in task.params:
+            if (arm, str(budget)) not in done:
+                yield arm, budget
+
+
+def _wide(task: Task, number: int) -> Wide:
+    fold, path = task.fold(number), WIDE / f"{task.name}_{number}.keras"
+    if path.exists():
+        model = keras.models.load_model(path, compile=False)
+    else:
+        keras.utils.set_random_seed(number)
+        model = task.build()
+        begun = time.perf_counter()
+        task.train(model, fold, task.epochs, number)
+        print(f"{task.name} {number}: trained in {time.perf_counter() - begun:.0f} s", flush=True)
+        WIDE.mkdir(parents=True, exist_ok=True)
+        model.save(path)
+    task.compile(model, 1, len(fold.x))
+    return Wide(task, fold, number, model, Seen(model, fold.x))
+
+
+def run(tasks: Sequence[str], arms: Sequence[str], folds: Sequence[int]) -> None:
+    """Does what is missing of these."""
+    for task in TASKS:
+        if task.name not in tasks or not os.environ.get(task.data):
+            print(f"{task.name}: left out")
+            continue
+        for number in folds:
+            missing = list(_missing(task, number, arms))
+            if not missing:
+                continue
+            wide = _wide(task, number)
+            before = task.judge(wide.model, wide.fold)
+            print(f"{task.name} {number}: before {before:.4f}", flush=True)
+            for arm, budget in missing:
+                found = ARMS[arm](wide, budget)
+                print(f"{task.name} {number}: {arm}, {budget}: {found}", flush=True)
+                measured = [before, found.carried, found.after]
+                seconds = [found.carrying, found.training]
+                shown = [*(f"{value:.4f}" for value in measured), *(f"{s:.1f}" for s in seconds)]
+                _append((task.name, number, arm, budget, found.params, found.widths, *shown))
+            keras.backend.clear_session()
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m bench.shrinking", description=__doc__)
+    names = [task.name for task in TASKS]
+    parser.add_argument("--tasks", nargs="+", choices=names, default=names)
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
+    parser.add_argument("--folds", nargs="+", type=int, default=list(range(FOLDS)))
+    given = parser.parse_args()
+    run(given.tasks, given.arms, given.folds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""The ways of getting a smaller network that are compared, all of the same widths or parameters."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from bench.shrinking.tasks import Fold, Task
+from nasmon.narrowing.narrower import carried_over, narrowed
+from nasmon.narrowing.plan import WidthPlan, planned
+from nasmon.narrowing.rebuild import rebuilt
+from nasmon.narrowing.seen import Seen
+from nasmon.widths.graph import WidthGroup
+
+
+class Wide(NamedTuple):
+    """A trained network, and the fold that it was trained on."""
+
+    task: Task
+    fold: Fold
+    seed: int
+    model: keras.Model
+    seen: Seen
+
+
+class Outcome(NamedTuple):
+    """A smaller network, judged."""
+
+    params: int
+    widths: str
+    carried: float  # the metric before it was trained; NaN of one that nothing was carried over to
+    after: float
+    carrying: float  # seconds
+    training: float  # seconds
+
+
+Arm = Callable[[Wide, int], Outcome]
+
+
+def ours(wide: Wide, params: int) -> Outcome:
+    """Uniform widths, channels selected, the others stood in for."""
+    return _fine_tuned(wide, params, lambda plan: narrowed(wide.seen, plan.widths))
+
+
+def not_compensated(wide: Wide, params: int) -> Outcome:
+    """The same channels, nothing standing in for the others."""
+    return _fine_tuned(wide, params, lambda plan: _of_kept(wide, _selected(wide, plan)))
+
+
+def largest_gamma(wide: Wide, params: int) -> Outcome:
+    """The channels whose batch normalization scales most."""
+
+    def gammas(group: WidthGroup) -> np.ndarray:
+        traced, found = wide.seen.traced, np.zeros(group.channels)
+        for owner in group.owners:
+            if owner in traced.normalized:
+                found += np.abs(np.array(traced.layers[traced.normalized[owner]].gamma))
+        return np.argsort(-found, kind="stable")
+
+    return _ordered(wide, params, gammas)
+
+
+def random_channels(wide: Wide, params: int) -> Outcome:
+    """Channels drawn at random."""
+    random = np.random.default_rng(wide.seed)
+    return _ordered(wide, params, lambda group: random.permutation(group.channels))
+
+
+def rounds(wide: Wide, params: int) -> Outcome:
+    """Cut in two rounds, equal in their shares, with a third of the epochs between them."""
+    between = wide.task.fine_tuning // 3
+    middle = int((params * wide.model.count_params()) ** 0.5)
+    begun = time.perf_counter()
+    first = narrowed(wide.seen, _plan(wide.seen, middle).widths)
+    wide.task.train(first, wide.fold, between, wide.seed + 100)
+    seen = Seen(first, wide.fold.x)
+    plan = _plan(seen, params)
+    small = narrowed(seen, plan.widths)
+    seconds = time.perf_counter() - begun
+    return _trained(wide, small, plan, wide.task.fine_tuning - between, seconds)
+
+
+def from_scratch(wide: Wide, params: int, epochs: int | None = None) -> Outcome:
+    """The same widths, nothing carried over."""
+    plan = _plan(wide.seen, params)
+    keras.utils.set_random_seed(wide.seed + 100)
+    small = rebuilt(wide.seen.traced, _alive(wide, plan))
+    found = _trained(wide, small, plan, epochs or wide.task.fine_tuning, 0.0)
+    return found._replace(carried=float("nan"))
+
+
+def long_from_scratch(wide: Wide, params: int) -> Outcome:
+    """The same, for as many epochs as the wide network and the fine-tuning have together."""
+    return from_scratch(wide, params, wide.task.epochs + wide.task.fine_tuning)
+
+
+ARMS: Mapping[str, Arm] = {
+    "ours": ours,
+    "not compensated": not_compensated,
+    "largest gamma": largest_gamma,
+    "random channels": random_channels,
+    "two rounds": rounds,
+    "from scratch": from_scratch,
+    "from scratch, all epochs": long_from_scratch,
+}
+
+
+def _plan(seen: Seen, params: int) -> WidthPlan:
+    return planned(seen, {"params": params})
+
+
+def _alive(wide: Wide, plan: WidthPlan) -> np.ndarray:
+    return wide.seen.alive({group.leader: group.width for group in plan.groups})
+
+
+def _selected(wide: Wide, plan: WidthPlan) -> np.ndarray:
+    return _alive(wide, plan)
+
+
+def _of_kept(wide: Wide, alive: np.ndarray) -> keras.Model:
+    return carried_over(wide.seen, alive, compensate=False)
+
+
+def _ordered(wide: Wide, params: int, order: Callable[[WidthGroup], np.ndarray]) -> Outcome:
+    def small(plan: WidthPlan) -> keras.Model:
+        widths = {group.leader: group.width for group in plan.groups}
+        kept = {
+            group.leader: np.sort(order(group)[: widths[group.leader]])
+            for group in wide.seen.traced.groups
+            if widths.get(group.leader, group.channels) < group.channels
+        }
+        return _of_kept(wide, wide.seen.traced.alive(kept))
+
+    return _fine_tuned(wide, params, small)
+
+
+def _fine_tuned(wide: Wide, params: int, narrower: Callable[[WidthPlan], keras.Model]) -> Outcome:
+    begun = time.perf_counter()
+    plan = _plan(wide.seen, params)
+    small = narrower(plan)
+    seconds = time.perf_counter() - begun
+    return _trained(wide, small, plan, wide.task.fine_tuning, seconds)
+
+
+def _trained(
+    wide: Wide, small: keras.Model, plan: WidthPlan, epochs: int, carrying: float
+) -> Outcome:
+    task, fold = wide.task, wide.fold
+    task.compile(small, epochs, len(fold.x))
+    carried = task.judge(small, fold)
+    begun = time.perf_counter()
+    task.train(small, fold, epochs, wide.seed + 100)
+    seconds = time.perf_counter() - begun
+    widths = " ".join(str(group.width) for group in plan.groups)
+    after = task.judge(small, fold)
+    return Outcome(small.count_params(), widths, carried, after, carrying, seconds)
