@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from nasmon.callback import NASMonitorCallback
     from nasmon.monitor import Monitor
     from nasmon.narrowing.narrower import narrow
-    from nasmon.narrowing.plan import WidthPlan, plan_widths
+    from nasmon.narrowing.plan import WidthPlan
+    from nasmon.narrowing.planner import plan_widths
     from nasmon.narrowing.shrinking import Shrunk, shrink
     from nasmon.reading import LayerInfo, Reading
     from nasmon.record.run import Rebuild
@@ -48,7 +49,7 @@ _HOMES = {
     "WidthPlan": "nasmon.narrowing.plan",
     "list_layers": "nasmon.taps",
     "narrow": "nasmon.narrowing.narrower",
-    "plan_widths": "nasmon.narrowing.plan",
+    "plan_widths": "nasmon.narrowing.planner",
     "shrink": "nasmon.narrowing.shrinking",
 }
 

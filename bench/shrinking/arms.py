@@ -9,7 +9,8 @@ import numpy as np
 
 from bench.shrinking.tasks import Fold, Task
 from nasmon.narrowing.narrower import carried_over, narrowed
-from nasmon.narrowing.plan import WidthPlan, planned
+from nasmon.narrowing.plan import WidthPlan
+from nasmon.narrowing.planner import Choices
 from nasmon.narrowing.rebuild import rebuilt
 from nasmon.narrowing.seen import Seen
 from nasmon.widths.graph import WidthGroup
@@ -108,7 +109,8 @@ ARMS: Mapping[str, Arm] = {
 
 
 def _plan(seen: Seen, params: int) -> WidthPlan:
-    return planned(seen, {"params": params})
+    choices = Choices(seen, {"params": params})
+    return choices.plan(choices.widths())
 
 
 def _alive(wide: Wide, plan: WidthPlan) -> np.ndarray:

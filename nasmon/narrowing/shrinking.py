@@ -11,7 +11,8 @@ import tensorflow as tf
 from nasmon.acceptance import TOLERANCE, DeadBand, lower_is_better, moved, task_dead_band
 from nasmon.errors import UsageError
 from nasmon.narrowing.narrower import narrowed
-from nasmon.narrowing.plan import NUMBERS, WidthPlan, planned
+from nasmon.narrowing.plan import WidthPlan
+from nasmon.narrowing.planner import NUMBERS, Choices
 from nasmon.narrowing.rebuild import Build
 from nasmon.narrowing.seen import SAMPLES, Seen
 from nasmon.values import checked
@@ -96,7 +97,8 @@ def shrink(
     decide = _rule(accept, before)
     clock = _Clock()
     seen = Seen(model, data, samples)
-    plan = planned(seen, {"params": params, "macs": macs}, keep, round_to, min_width)
+    choices = Choices(seen, {"params": params, "macs": macs}, keep, round_to, min_width)
+    plan = choices.plan(choices.widths())
     small = narrowed(seen, plan.widths, build)
     clock.lap("narrow")
     carried = measured.of(small)

@@ -1,4 +1,7 @@
-"""New widths for a budget: every group scaled alike. It needs no TensorFlow."""
+"""New widths for a budget: every group scaled alike, or some more than others.
+
+It needs no TensorFlow.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -35,6 +38,7 @@ def scaled_alike(
     groups: Sequence[WidthGroup],
     ranges: Mapping[str, Range],
     budgets: Mapping[str, int],
+    shares: Mapping[str, float] | None = None,
 ) -> dict[str, int]:
     """The widths of groups, all the same share of what they may be, as wide as budgets allow.
 
@@ -45,6 +49,7 @@ def scaled_alike(
         groups: that may be narrowed; all others stay.
         ranges: by their leaders.
         budgets: by the names of objectives, the most of each.
+        shares: by leaders, how many times that share each is to have; once if None.
 
     Returns:
         Widths by leader.
@@ -60,14 +65,20 @@ def scaled_alike(
     least = {group.leader: ranges[group.leader].at(0) for group in groups}
     if not fits(least):
         raise UsageError(_too_small(model, groups, least, budgets))
-    low, high = 0.0, 1.0
+    factors = shares or dict.fromkeys(least, 1.0)
+
+    def at(scale: float) -> dict[str, int]:
+        return {name: ranges[name].at(scale * factors[name]) for name in least}
+
+    # where even the one of the smallest share is as wide as can be
+    low, high = 0.0, 1 / min(factors.values(), default=1.0)
     if fits({group.leader: ranges[group.leader].most for group in groups}):
         low = high
     for _ in range(HALVINGS if low < high else 0):
         middle = (low + high) / 2
-        widths = {group.leader: ranges[group.leader].at(middle) for group in groups}
-        low, high = (middle, high) if fits(widths) else (low, middle)
-    return _filled(groups, ranges, low, fits)
+        low, high = (middle, high) if fits(at(middle)) else (low, middle)
+    wanted = {name: min(1.0, low * factors[name]) * ranges[name].most for name in least}
+    return _filled(at(low), wanted, ranges, fits)
 
 
 def by_owner(groups: Sequence[WidthGroup], widths: Mapping[str, int]) -> dict[str, int]:
@@ -81,13 +92,12 @@ def by_owner(groups: Sequence[WidthGroup], widths: Mapping[str, int]) -> dict[st
 
 
 def _filled(
-    groups: Sequence[WidthGroup],
+    widths: dict[str, int],
+    wanted: Mapping[str, float],
     ranges: Mapping[str, Range],
-    scale: float,
     fits: Callable[[Mapping[str, int]], bool],
 ) -> dict[str, int]:
-    widths = {group.leader: ranges[group.leader].at(scale) for group in groups}
-    lacking = {name: scale * ranges[name].most - width for name, width in widths.items()}
+    lacking = {name: wanted[name] - width for name, width in widths.items()}
     for name in sorted(lacking, key=lambda name: -lacking[name] / ranges[name].step):
         wider = ranges[name].above(widths[name])
         if wider is not None and fits({**widths, name: wider}):

@@ -1,0 +1,224 @@
+"""Chooses new widths for a trained model: what its groups may have, and a plan for a budget."""
+
+from collections.abc import Mapping, Sequence
+from math import nan
+from typing import Any
+
+import keras
+import numpy as np
+
+from nasmon.errors import UsageError
+from nasmon.narrowing.plan import PlannedGroup, WidthPlan
+from nasmon.narrowing.seen import SAMPLES, Seen
+from nasmon.narrowing.traced import Traced
+from nasmon.taps import matches
+from nasmon.values import checked, not_text, whole
+from nasmon.widths.allocate import Range, by_owner, scaled_alike
+from nasmon.widths.graph import WidthGroup
+from nasmon.widths.objectives import Amounts, sizes, totals
+
+SPARE = 1e-6
+"""A share of its consumers' outputs, a thousandth of their deviation, that a group can lose and
+count as losing nothing."""
+
+
+def plan_widths(
+    model: keras.Model,
+    data: Any = None,
+    *,
+    params: float | None = None,
+    macs: float | None = None,
+    keep: Sequence[str] = (),
+    round_to: int = 1,
+    min_width: int = 1,
+    samples: int = SAMPLES,
+) -> WidthPlan:
+    """New widths for a trained model.
+
+    What is spare goes first. With budgets every group is then scaled alike, until all are met.
+
+    Args:
+        model: built and trained; it is left as it is.
+        data: inputs, as ``Monitor`` takes them; labels are not needed. None to look at weights
+            alone: nothing is then known to be spare, and nothing of what is lost.
+        params: the most parameters: a number, or a share of today's (a float of at most 1).
+        macs: likewise, of multiply-adds for one input.
+        keep: names, globs or /regular expressions/ of layers whose widths stay.
+        round_to: widths are multiples of it.
+        min_width: the least width.
+        samples: of the data.
+
+    Returns:
+        The plan; ``print`` shows it as a table.
+
+    Raises:
+        UsageError: a budget that no widths meet, or an argument that cannot be.
+
+    Example:
+        >>> layers = [keras.Input((4,)), keras.layers.Dense(8), keras.layers.Dense(2)]
+        >>> model = keras.Sequential(layers)
+        >>> plan = plan_widths(model, np.random.default_rng(0).normal(size=(64, 4)), params=0.5)
+        >>> plan.after.params <= 0.5 * model.count_params()
+        True
+    """
+    checked(NUMBERS, round_to=round_to, min_width=min_width, samples=samples)
+    budgets = {"params": params, "macs": macs}
+    choices = Choices(Seen(model, data, samples), budgets, keep, round_to, min_width)
+    return choices.plan(choices.widths())
+
+
+NUMBERS = dict.fromkeys(("round_to", "min_width", "samples"), not_text(whole(1)))
+"""How the arguments that are numbers are read."""
+
+
+class Choices:
+    """The widths that a model may have within budgets.
+
+    Args:
+        seen: the model.
+        budgets: by the names of objectives, as for ``plan_widths``; None for none.
+        keep: as for ``plan_widths``.
+        round_to: as for ``plan_widths``.
+        min_width: as for ``plan_widths``.
+
+    Attributes:
+        seen: the model.
+        free: groups that may be narrowed.
+        costs: by leader what is lost at each width of those.
+
+    Raises:
+        UsageError: a budget or a selector of ``keep`` that cannot be.
+    """
+
+    def __init__(
+        self,
+        seen: Seen,
+        budgets: Mapping[str, float | None],
+        keep: Sequence[str] = (),
+        round_to: int = 1,
+        min_width: int = 1,
+    ) -> None:
+        self.seen, self._min_width = seen, min_width
+        self._reasons = _reasons(seen.traced, keep)
+        self._before = sizes(seen.traced)
+        self._budgets = _absolute(budgets, self._before)
+        self.free = [group for group in seen.traced.groups if not self._reasons[group.leader]]
+        self.costs = {group.leader: seen.order(group).costs for group in self.free}
+        self._needed = {leader: _needed(costs) for leader, costs in self.costs.items()}
+        self._ranges = {
+            group.leader: Range(
+                _rounded_up(min_width, round_to, group.channels),
+                _rounded_up(max(self._needed[group.leader], min_width), round_to, group.channels),
+                round_to,
+            )
+            for group in self.free
+        }
+
+    def widths(self, shares: Mapping[str, float] | None = None) -> dict[str, int]:
+        """Widths by leader, as wide as the budgets allow.
+
+        Args:
+            shares: by leader how wide a group is to be, next to the others; alike if None.
+
+        Raises:
+            UsageError: a budget that no widths meet; the message says what holds it up.
+        """
+        try:
+            return scaled_alike(self.seen.traced, self.free, self._ranges, self._budgets, shares)
+        except UsageError as error:
+            raise UsageError(f"{error}{_held_up(self.seen.traced, self._reasons)}") from None
+
+    def plan(self, widths: Mapping[str, int]) -> WidthPlan:
+        """The plan of such widths."""
+        groups = [
+            self._planned(group, widths)
+            for group in self.seen.traced.groups
+            if group.fixed_by != "input"
+        ]
+        after = totals(self.seen.traced, by_owner(self.free, widths))
+        return WidthPlan(tuple(groups), self._before, after)
+
+    def _planned(self, group: WidthGroup, widths: Mapping[str, int]) -> PlannedGroup:
+        leader, channels = group.leader, group.channels
+        identity = (leader, group.owners, channels)
+        if leader not in widths:
+            return PlannedGroup(*identity, 0, channels, nan, self._reasons[leader])
+        width = widths[leader]
+        least = width == self._ranges[leader].least and width == self._min_width > 1
+        return PlannedGroup(
+            *identity,
+            channels - self._needed[leader],
+            width,
+            float(self.costs[leader][width]),
+            "min_width" if least else "",
+        )
+
+
+def _rounded_up(width: int, step: int, most: int) -> int:
+    return min(most, -(-width // step) * step)
+
+
+def _reasons(traced: Traced, keep: Sequence[str]) -> dict[str, str]:
+    """By leader why a group stays; "" if it may be narrowed."""
+    if isinstance(keep, str):
+        keep = [keep]
+    # those with a width of their own: to keep another layer would change nothing
+    owners = [owner.name for owner in traced.owners if owner.fixed_by != "input"]
+    for selector in keep:
+        if not any(matches(selector, name) for name in owners):
+            raise UsageError(
+                f"keep has {selector!r}, which matches no layer; there are {', '.join(owners)}"
+            )
+    reasons = {}
+    for group in traced.groups:
+        kept = any(matches(selector, owner) for selector in keep for owner in group.owners)
+        fixed = (
+            _FIXED.get(group.fixed_by, f"{group.fixed_by} needs it so") if group.fixed_by else ""
+        )
+        reasons[group.leader] = fixed or ("kept" if kept else "")
+    return reasons
+
+
+_FIXED = {"input": "the model's input", "output": "the model's output"}
+
+
+def _needed(costs: np.ndarray) -> int:
+    """The fewest channels without which nothing is lost."""
+    enough = np.flatnonzero(costs[1:] <= SPARE)
+    return int(enough[0]) + 1
+
+
+def _absolute(budgets: Mapping[str, float | None], today: Amounts) -> dict[str, int]:
+    """Budgets as whole numbers.
+
+    Raises:
+        UsageError: one that cannot be, or of what is not known of the model.
+    """
+    found = {}
+    for name, most in budgets.items():
+        if most is None:
+            continue
+        has = today.by_name()[name]
+        if isinstance(most, bool) or not isinstance(most, int | float) or not most > 0:
+            raise UsageError(
+                f"{name} is {most!r}; use a whole number, or a share of today's above 0 and up to 1"
+            )
+        if isinstance(most, float) and most > 1 and not most.is_integer():
+            raise UsageError(
+                f"{name} is {most}; a share is at most 1, and a number of them is whole"
+            )
+        if has is None:
+            raise UsageError(f"{name} is a budget, but this model's {name} are not known")
+        share = isinstance(most, float) and most <= 1
+        found[name] = int(most * has) if share else int(most)
+    return found
+
+
+def _held_up(traced: Traced, reasons: Mapping[str, str]) -> str:
+    """Which groups stay, for the error of a budget that cannot be met."""
+    held = [
+        f"{group.leader} ({group.channels}: {reasons[group.leader]})"
+        for group in sorted(traced.groups, key=lambda group: -group.channels)
+        if reasons[group.leader] and group.fixed_by not in ("input", "output")
+    ]
+    return f"; these stay as they are: {', '.join(held[:5])}" if held else ""
