@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nasmon.narrowing.narrower import narrow
     from nasmon.narrowing.plan import WidthPlan
     from nasmon.narrowing.planner import plan_widths
+    from nasmon.narrowing.search import Search
     from nasmon.narrowing.shrinking import Shrunk, shrink
     from nasmon.reading import LayerInfo, Reading
     from nasmon.record.run import Rebuild
@@ -30,6 +31,7 @@ __all__ = [
     "Origin",
     "Reading",
     "Rebuild",
+    "Search",
     "Shrunk",
     "WidthPlan",
     "list_layers",
@@ -45,6 +47,7 @@ _HOMES = {
     "Origin": "nasmon.sinks.run_record",
     "Reading": "nasmon.reading",
     "Rebuild": "nasmon.record.run",
+    "Search": "nasmon.narrowing.search",
     "Shrunk": "nasmon.narrowing.shrinking",
     "WidthPlan": "nasmon.narrowing.plan",
     "list_layers": "nasmon.taps",

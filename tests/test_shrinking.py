@@ -46,7 +46,7 @@ def test_a_quarter_of_the_parameters_does_as_well(trained: Any, task: Any) -> No
     assert result.before["accuracy"] > 0.95
     assert result.after["accuracy"] >= result.before["accuracy"] - 0.01
     assert "accuracy" in result.decided_by
-    assert min(result.seconds.values()) > 0
+    assert min(result.seconds[name] for name in ("narrow", "fine_tune", "evaluate")) > 0
     for weight, value in zip(trained.weights, before, strict=True):
         np.testing.assert_array_equal(np.array(weight), value)
 

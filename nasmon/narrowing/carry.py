@@ -1,6 +1,6 @@
 """Weights from a model to a narrower one: those of kept channels, and what stands in for others."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import prod
 
 import keras
@@ -31,22 +31,61 @@ def carry(
     Raises:
         UsageError: a weight of the narrower model has another shape than was foretold.
     """
+    for name, weight, target, value in _carried(traced, small, alive, received):
+        if value.shape != tuple(target.shape):
+            raise UsageError(
+                f"the weight {weight.name!r} of the layer {name!r} is {tuple(target.shape)} in "
+                f"the narrower model, where {value.shape} was foretold: a width there is fixed "
+                f'by the model\'s own code; leave it alone with keep=["{name}"]'
+            )
+        target.assign(value)
+
+
+def carry_as_zeros(
+    traced: Traced, same: keras.Model, alive: np.ndarray, received: Mapping[str, Received] | None
+) -> None:
+    """As ``carry``, to a model of the same widths: what is not alive is zeros there.
+
+    Where a channel of zeros is made zero by what is behind it, training leaves the zeros alone: no
+    gradient comes to what makes the channel through weights that are 0, nor to those from what is
+    0. The model is then trained as the narrower one would be.
+    """
+    for name, weight, target, value in _carried(traced, same, alive, received):
+        whole = np.zeros(target.shape, value.dtype)
+        kept = [np.arange(length) for length in target.shape]
+        for axis, keep in _axes(traced, name, weight, alive):
+            kept[axis] = np.flatnonzero(keep)
+        whole[np.ix_(*kept)] = value
+        target.assign(whole)
+
+
+def zeros_are_left(traced: Traced, same: keras.Model, alive: np.ndarray) -> bool:
+    """Whether all that ``carry_as_zeros`` set to zeros is so still."""
+    layers = dict(named_layers(same))
+    for name, layer in traced.layers.items():
+        for weight, target in zip(_own_weights(layer), _own_weights(layers[name]), strict=True):
+            if weight.name == "moving_variance":
+                continue  # nobody reads it there, and it tends to the variance of zeros
+            value = np.asarray(keras.ops.convert_to_numpy(target))
+            for axis, keep in _axes(traced, name, weight, alive):
+                if np.compress(~keep, value, axis).any():
+                    return False
+    return True
+
+
+def _carried(
+    traced: Traced, other: keras.Model, alive: np.ndarray, received: Mapping[str, Received] | None
+) -> Iterator[tuple[str, keras.Variable, keras.Variable, np.ndarray]]:
+    """Layers by path, their weights, those of the other model, and what is carried over to them."""
     values = _kept(traced, alive)
     for name, own in (received or {}).items():
         keep = alive[own.channels]
         if not keep.all() and keep.any():
             _stand_in(traced, name, own, alive, values)
-    layers = dict(named_layers(small))
+    layers = dict(named_layers(other))
     for name, layer in traced.layers.items():
         for weight, target in zip(_own_weights(layer), _own_weights(layers[name]), strict=True):
-            value = values[id(weight)]
-            if value.shape != tuple(target.shape):
-                raise UsageError(
-                    f"the weight {weight.name!r} of the layer {name!r} is {tuple(target.shape)} in "
-                    f"the narrower model, where {value.shape} was foretold: a width there is fixed "
-                    f'by the model\'s own code; leave it alone with keep=["{name}"]'
-                )
-            target.assign(value)
+            yield name, weight, target, values[id(weight)]
 
 
 def _own_weights(layer: keras.Layer) -> list[keras.Variable]:

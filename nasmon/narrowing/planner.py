@@ -32,6 +32,7 @@ def plan_widths(
     round_to: int = 1,
     min_width: int = 1,
     samples: int = SAMPLES,
+    verbose: bool = True,
 ) -> WidthPlan:
     """New widths for a trained model.
 
@@ -47,6 +48,7 @@ def plan_widths(
         round_to: widths are multiples of it.
         min_width: the least width.
         samples: of the data.
+        verbose: whether to show how far it is where it takes long.
 
     Returns:
         The plan; ``print`` shows it as a table.
@@ -63,7 +65,7 @@ def plan_widths(
     """
     checked(NUMBERS, round_to=round_to, min_width=min_width, samples=samples)
     budgets = {"params": params, "macs": macs}
-    choices = Choices(Seen(model, data, samples), budgets, keep, round_to, min_width)
+    choices = Choices(Seen(model, data, samples), budgets, keep, round_to, min_width, verbose)
     return choices.plan(choices.widths())
 
 
@@ -80,6 +82,7 @@ class Choices:
         keep: as for ``plan_widths``.
         round_to: as for ``plan_widths``.
         min_width: as for ``plan_widths``.
+        verbose: as for ``plan_widths``.
 
     Attributes:
         seen: the model.
@@ -97,13 +100,15 @@ class Choices:
         keep: Sequence[str] = (),
         round_to: int = 1,
         min_width: int = 1,
+        verbose: bool = False,
     ) -> None:
         self.seen, self._min_width = seen, min_width
         self._reasons = _reasons(seen.traced, keep)
         self._before = sizes(seen.traced)
         self._budgets = _absolute(budgets, self._before)
         self.free = [group for group in seen.traced.groups if not self._reasons[group.leader]]
-        self.costs = {group.leader: seen.order(group).costs for group in self.free}
+        orders = seen.orders(self.free, verbose)
+        self.costs = {leader: order.costs for leader, order in orders.items()}
         self._needed = {leader: _needed(costs) for leader, costs in self.costs.items()}
         self._ranges = {
             group.leader: Range(

@@ -23,20 +23,30 @@ def recalibrate(model: keras.Model, data: ProbeSet) -> None:
         model: built; nothing but those statistics is changed.
         data: of the size of a training's batches, or larger.
     """
-    norms = [
-        layer
-        for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
-    ]
-    if not norms:
-        return
-    share = tf.Variable(0.0, dtype=tf.float32)
-    with _training(norms, share), seeds_kept():
-        forward = tf.function(lambda x: model(x, training=False), autograph=False)
-        for number, chunk in enumerate(data.chunks):
-            # the average of all so far: the first one is taken as it is
-            share.assign(number / (number + 1))
-            forward(chunk)
+    Recalibration(model)(data)
+
+
+class Recalibration:
+    """``recalibrate`` of one model whose weights change, traced once."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self._norms = [
+            layer
+            for layer in model._flatten_layers()
+            if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+        ]
+        self._share = tf.Variable(0.0, dtype=tf.float32)
+        self._forward = tf.function(lambda x: model(x, training=False), autograph=False)
+
+    def __call__(self, data: ProbeSet) -> None:
+        """See ``recalibrate``."""
+        if not self._norms:
+            return
+        with _training(self._norms, self._share), seeds_kept():
+            for number, chunk in enumerate(data.chunks):
+                # the average of all so far: the first one is taken as it is
+                self._share.assign(number / (number + 1))
+                self._forward(chunk)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """A model with what its data show of it, looked at once for all that is decided about it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -9,6 +9,7 @@ import numpy as np
 from nasmon.kernels.selection import Order
 from nasmon.narrowing.choosing import kept_of, order_of
 from nasmon.narrowing.evidence import gather
+from nasmon.narrowing.progress import SlowBar
 from nasmon.narrowing.traced import follow_model
 from nasmon.probe_set import probe_set
 from nasmon.widths.graph import WidthGroup
@@ -48,6 +49,16 @@ class Seen:
         if group.leader not in self._orders:
             self._orders[group.leader] = order_of(self.traced, group, self.received)
         return self._orders[group.leader]
+
+    def orders(self, groups: Sequence[WidthGroup], verbose: bool = False) -> dict[str, Order]:
+        """By leader the orders of groups; how far it is is shown where that takes long."""
+        bar = SlowBar(len(groups), "group") if verbose else None
+        found = {}
+        for number, group in enumerate(groups, start=1):
+            found[group.leader] = self.order(group)
+            if bar is not None:
+                bar.done(number)
+        return found
 
     def alive(self, widths: Mapping[str, int]) -> np.ndarray:
         """Which of the model's channels to keep, [numbers] bool.

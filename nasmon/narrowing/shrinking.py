@@ -10,12 +10,14 @@ import tensorflow as tf
 
 from nasmon.acceptance import TOLERANCE, DeadBand, lower_is_better, moved, task_dead_band
 from nasmon.errors import UsageError
+from nasmon.narrowing.labelled import has_labels
 from nasmon.narrowing.narrower import narrowed
 from nasmon.narrowing.plan import WidthPlan
 from nasmon.narrowing.planner import NUMBERS, Choices
 from nasmon.narrowing.rebuild import Build
+from nasmon.narrowing.search import Search, Searched, searched
 from nasmon.narrowing.seen import SAMPLES, Seen
-from nasmon.values import checked
+from nasmon.values import checked, not_text, whole
 
 FineTune = Callable[[keras.Model], Any]
 
@@ -44,7 +46,8 @@ class Shrunk(NamedTuple):
     after: Metrics  # and after that
     accepted: bool | None  # None where there was nothing to judge by
     decided_by: str  # in words
-    seconds: dict[str, float]  # "narrow", "fine_tune", "evaluate"
+    seconds: dict[str, float]  # "narrow", "search", "fine_tune", "evaluate"
+    searched: Searched | None = None
 
 
 def shrink(
@@ -61,6 +64,8 @@ def shrink(
     min_width: int = 1,
     build: Build | None = None,
     samples: int = SAMPLES,
+    search: int | Search = 0,
+    verbose: bool = True,
 ) -> Shrunk:
     """Narrows a trained model to a budget, fine-tunes it, and says whether it does as well.
 
@@ -80,6 +85,9 @@ def shrink(
         min_width: as for ``plan_widths``.
         build: as for ``narrow``.
         samples: of ``data``.
+        search: so many widths to try beside those of all groups scaled alike, each trained for an
+            epoch on a part of ``data``, which then needs labels; see ``Search`` for more.
+        verbose: whether to show how far it is where it takes long.
 
     Raises:
         UsageError: as ``plan_widths`` and ``narrow``; or a rule that names no metric.
@@ -92,13 +100,19 @@ def shrink(
         True
     """
     checked(NUMBERS, round_to=round_to, min_width=min_width, samples=samples)
+    options = _options_of(search)
     measured = _Evaluation(model, data if validation is None else validation)
     before = measured.of(model)
     decide = _rule(accept, before)
     clock = _Clock()
     seen = Seen(model, data, samples)
-    choices = Choices(seen, {"params": params, "macs": macs}, keep, round_to, min_width)
-    plan = choices.plan(choices.widths())
+    choices = Choices(seen, {"params": params, "macs": macs}, keep, round_to, min_width, verbose)
+    widths, found = choices.widths(), None
+    clock.lap("narrow")
+    if options is not None:
+        widths, found = searched(choices, data, options, build, verbose)
+        clock.lap("search")
+    plan = choices.plan(widths)
     small = narrowed(seen, plan.widths, build)
     clock.lap("narrow")
     carried = measured.of(small)
@@ -109,14 +123,21 @@ def shrink(
     after = measured.of(small) if fine_tune is not None else carried
     clock.lap("evaluate")
     accepted, words = decide(before, after)
-    return Shrunk(small, plan, before, carried, after, accepted, words, clock.seconds)
+    return Shrunk(small, plan, before, carried, after, accepted, words, clock.seconds, found)
+
+
+def _options_of(search: int | Search) -> Search | None:
+    if isinstance(search, Search):
+        return search
+    tries = checked({"search": not_text(whole(0))}, search=search)["search"]
+    return Search(tries + 1) if tries else None
 
 
 class _Clock:
     """Seconds between laps, summed by name."""
 
     def __init__(self) -> None:
-        self.seconds = dict.fromkeys(("narrow", "fine_tune", "evaluate"), 0.0)
+        self.seconds = dict.fromkeys(("narrow", "search", "fine_tune", "evaluate"), 0.0)
         self._last = time.perf_counter()
 
     def lap(self, name: str) -> None:
@@ -131,12 +152,7 @@ class _Evaluation:
     def __init__(self, model: keras.Model, data: Any) -> None:
         self._data = data
         batches = isinstance(data, tf.data.Dataset | keras.utils.PyDataset)
-        example = data
-        if isinstance(data, tf.data.Dataset):
-            example = data.element_spec
-        elif batches:
-            example = data[0]
-        self._possible = model.compiled and _labelled(example)
+        self._possible = model.compiled and has_labels(data)
         self._pair = () if batches else data
 
     def of(self, model: keras.Model) -> Metrics:
@@ -149,10 +165,6 @@ class _Evaluation:
         else:
             found = model.evaluate(self._data, **settings)
         return {name: float(value) for name, value in found.items()}
-
-
-def _labelled(data: Any) -> bool:
-    return isinstance(data, tuple) and len(data) in (2, 3)
 
 
 _Decide = Callable[[Metrics, Metrics], tuple[bool | None, str]]
