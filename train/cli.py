@@ -81,12 +81,18 @@ def build_parser(always_monitor: bool = False) -> argparse.ArgumentParser:
     return parser
 
 
-def _settings(parsed: argparse.Namespace, always_monitor: bool) -> Settings:
+def given_options(parsed: argparse.Namespace) -> dict[str, Any]:
+    """The options that a command line gives, by key."""
     given: dict[str, Any] = {
         key: value for key in _FLAGS if (value := getattr(parsed, key)) not in (None, False)
     }
     if "training.widths" in given:
         given["training.widths"] = " ".join(given["training.widths"])
+    return given
+
+
+def _settings(parsed: argparse.Namespace, always_monitor: bool) -> Settings:
+    given = given_options(parsed)
     if always_monitor:
         given[_SWITCH] = True
     return resolve_settings(parsed.config, given, {key: o.flag for key, o in _FLAGS.items()})

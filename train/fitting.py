@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from nasmon.train.config import how_to_rebuild
-from nasmon.train.data.pipelines import build_pipelines
+from nasmon.train.data.pipelines import Pipelines, build_pipelines
 from nasmon.train.models import build_model
 from nasmon.train.outputs import HistoryFile, TrainingInterrupted, TrainingRun, save_model
 from nasmon.train.prepare import Prepared
@@ -27,11 +27,17 @@ def fit_and_save(prepared: Prepared) -> TrainingRun:
         UsageError: If the monitor cannot use an option, such as layers that do not exist.
         TrainingInterrupted: After Ctrl-C, when everything so far is saved.
     """
-    settings, outputs = prepared.settings, prepared.outputs
-    training = settings.training
+    training = prepared.settings.training
     make_deterministic(training.seed)
     pipelines = build_pipelines(prepared.images, training.batch_size, training.seed)
     model = build_model(training.model, training.widths)
+    return fit_and_save_model(model, pipelines, prepared)
+
+
+def fit_and_save_model(model: keras.Model, pipelines: Pipelines, prepared: Prepared) -> TrainingRun:
+    """As ``fit_and_save``, of a model that is there already; it is compiled anew."""
+    settings, outputs = prepared.settings, prepared.outputs
+    training = settings.training
     compile_model(model, training.lr, training.weight_decay, training.epochs * len(pipelines.train))
     monitor = build_monitor(prepared)
     history = keras.callbacks.History()

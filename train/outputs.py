@@ -35,16 +35,21 @@ class Outputs(NamedTuple):
         return [path for path in self[:-1] if path is not None]
 
 
-def outputs_of(settings: Settings) -> Outputs:
-    """Name the files of a run; nothing is touched."""
+def outputs_of(settings: Settings, stem: str | None = None) -> Outputs:
+    """Name the files of a run; nothing is touched.
+
+    Args:
+        settings: Of the run.
+        stem: What the files are named after; the model if None.
+    """
     training, nas = settings.training, settings.nas
-    folder = Path(training.output_dir)
-    model, history = folder / f"{training.model}.keras", folder / f"{training.model}_history.csv"
+    folder, stem = Path(training.output_dir), stem or training.model
+    model, history = folder / f"{stem}.keras", folder / f"{stem}_history.csv"
     if not nas.enabled:
         return Outputs(model, history)
 
     log_dir = Path(nas.log_dir)
-    metrics = Path(nas.csv_path or files.metrics_path(log_dir, training.model))
+    metrics = Path(nas.csv_path or files.metrics_path(log_dir, stem))
     return Outputs(
         model,
         history,
@@ -52,7 +57,7 @@ def outputs_of(settings: Settings) -> Outputs:
         files.layers_path(metrics),
         files.record_path(metrics),
         files.spectra_path(metrics),
-        log_dir / training.model,
+        log_dir / stem,
     )
 
 

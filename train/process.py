@@ -67,7 +67,7 @@ def ignored_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGINT, earlier)
 
 
-def exit_on_interrupt() -> None:
+def exit_on_interrupt(command: str = "train") -> None:
     """Make Ctrl-C end the process at once with one line, until a handler replaces this one.
 
     Loading a C++ library turns an exception from a signal into errors of its own.
@@ -76,7 +76,7 @@ def exit_on_interrupt() -> None:
     terminal = os.dup(2)
 
     def leave(signum: int, frame: FrameType | None) -> None:
-        os.write(terminal, b"\ntrain: interrupted\n")
+        os.write(terminal, f"\n{command}: interrupted\n".encode())
         os._exit(EXIT_CODE)
 
     signal.signal(signal.SIGINT, leave)

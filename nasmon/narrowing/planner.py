@@ -1,7 +1,7 @@
 """Chooses new widths for a trained model: what its groups may have, and a plan for a budget."""
 
 from collections.abc import Mapping, Sequence
-from math import nan
+from math import isnan, nan
 from typing import Any
 
 import keras
@@ -88,6 +88,7 @@ class Choices:
         seen: the model.
         free: groups that may be narrowed.
         costs: by leader what is lost at each width of those.
+        budgets: as whole numbers.
 
     Raises:
         UsageError: a budget or a selector of ``keep`` that cannot be.
@@ -105,7 +106,7 @@ class Choices:
         self.seen, self._min_width = seen, min_width
         self._reasons = _reasons(seen.traced, keep)
         self._before = sizes(seen.traced)
-        self._budgets = _absolute(budgets, self._before)
+        self.budgets = _absolute(budgets, self._before)
         self.free = [group for group in seen.traced.groups if not self._reasons[group.leader]]
         orders = seen.orders(self.free, verbose)
         self.costs = {leader: order.costs for leader, order in orders.items()}
@@ -129,7 +130,7 @@ class Choices:
             UsageError: a budget that no widths meet; the message says what holds it up.
         """
         try:
-            return scaled_alike(self.seen.traced, self.free, self._ranges, self._budgets, shares)
+            return scaled_alike(self.seen.traced, self.free, self._ranges, self.budgets, shares)
         except UsageError as error:
             raise UsageError(f"{error}{_held_up(self.seen.traced, self._reasons)}") from None
 
@@ -157,6 +158,39 @@ class Choices:
             float(self.costs[leader][width]),
             "min_width" if least else "",
         )
+
+
+def curve_of(
+    seen: Seen, keep: Sequence[str] = (), round_to: int = 1, min_width: int = 1
+) -> list[tuple[int, float]]:
+    """What uniform widths of every size would lose before fine-tuning.
+
+    Args:
+        seen: the model.
+        keep: as for ``plan_widths``.
+        round_to: as for ``plan_widths``.
+        min_width: as for ``plan_widths``.
+
+    Returns:
+        Parameters, and shares of consumers' outputs that are lost, summed over groups; from the
+        model as it is down to the least that it can be.
+    """
+    curve: list[tuple[int, float]] = []
+    most = seen.traced.params
+    for step in range(CURVE_STEPS):
+        budgets = {"params": most if step == 0 else int(most * CURVE_RATIO**step)}
+        choices = Choices(seen, budgets, keep, round_to, min_width)
+        try:
+            plan = choices.plan(choices.widths())
+        except UsageError:
+            break
+        lost = sum(group.lost for group in plan.groups if not isnan(group.lost))
+        curve.append((plan.after.params or 0, lost))
+    return curve
+
+
+CURVE_STEPS, CURVE_RATIO = 20, 0.8
+"""Sizes on a curve, and from one to the next: down to a 70th."""
 
 
 def _rounded_up(width: int, step: int, most: int) -> int:

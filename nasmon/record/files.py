@@ -48,6 +48,11 @@ def spectra_path(csv_path: Path) -> Path:
     return csv_path.with_name(f"{csv_path.stem}_spectra.npz")
 
 
+def shrunk_path(csv_path: Path) -> Path:
+    """How the model was made from a larger one, where it was."""
+    return csv_path.with_name(f"{csv_path.stem}_shrunk.json")
+
+
 def given_path(path: str | os.PathLike[str]) -> str:
     """A path as it is when it is given: absolute, for the process may change its folder later.
 

@@ -1,0 +1,167 @@
+"""Make a trained model smaller, fine-tune it under the monitor, and save what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+
+from nasmon import Search, Shrunk, shrink
+from nasmon.errors import UsageError
+from nasmon.narrowing.planner import Choices, curve_of
+from nasmon.narrowing.seen import Seen
+from nasmon.record.files import shrunk_path
+from nasmon.record.shrunk import CurvePoint, ShrunkRecord, write_shrunk
+from nasmon.train.data.image_folder import load_image_folder
+from nasmon.train.data.pipelines import Images, Pipelines, build_pipelines
+from nasmon.train.data.terrain import load_terrain
+from nasmon.train.fitting import compile_model, fit_and_save_model, make_deterministic
+from nasmon.train.outputs import Outputs, outputs_of
+from nasmon.train.prepare import Prepared, make_folders, refuse_earlier_run
+from nasmon.train.shrink import Job
+
+
+class Made(NamedTuple):
+    """A smaller model's files, and what is known of it."""
+
+    outputs: Outputs
+    record: ShrunkRecord
+
+
+def shrink_and_save(job: Job, say: Callable[[Made, Path], None]) -> list[Made]:
+    """Makes a model for each budget; all of them are checked before the first is trained.
+
+    Args:
+        job: what to do.
+        say: called with each model when it is done, and the path of the one it was made from.
+
+    Raises:
+        UsageError: a budget that cannot be met, a model or data that cannot be used, or files of
+            an earlier run in the way.
+        TrainingInterrupted: after Ctrl-C, when everything so far is saved.
+    """
+    training = job.settings.training
+    model = _loaded(job.model)
+    images = _images(job, model)
+    print(f"data: {images.source}", flush=True)
+    make_deterministic(training.seed)
+    pipelines = build_pipelines(images, training.batch_size, training.seed)
+    steps = training.epochs * len(pipelines.train)
+    compile_model(model, training.lr, training.weight_decay, steps)
+    seen = Seen(model, pipelines.train)
+    settings = {"keep": job.keep, "round_to": job.round_to, "min_width": job.min_width}
+    all_choices = [Choices(seen, budgets, **settings) for budgets in job.budgets]
+    prepared = [_prepared(job, images, choices) for choices in all_choices]
+    if len({one.outputs.model for one in prepared}) < len(prepared):
+        raise UsageError("two of the budgets are the same; give each once")
+    for choices in all_choices:
+        choices.widths()  # raises where a budget cannot be met
+    curve = tuple(CurvePoint(*point) for point in curve_of(seen, **settings))
+    made = []
+    for budgets, one in zip(job.budgets, prepared, strict=True):
+        result = _shrunk(job, model, pipelines, budgets, settings, one)
+        made.append(Made(one.outputs, _record(job, result, budgets, curve)))
+        assert one.outputs.metrics is not None
+        write_shrunk(shrunk_path(one.outputs.metrics), made[-1].record)
+        say(made[-1], job.model)
+    return made
+
+
+def _loaded(path: Path) -> keras.Model:
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except Exception as error:
+        # a file may hold anything, and what it holds raise anything
+        reason = str(error).partition("\n")[0]
+        raise UsageError(
+            f"{path} cannot be loaded ({type(error).__name__}: {reason}); give a model that Keras "
+            "saved; for one with classes of your own use nasmon.shrink in Python"
+        ) from error
+    shapes = (model.input_shape, model.output_shape)
+    ours = all(isinstance(shape, tuple) and len(shape) == 4 for shape in shapes)
+    if not ours or (shapes[0][-1], shapes[1][-1]) != (3, 1) or None in shapes[0][1:]:
+        raise UsageError(
+            f"{path} goes from {shapes[0]} to {shapes[1]}, and this command trains models from "
+            "images [H, W, 3] to logits [H, W, 1]; use nasmon.shrink in Python for others"
+        )
+    return model
+
+
+def _images(job: Job, model: keras.Model) -> Images:
+    _, height, width, _ = model.input_shape
+    if job.settings.training.data_dir is not None:
+        return load_image_folder(job.settings.training.data_dir, height, width)
+    terrain: dict[str, Any] = vars(job.settings.terrain)
+    images = load_terrain(**terrain)
+    if images.x_train.shape[1:3] != (height, width):
+        raise UsageError(
+            f"{job.model} takes images of {height} x {width}, which the embedded terrain does not "
+            "have; give --data-dir"
+        )
+    return images
+
+
+def _prepared(job: Job, images: Images, choices: Choices) -> Prepared:
+    """Where the files of a budget go, named after it."""
+    numbers = {"params": "", "macs": "macs"}
+    sizes = [f"{number}{numbers[name]}" for name, number in choices.budgets.items()]
+    outputs = outputs_of(job.settings, "_".join([job.stem, *sizes]))
+    if not job.overwrite:
+        refuse_earlier_run(outputs)
+    make_folders(outputs)
+    return Prepared(job.settings, outputs, images, job.overwrite, job.config)
+
+
+def _shrunk(
+    job: Job,
+    model: keras.Model,
+    pipelines: Pipelines,
+    budgets: Mapping[str, float],
+    settings: Mapping[str, Any],
+    prepared: Prepared,
+) -> Shrunk:
+    training = job.settings.training
+    make_deterministic(training.seed)
+    tries = Path(training.output_dir) / f"{job.stem}_tries.csv"
+    options = Search(
+        tries=job.search + 1,
+        batch_size=training.batch_size,
+        learning_rate=training.lr,
+        seed=training.seed,
+        file=tries,
+    )
+    return shrink(
+        model,
+        pipelines.train,
+        **budgets,
+        **settings,
+        validation=pipelines.val,
+        accept=job.accept,
+        search=options if job.search else 0,
+        fine_tune=lambda small: fit_and_save_model(small, pipelines, prepared),
+    )
+
+
+def _record(
+    job: Job, result: Shrunk, budgets: dict[str, float], curve: Sequence[CurvePoint]
+) -> ShrunkRecord:
+    searched = result.searched
+    return ShrunkRecord(
+        model=job.model,
+        csv=job.csv,
+        params=int(result.model.count_params()),
+        budgets=budgets,
+        plan=result.plan,
+        curve=tuple(curve),
+        before=result.before,
+        carried=result.carried,
+        after=result.after,
+        accepted=result.accepted,
+        decided_by=result.decided_by,
+        searched=searched and searched.words,
+        won=searched and searched.won,
+        epochs=job.settings.training.epochs,
+        seconds={name: round(value, 3) for name, value in result.seconds.items()},
+    )
