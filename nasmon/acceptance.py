@@ -144,6 +144,17 @@ Rule = Literal["task", "size", "spectrum", "nothing"]
 RULES: tuple[Rule, ...] = ("task", "size", "spectrum", "nothing")
 """What decides, in this order; rules are counted from 1."""
 
+
+def main_metric(metrics: Iterable[str]) -> str:
+    """What to judge a model by: the first metric that is no loss or error, else the loss.
+
+    Example:
+        >>> main_metric(["loss", "miou"])
+        'miou'
+    """
+    return next((name for name in metrics if not lower_is_better(name)), "loss")
+
+
 SPECTRAL = ("redundancy_score", "correlation_mean")
 """What the third rule watches."""
 

@@ -3,64 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+from nasmon.acceptance import main_metric
 from nasmon.errors import UsageError
-from nasmon.record.files import metrics_path, record_path
-from nasmon.record.rebuild import typed_program
-from nasmon.record.run import Record, read_record
-from nasmon.record.shrunk import ShrunkRecord, metrics_table
+from nasmon.record.rebuild import typed_module, typed_program, typed_python
 from nasmon.text_table import aligned
-from nasmon.train.cli import build_parser as training_parser
-from nasmon.train.cli import given_options
-from nasmon.train.config import resolve_settings
-from nasmon.train.data.image_folder import check_image_folder
-from nasmon.train.options import Settings, all_options
+from nasmon.train.options import all_options
 from nasmon.train.outputs import TrainingInterrupted
 from nasmon.train.process import EXIT_CODE, exit_on_interrupt, quiet_start
-from nasmon.values import not_text, whole
+from nasmon.train.shrink_job import OWN_FLAGS, Job, job_of
 from nasmon.widths.objectives import OBJECTIVES
 
 if TYPE_CHECKING:
+    from nasmon.narrowing.plan import WidthPlan
+    from nasmon.record.shrunk import ShrunkRecord
+    from nasmon.train.outputs import Outputs
     from nasmon.train.shrinking import Made
-
-SHARE_OF_EPOCHS = 4
-"""Fine-tuning takes a quarter of the epochs of the training, if nothing else is said."""
-
-
-class Job(NamedTuple):
-    """All that is to be done, checked, before TensorFlow is loaded."""
-
-    model: Path
-    csv: Path | None  # of the model's run, if its record was found
-    settings: Settings  # of the fine-tuning
-    config: str | None
-    budgets: tuple[dict[str, float], ...]
-    keep: tuple[str, ...]
-    round_to: int
-    min_width: int
-    search: int
-    accept: str | None
-    overwrite: bool
-
-    @property
-    def stem(self) -> str:
-        """What the files of the model are named after."""
-        return self.model.stem
-
-
-_OWN_FLAGS = {
-    "training.epochs": "epochs of fine-tuning (default: a quarter of the training's)",
-    "training.lr": "learning rate at its start (default: the training's)",
-    "training.batch_size": "images per step (default: the training's)",
-    "training.seed": "of shuffling and of what is tried (default: the training's)",
-    "training.data_dir": "your images (default: the training's)",
-    "training.output_dir": "folder for the smaller models (default: the model's)",
-}
-"""Options of a training that are flags here, too."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -75,8 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     exit_on_interrupt("shrink")
     parsed = build_parser().parse_args(arguments)
     try:
-        job = _job(parsed)
-        made = _shrink(job)
+        made = _shrink(job_of(parsed))
     except UsageError as error:
         sys.stderr.write(f"shrink: error: {error}\n")
         sys.exit(2)
@@ -89,6 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(EXIT_CODE)
     if len(made) > 1:
         print(f"\n{_front(made)}")
+    print("next:")
+    for one in made:
+        command = [typed_python(), "-m", typed_module("nasmon.analysis.report"), "--csv"]
+        print(f"  {shlex.join([*command, str(one.outputs.metrics)])}")
     sys.exit(0)
 
 
@@ -115,7 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
             f"--{objective.name}", nargs="+", metavar="N", help=f"the most {objective.unit}"
         )
     flags = {key: option.flag for key, option in all_options()}
-    for key, help_ in _OWN_FLAGS.items():
+    for key, help_ in OWN_FLAGS.items():
         metavar = flags[key].rpartition("-")[2].upper()
         parser.add_argument(flags[key], dest=key, metavar=metavar, help=help_)
     parser.add_argument(
@@ -142,108 +107,6 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _job(parsed: argparse.Namespace) -> Job:
-    model = Path(parsed.model)
-    if not model.is_file() or model.suffix != ".keras":
-        there = "is no .keras file" if model.exists() else "does not exist"
-        raise UsageError(f"--model is {model}, which {there}; give a model that was trained")
-    csv, record = _recorded(model, parsed.csv)
-    settings, config = _settings(parsed, model, csv, record)
-    if settings.training.data_dir is not None:
-        check_image_folder(settings.training.data_dir)
-    if record is None:
-        data = settings.training.data_dir or "the embedded terrain"
-        print(
-            f"shrink: note: no record of a run of {model} was found, so its data are taken to be "
-            f"{data}; pass --csv or --data-dir otherwise",
-            file=sys.stderr,
-        )
-    return Job(
-        model=model,
-        csv=csv,
-        settings=settings,
-        config=config,
-        budgets=_budgets(parsed),
-        keep=tuple(parsed.keep),
-        round_to=_whole("--round-to", parsed.round_to, 1),
-        min_width=_whole("--min-width", parsed.min_width, 1),
-        search=_whole("--search", parsed.search, 0),
-        accept=parsed.accept,
-        overwrite=parsed.overwrite,
-    )
-
-
-def _recorded(model: Path, given: str | None) -> tuple[Path | None, Record | None]:
-    """The CSV of the run that made a model, and its record; None where there is none."""
-    csv = Path(given) if given else metrics_path(model.parent / "nas", model.stem)
-    if not record_path(csv).exists():
-        if given:
-            raise UsageError(
-                f"--csv is {csv}, beside which there is no {record_path(csv).name}; give the CSV "
-                "of a run under nasmon"
-            )
-        return None, None
-    return csv, read_record(record_path(csv))
-
-
-def _settings(
-    parsed: argparse.Namespace, model: Path, csv: Path | None, record: Record | None
-) -> tuple[Settings, str | None]:
-    """Those of the model's own training, and what is given over them."""
-    given: dict[str, Any] = {}
-    config = parsed.config
-    if record is not None and record.rebuild is not None and parsed.config is None:
-        trained = training_parser().parse_args(list(record.rebuild.command[3:]))
-        given, config = given_options(trained), trained.config
-    epochs = resolve_settings(config, given).training.epochs
-    given["training.epochs"] = max(1, round(epochs / SHARE_OF_EPOCHS))
-    given["training.output_dir"] = str(model.parent)
-    given |= {key: value for key in _OWN_FLAGS if (value := getattr(parsed, key)) is not None}
-    folder = Path(given["training.output_dir"])
-    beside = csv.parent if csv is not None and folder == model.parent else folder / "nas"
-    given |= {"nas.enabled": True, "nas.log_dir": str(beside)}
-    names = {key: option.flag for key, option in all_options() if key in _OWN_FLAGS}
-    return resolve_settings(config, given, names), config
-
-
-def _budgets(parsed: argparse.Namespace) -> tuple[dict[str, float], ...]:
-    given = {
-        objective.name: [_budget(f"--{objective.name}", text) for text in values]
-        for objective in OBJECTIVES
-        if (values := getattr(parsed, objective.name))
-    }
-    if not given:
-        flags = " or ".join(f"--{objective.name}" for objective in OBJECTIVES)
-        raise UsageError(f"there is no budget; give {flags}, such as --params 0.25")
-    count = max(map(len, given.values()))
-    for name, values in given.items():
-        if len(values) not in (1, count):
-            raise UsageError(f"--{name} has {len(values)} values; give one, or {count}")
-    return tuple(
-        {name: values[index % len(values)] for name, values in given.items()}
-        for index in range(count)
-    )
-
-
-def _budget(flag: str, text: str) -> float:
-    """A whole number as an int, a share as a float."""
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        raise UsageError(f"{flag} is {text!r}; use a number, or a share such as 0.25") from None
-
-
-def _whole(flag: str, text: str, least: int) -> int:
-    try:
-        return int(not_text(whole(least))(int(text)))
-    except ValueError:
-        raise UsageError(f"{flag} is {text!r}; use a whole number of at least {least}") from None
-
-
 def _shrink(job: Job) -> list[Made]:
     with quiet_start():
         import tensorflow as tf
@@ -251,42 +114,51 @@ def _shrink(job: Job) -> list[Made]:
         tf.config.list_logical_devices()
     from nasmon.train.shrinking import shrink_and_save
 
-    return shrink_and_save(job, _say)
+    return shrink_and_save(job, _announce, _say)
 
 
-def _say(made: Made, before: Path) -> None:
+def _announce(outputs: Outputs, plan: WidthPlan) -> None:
+    """What is made next, before it is trained."""
+    print(f"\n{outputs.model}\n{plan}\n", flush=True)
+
+
+def _say(made: Made, job: Job) -> None:
     """What came of one budget."""
     record = made.record
-    print(f"\n{record.plan}\n")
+    print()
     if record.searched is not None:
-        print(f"search: {record.searched}")
-    print("\n".join(aligned(metrics_table(record))))
+        print(f"search: {record.searched}\n{record.plan}\n")
+    print("\n".join(aligned(_metrics_table(record))))
     seconds = ", ".join(f"{name} {value:.0f} s" for name, value in record.seconds.items() if value)
     print(f"took: {seconds}")
-    model = made.outputs.model
     word = {True: "accepted", False: "reverted", None: "not judged"}[record.accepted]
-    advice = f"use {model}" if record.accepted else f"stay with {before}; the smaller is {model}"
-    print(f"{word}: {record.decided_by}; {advice}")
+    advice = f"stay with {job.model}; the smaller one is {made.outputs.model}"
+    if record.accepted:
+        advice = f"use {made.outputs.model}"
+    print(f"{word}: {record.decided_by}; {advice}", flush=True)
+
+
+def _metrics_table(record: ShrunkRecord) -> list[list[str]]:
+    """A metric a row."""
+    rows = [["", "before", "carried over", "after"]]
+    for name in record.before:
+        found = (record.before, record.carried, record.after)
+        rows.append([name, *(f"{metrics[name]:.4g}" for metrics in found)])
+    return rows
 
 
 def _front(made: Sequence[Made]) -> str:
     """All budgets in a table."""
-    metric = next(iter(made[0].record.before), "")
+    record = made[0].record
+    metric, most = main_metric(record.before), record.plan.before.params or 1
     rows = [["model", "parameters", "of before", metric, "accepted"]]
-    first: ShrunkRecord = made[0].record
-    whole_ = first.plan.before.params or 1
-    rows.append(["before", str(whole_), "100.0 %", _metric(first.before, metric), ""])
+    rows.append(["before", str(most), "100.0 %", f"{record.before[metric]:.4g}", ""])
     for one in made:
-        params = one.record.params
-        share = f"{100 * params / whole_:.1f} %"
-        yes = {True: "yes", False: "no", None: "-"}[one.record.accepted]
-        after = _metric(one.record.after, metric)
-        rows.append([str(one.outputs.model), str(params), share, after, yes])
+        share = f"{100 * one.record.params / most:.1f} %"
+        accepted = "yes" if one.record.accepted else "no"
+        after = f"{one.record.after[metric]:.4g}"
+        rows.append([str(one.outputs.model), str(one.record.params), share, after, accepted])
     return "\n".join(aligned(rows))
-
-
-def _metric(metrics: dict[str, float], name: str) -> str:
-    return f"{metrics[name]:.4g}" if name in metrics else "-"
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import keras
 
 from nasmon import Search, Shrunk, shrink
 from nasmon.errors import UsageError
+from nasmon.narrowing.plan import WidthPlan
 from nasmon.narrowing.planner import Choices, curve_of
 from nasmon.narrowing.seen import Seen
 from nasmon.record.files import shrunk_path
@@ -20,7 +21,7 @@ from nasmon.train.data.terrain import load_terrain
 from nasmon.train.fitting import compile_model, fit_and_save_model, make_deterministic
 from nasmon.train.outputs import Outputs, outputs_of
 from nasmon.train.prepare import Prepared, make_folders, refuse_earlier_run
-from nasmon.train.shrink import Job
+from nasmon.train.shrink_job import Job
 
 
 class Made(NamedTuple):
@@ -30,12 +31,17 @@ class Made(NamedTuple):
     record: ShrunkRecord
 
 
-def shrink_and_save(job: Job, say: Callable[[Made, Path], None]) -> list[Made]:
+def shrink_and_save(
+    job: Job,
+    announce: Callable[[Outputs, WidthPlan], None],
+    say: Callable[[Made, Job], None],
+) -> list[Made]:
     """Makes a model for each budget; all of them are checked before the first is trained.
 
     Args:
         job: what to do.
-        say: called with each model when it is done, and the path of the one it was made from.
+        announce: called before each model is made, with its plan as long as none is searched for.
+        say: called with each model when it is done.
 
     Raises:
         UsageError: a budget that cannot be met, a model or data that cannot be used, or files of
@@ -51,21 +57,20 @@ def shrink_and_save(job: Job, say: Callable[[Made, Path], None]) -> list[Made]:
     steps = training.epochs * len(pipelines.train)
     compile_model(model, training.lr, training.weight_decay, steps)
     seen = Seen(model, pipelines.train)
-    settings = {"keep": job.keep, "round_to": job.round_to, "min_width": job.min_width}
-    all_choices = [Choices(seen, budgets, **settings) for budgets in job.budgets]
+    all_choices = [Choices(seen, budgets, job.limits) for budgets in job.budgets]
     prepared = [_prepared(job, images, choices) for choices in all_choices]
     if len({one.outputs.model for one in prepared}) < len(prepared):
         raise UsageError("two of the budgets are the same; give each once")
-    for choices in all_choices:
-        choices.widths()  # raises where a budget cannot be met
-    curve = tuple(CurvePoint(*point) for point in curve_of(seen, **settings))
+    plans = [choices.plan(choices.widths()) for choices in all_choices]
+    curve = tuple(CurvePoint(*point) for point in curve_of(seen, job.limits))
     made = []
-    for budgets, one in zip(job.budgets, prepared, strict=True):
-        result = _shrunk(job, model, pipelines, budgets, settings, one)
+    for budgets, one, plan in zip(job.budgets, prepared, plans, strict=True):
+        announce(one.outputs, plan)
+        result = _shrunk(job, model, pipelines, budgets, one)
         made.append(Made(one.outputs, _record(job, result, budgets, curve)))
         assert one.outputs.metrics is not None
         write_shrunk(shrunk_path(one.outputs.metrics), made[-1].record)
-        say(made[-1], job.model)
+        say(made[-1], job)
     return made
 
 
@@ -119,12 +124,17 @@ def _shrunk(
     model: keras.Model,
     pipelines: Pipelines,
     budgets: Mapping[str, float],
-    settings: Mapping[str, Any],
     prepared: Prepared,
 ) -> Shrunk:
     training = job.settings.training
     make_deterministic(training.seed)
     tries = Path(training.output_dir) / f"{job.stem}_tries.csv"
+
+    def fine_tune(small: keras.Model) -> None:
+        # as its files are called, so that its run and its report are told from the original's
+        small.name = prepared.outputs.model.stem
+        fit_and_save_model(small, pipelines, prepared)
+
     options = Search(
         tries=job.search + 1,
         batch_size=training.batch_size,
@@ -135,12 +145,13 @@ def _shrunk(
     return shrink(
         model,
         pipelines.train,
-        **budgets,
-        **settings,
+        params=budgets.get("params"),
+        macs=budgets.get("macs"),
+        **job.limits._asdict(),
         validation=pipelines.val,
         accept=job.accept,
         search=options if job.search else 0,
-        fine_tune=lambda small: fit_and_save_model(small, pipelines, prepared),
+        fine_tune=fine_tune,
     )
 
 

@@ -12,6 +12,7 @@ from nasmon.analysis.compare.comparison import compare
 from nasmon.analysis.compare.text import RULE_TEXTS, comparison_markdown, comparison_text
 from nasmon.analysis.layout import printed
 from nasmon.analysis.run import load_run
+from nasmon.analysis.shrunk import original_runs
 from nasmon.errors import UsageError
 
 _FORMATS = {
@@ -37,7 +38,7 @@ def build_parser() -> Parser:
         type=Path,
         required=True,
         metavar="PATH",
-        help="CSVs of two runs or more",
+        help="CSVs of two runs or more; of a model that was made from another, its own is enough",
     )
     parser.add_argument(
         "--model-name", nargs="+", metavar="NAME", help="names to show, one for each CSV"
@@ -67,6 +68,8 @@ def _run(parsed: argparse.Namespace) -> None:
         )
     numbers = run_numbers(parsed.run, len(parsed.csv))
     runs = [load_run(*which) for which in zip(parsed.csv, names, numbers, strict=True)]
+    if len(runs) == 1:
+        runs = [*original_runs(runs[0]), *runs]
     thresholds = runs[0].thresholds(parsed.config)
     comparison = compare(runs, thresholds, _tolerance(parsed.tolerance))
     printed(_FORMATS[parsed.format](comparison))

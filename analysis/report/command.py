@@ -19,6 +19,7 @@ from nasmon.analysis.newest import newest_run
 from nasmon.analysis.recommend.advice import ROUND_TO, recommendations
 from nasmon.analysis.report.page import MARKER, page
 from nasmon.analysis.run import Run, load_run
+from nasmon.analysis.shrunk import original_runs
 from nasmon.errors import UsageError
 from nasmon.record.files import whole_file
 
@@ -43,7 +44,8 @@ def build_parser() -> Parser:
         "--compare",
         nargs="+",
         metavar="PATH",
-        help="earlier runs to hold it against, the baseline first",
+        help="earlier runs to hold it against, the baseline first (default, of a model that was "
+        "made from another: that one's run)",
     )
     parser.add_argument(
         "--output",
@@ -92,6 +94,7 @@ def _report(parser: Parser, parsed: argparse.Namespace) -> None:
     run = load_run(Path(parsed.csv) if parsed.csv else newest_run(), parsed.model_name, number)
     output = output_path(run, parsed.output)
     earlier = [load_run(path, number=n) for path, n in zip(compared, others, strict=True)]
+    earlier = earlier or original_runs(run)
     found = recommendations(run, parsed.config, counting_number("--round-to", parsed.round_to))
     html = page(found, earlier)
     _write(output, html)

@@ -21,11 +21,14 @@ from nasmon.analysis.compare.text import changes_of, comparison_table, reason_of
 from nasmon.analysis.layout import SIGNS
 from nasmon.analysis.plot.kinds import KINDS, Options, missing
 from nasmon.analysis.plot.picture import svg
+from nasmon.analysis.plot.shrinking import shrinking_svg
 from nasmon.analysis.recommend.advice import Recommendations
 from nasmon.analysis.recommend.findings import Decision, Finding
 from nasmon.analysis.recommend.text import ADVICE_CAVEAT, together
+from nasmon.analysis.report.origin import GROUPS, SIZES, origin_of
 from nasmon.analysis.report.tables import TABLE_HEADINGS, banner, facts, layer_rows, subtitle
 from nasmon.analysis.run import Run
+from nasmon.analysis.shrunk import origins_of
 from nasmon.analysis.words import printable
 
 MARKER = '<meta name="generator" content="nasmon">'
@@ -66,6 +69,11 @@ _CAPTIONS = {
         "hold 99 % of the variance.",
     ),
     "comparison": ("Runs side by side.", "This run and those it is held against."),
+    "shrinking": (
+        "Smaller models.",
+        "What uniform widths of each size give up of what the next layers see, and how the models "
+        "that were made do their task.",
+    ),
 }
 
 
@@ -90,7 +98,11 @@ def page(found: Recommendations, earlier: Sequence[Run] = ()) -> str:
     """
     environment = _environment()
     comparison = compare([*earlier, found.run], found.thresholds) if earlier else None
+    origins = origins_of(found.run)
     pictures, undrawn = _pictures(found, earlier)
+    if origins is not None:
+        element = shrinking_svg(origins)
+        pictures.insert(0, PagePicture(*_CAPTIONS["shrinking"], _width(element), Markup(element)))
     compared_notes = [note for each in comparison.runs for note in each.notes] if comparison else []
     context = {
         "policy": _policy(environment),
@@ -108,6 +120,9 @@ def page(found: Recommendations, earlier: Sequence[Run] = ()) -> str:
         "headings": TABLE_HEADINGS,
         "layers": layer_rows(found.advice),
         "layers_missing": [printable(note) for note in found.advice.notes],
+        "origin": origins and origin_of(origins),
+        "origin_sizes": SIZES,
+        "origin_groups": GROUPS,
         "comparison": comparison and _comparison(comparison),
         "pictures": pictures,
         "facts": facts(found),
@@ -140,6 +155,7 @@ def _sections(context: Mapping[str, Any]) -> list[dict[str, str]]:
     """Titles and ids of the sections that the page has, in their order."""
     titles = {
         "verdict": "Verdict",
+        "origin": "What it was made from",
         "change": "What to change",
         "layers": "Layer by layer",
         "comparison": "Comparison",
@@ -147,7 +163,7 @@ def _sections(context: Mapping[str, Any]) -> list[dict[str, str]]:
         "run": "The run",
         "notes": "Notes",
     }
-    absent = {name for name in ("comparison", "notes") if not context[name]}
+    absent = {name for name in ("origin", "comparison", "notes") if not context[name]}
     return [{"id": name, "title": title} for name, title in titles.items() if name not in absent]
 
 

@@ -1,17 +1,19 @@
 """The ways of getting a smaller network that are compared, all of the same widths or parameters."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
-from bench.shrinking.tasks import Fold, Task
+from bench.shrinking.tasks import RATE, Fold, Task
 from nasmon.narrowing.narrower import carried_over, narrowed
 from nasmon.narrowing.plan import WidthPlan
 from nasmon.narrowing.planner import Choices
+from nasmon.narrowing.proposals import FARTHEST, SPREAD, Cost, Propose, proposed
 from nasmon.narrowing.rebuild import rebuilt
+from nasmon.narrowing.search import Search, searched
 from nasmon.narrowing.seen import Seen
 from nasmon.widths.graph import WidthGroup
 
@@ -83,6 +85,40 @@ def rounds(wide: Wide, params: int) -> Outcome:
     return _trained(wide, small, plan, wide.task.fine_tuning - between, seconds)
 
 
+def search(wide: Wide, params: int) -> Outcome:
+    """Widths found by short trainings, on the fold's training data alone."""
+    return _searched(wide, params, proposed)
+
+
+def random_widths(wide: Wide, params: int) -> Outcome:
+    """As many tries of widths drawn at random around uniform ones, judged in the same way."""
+
+    def drawn(
+        tried: Sequence[np.ndarray],
+        losses: Sequence[float],
+        cost: Cost,
+        random: np.random.Generator,
+    ) -> list[np.ndarray]:
+        return [random.normal(0, SPREAD, len(tried[0])).clip(-FARTHEST, FARTHEST)]
+
+    return _searched(wide, params, drawn)
+
+
+def _searched(wide: Wide, params: int, propose: Propose) -> Outcome:
+    begun = time.perf_counter()
+    choices = Choices(wide.seen, {"params": params})
+    options = Search(TRIES, batch_size=wide.task.batch, learning_rate=RATE, seed=wide.seed)
+    widths, found = searched(choices, (wide.fold.x, wide.fold.y), options, None, propose=propose)
+    print(found.words, flush=True)
+    plan = choices.plan(widths)
+    small = narrowed(wide.seen, plan.widths)
+    seconds = time.perf_counter() - begun
+    return _trained(wide, small, plan, wide.task.fine_tuning, seconds)
+
+
+TRIES = 20
+
+
 def from_scratch(wide: Wide, params: int, epochs: int | None = None) -> Outcome:
     """The same widths, nothing carried over."""
     plan = _plan(wide.seen, params)
@@ -103,6 +139,8 @@ ARMS: Mapping[str, Arm] = {
     "largest gamma": largest_gamma,
     "random channels": random_channels,
     "two rounds": rounds,
+    "search": search,
+    "random widths": random_widths,
     "from scratch": from_scratch,
     "from scratch, all epochs": long_from_scratch,
 }

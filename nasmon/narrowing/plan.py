@@ -1,10 +1,22 @@
 """A plan of new widths for a model: for each group its width, what it costs, and why not less."""
 
+from collections.abc import Sequence
 from math import isnan
 from typing import NamedTuple
 
 from nasmon.text_table import aligned
 from nasmon.widths.objectives import OBJECTIVES, Amounts
+
+
+class Limits(NamedTuple):
+    """What widths may be, whatever the budget; as for ``plan_widths``."""
+
+    keep: Sequence[str] = ()
+    round_to: int = 1
+    min_width: int = 1
+
+
+NO_LIMITS = Limits()
 
 
 class PlannedGroup(NamedTuple):

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from nasmon.errors import UsageError
-from nasmon.narrowing.plan import PlannedGroup, WidthPlan
+from nasmon.narrowing.plan import NO_LIMITS, Limits, PlannedGroup, WidthPlan
 from nasmon.narrowing.seen import SAMPLES, Seen
 from nasmon.narrowing.traced import Traced
 from nasmon.taps import matches
@@ -65,7 +65,8 @@ def plan_widths(
     """
     checked(NUMBERS, round_to=round_to, min_width=min_width, samples=samples)
     budgets = {"params": params, "macs": macs}
-    choices = Choices(Seen(model, data, samples), budgets, keep, round_to, min_width, verbose)
+    limits = Limits(keep, round_to, min_width)
+    choices = Choices(Seen(model, data, samples), budgets, limits, verbose)
     return choices.plan(choices.widths())
 
 
@@ -79,9 +80,7 @@ class Choices:
     Args:
         seen: the model.
         budgets: by the names of objectives, as for ``plan_widths``; None for none.
-        keep: as for ``plan_widths``.
-        round_to: as for ``plan_widths``.
-        min_width: as for ``plan_widths``.
+        limits: as for ``plan_widths``.
         verbose: as for ``plan_widths``.
 
     Attributes:
@@ -98,24 +97,23 @@ class Choices:
         self,
         seen: Seen,
         budgets: Mapping[str, float | None],
-        keep: Sequence[str] = (),
-        round_to: int = 1,
-        min_width: int = 1,
+        limits: Limits = NO_LIMITS,
         verbose: bool = False,
     ) -> None:
-        self.seen, self._min_width = seen, min_width
-        self._reasons = _reasons(seen.traced, keep)
+        self.seen, self._limits = seen, limits
+        self._reasons = _reasons(seen.traced, limits.keep)
         self._before = sizes(seen.traced)
         self.budgets = _absolute(budgets, self._before)
         self.free = [group for group in seen.traced.groups if not self._reasons[group.leader]]
         orders = seen.orders(self.free, verbose)
         self.costs = {leader: order.costs for leader, order in orders.items()}
         self._needed = {leader: _needed(costs) for leader, costs in self.costs.items()}
+        _, step, least = limits
         self._ranges = {
             group.leader: Range(
-                _rounded_up(min_width, round_to, group.channels),
-                _rounded_up(max(self._needed[group.leader], min_width), round_to, group.channels),
-                round_to,
+                _rounded_up(least, step, group.channels),
+                _rounded_up(max(self._needed[group.leader], least), step, group.channels),
+                step,
             )
             for group in self.free
         }
@@ -150,7 +148,7 @@ class Choices:
         if leader not in widths:
             return PlannedGroup(*identity, 0, channels, nan, self._reasons[leader])
         width = widths[leader]
-        least = width == self._ranges[leader].least and width == self._min_width > 1
+        least = width == self._ranges[leader].least and width == self._limits.min_width > 1
         return PlannedGroup(
             *identity,
             channels - self._needed[leader],
@@ -160,16 +158,12 @@ class Choices:
         )
 
 
-def curve_of(
-    seen: Seen, keep: Sequence[str] = (), round_to: int = 1, min_width: int = 1
-) -> list[tuple[int, float]]:
+def curve_of(seen: Seen, limits: Limits) -> list[tuple[int, float]]:
     """What uniform widths of every size would lose before fine-tuning.
 
     Args:
         seen: the model.
-        keep: as for ``plan_widths``.
-        round_to: as for ``plan_widths``.
-        min_width: as for ``plan_widths``.
+        limits: as for ``Choices``.
 
     Returns:
         Parameters, and shares of consumers' outputs that are lost, summed over groups; from the
@@ -179,7 +173,7 @@ def curve_of(
     most = seen.traced.params
     for step in range(CURVE_STEPS):
         budgets = {"params": most if step == 0 else int(most * CURVE_RATIO**step)}
-        choices = Choices(seen, budgets, keep, round_to, min_width)
+        choices = Choices(seen, budgets, limits)
         try:
             plan = choices.plan(choices.widths())
         except UsageError:

@@ -4,6 +4,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+Cost = Callable[[np.ndarray], float]
+
+Propose = Callable[
+    [Sequence[np.ndarray], Sequence[float], Cost, np.random.Generator], list[np.ndarray]
+]
+"""As ``proposed``."""
+
 CHANGED, SPREAD, FARTHEST = 3, 0.4, np.log(2.0)
 """Groups that a proposal changes at most; by how much, as a standard deviation of logarithms of
 shares; and how far any share may be from all others'. One that is trained for an epoch foretells
@@ -21,7 +28,7 @@ _PENALTIES = 10.0 ** np.arange(-3, 3)
 def proposed(
     tried: Sequence[np.ndarray],
     losses: Sequence[float],
-    cost: Callable[[np.ndarray], float],
+    cost: Cost,
     random: np.random.Generator,
 ) -> list[np.ndarray]:
     """Logarithms of the shares of groups, each [G], near the best so far, most promising first.

@@ -15,7 +15,7 @@ from nasmon.errors import UsageError
 from nasmon.narrowing.labelled import Labelled, read_labelled
 from nasmon.narrowing.planner import Choices
 from nasmon.narrowing.progress import SlowBar
-from nasmon.narrowing.proposals import proposed
+from nasmon.narrowing.proposals import Propose, proposed
 from nasmon.narrowing.rebuild import Build
 from nasmon.narrowing.trainings import Course, Trainings
 from nasmon.narrowing.tries_file import TriesFile, Try
@@ -40,7 +40,7 @@ class Search(NamedTuple):
     tries: int = 20  # uniform widths among them
     epochs: int = 1  # of a try
     finalists: int = 2  # beside uniform widths
-    final_epochs: int = 4
+    final_epochs: int = 2
     seeds: int = 3  # of each finalist's trainings
     batch_size: int | None = None  # None: a dataset's own, Keras's 32 of arrays
     learning_rate: float | None = None  # at the start of a training; None: the optimizer's own
@@ -57,7 +57,12 @@ class Searched(NamedTuple):
 
 
 def searched(
-    choices: Choices, data: Any, options: Search, build: Build | None, verbose: bool = False
+    choices: Choices,
+    data: Any,
+    options: Search,
+    build: Build | None,
+    verbose: bool = False,
+    propose: Propose = proposed,
 ) -> tuple[dict[str, int], Searched]:
     """Searches for widths that are better than uniform ones.
 
@@ -72,6 +77,7 @@ def searched(
         options: how to search.
         build: as for ``narrow``.
         verbose: whether to show progress.
+        propose: says what to try next.
 
     Returns:
         Widths by leader, and how they were found.
@@ -84,7 +90,7 @@ def searched(
     if not model.compiled:
         raise UsageError("a search trains, and needs a model that is compiled")
     labelled = read_labelled(data, options.batch_size)
-    return _Searching(choices, labelled, options, build, verbose).run()
+    return _Searching(choices, labelled, options, build, verbose, propose).run()
 
 
 _OPTIONS = {
@@ -104,8 +110,9 @@ class _Searching:
         options: Search,
         build: Build | None,
         verbose: bool,
+        propose: Propose,
     ) -> None:
-        self._choices, self._options = choices, options
+        self._choices, self._options, self._propose = choices, options, propose
         self._train, self._ranked_on, self._judge = data.parts(PARTS, options.seed)
         if min(part.samples for part in (self._train, self._ranked_on, self._judge)) < 1:
             raise UsageError(f"a search parts its data in three; there are {data.samples} samples")
@@ -158,7 +165,7 @@ class _Searching:
         """Shares that give widths which were not tried; None if there seem to be none."""
         losses = [one.loss if math.isfinite(one.loss) else _WORST for one in tries]
         for _ in range(ATTEMPTS):
-            for found in proposed(shares, losses, self._cost, random):
+            for found in self._propose(shares, losses, self._cost, random):
                 widths = self._widths(found)
                 if all(widths != one.widths for one in tries):
                     return found, widths

@@ -3,16 +3,24 @@
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from math import isnan
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from nasmon.acceptance import TOLERANCE, DeadBand, lower_is_better, moved, task_dead_band
+from nasmon.acceptance import (
+    TOLERANCE,
+    DeadBand,
+    lower_is_better,
+    main_metric,
+    moved,
+    task_dead_band,
+)
 from nasmon.errors import UsageError
 from nasmon.narrowing.labelled import has_labels
 from nasmon.narrowing.narrower import narrowed
-from nasmon.narrowing.plan import WidthPlan
+from nasmon.narrowing.plan import Limits, WidthPlan
 from nasmon.narrowing.planner import NUMBERS, Choices
 from nasmon.narrowing.rebuild import Build
 from nasmon.narrowing.search import Search, Searched, searched
@@ -106,7 +114,8 @@ def shrink(
     decide = _rule(accept, before)
     clock = _Clock()
     seen = Seen(model, data, samples)
-    choices = Choices(seen, {"params": params, "macs": macs}, keep, round_to, min_width, verbose)
+    limits = Limits(keep, round_to, min_width)
+    choices = Choices(seen, {"params": params, "macs": macs}, limits, verbose)
     widths, found = choices.widths(), None
     clock.lap("narrow")
     if options is not None:
@@ -204,7 +213,9 @@ def _rule(accept: Accept | None, before: Mapping[str, float]) -> _Decide:
 def _not_worse(before: Metrics, after: Metrics) -> tuple[bool | None, str]:
     if not before:
         return None, "nothing was measured: there are no labels, or the model is not compiled"
-    name = next((name for name in before if not lower_is_better(name)), "loss")
+    name = main_metric(before)
+    if isnan(after[name]):
+        return False, f"{name} is not a number after the training"
     _, band = task_dead_band(name, (before[name], after[name]), TOLERANCE)
     worse = (after[name] > before[name]) == lower_is_better(name)
     accepted = not (worse and moved(band, before[name], after[name]))

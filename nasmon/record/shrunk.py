@@ -5,7 +5,6 @@ Nothing here needs TensorFlow.
 
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -131,12 +130,3 @@ def _without_nan(tree: dict[str, Any]) -> dict[str, Any]:
 
 def _is_no_number(value: Any) -> bool:
     return isinstance(value, float) and not -float("inf") < value < float("inf")
-
-
-def metrics_table(record: ShrunkRecord) -> Sequence[Sequence[str]]:
-    """A metric a row: before, as carried over, after; with headings."""
-    rows = [["", "before", "carried over", "after"]]
-    for name in record.before:
-        found = (record.before, record.carried, record.after)
-        rows.append([name, *(f"{metrics.get(name, float('nan')):.4g}" for metrics in found)])
-    return rows

@@ -1,0 +1,162 @@
+"""What ``python -m train.shrink`` is to do, found out and checked before TensorFlow is loaded."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nasmon.errors import UsageError
+from nasmon.narrowing.plan import Limits
+from nasmon.record.files import metrics_path, record_path
+from nasmon.record.run import Record, read_record
+from nasmon.train.cli import build_parser as training_parser
+from nasmon.train.cli import given_options
+from nasmon.train.config import resolve_settings
+from nasmon.train.data.image_folder import check_image_folder
+from nasmon.train.options import Settings, all_options
+from nasmon.values import not_text, whole
+from nasmon.widths.objectives import OBJECTIVES
+
+SHARE_OF_EPOCHS = 4
+"""Fine-tuning takes a quarter of the epochs of the training, if nothing else is said."""
+
+
+class Job(NamedTuple):
+    """All that is to be done, checked, before TensorFlow is loaded."""
+
+    model: Path
+    csv: Path | None  # of the model's run, if its record was found
+    settings: Settings  # of the fine-tuning
+    config: str | None
+    budgets: tuple[dict[str, float], ...]
+    limits: Limits
+    search: int
+    accept: str | None
+    overwrite: bool
+
+    @property
+    def stem(self) -> str:
+        """What the files of the model are named after."""
+        return self.model.stem
+
+
+OWN_FLAGS = {
+    "training.epochs": "epochs of fine-tuning (default: a quarter of the training's)",
+    "training.lr": "learning rate at its start (default: the training's)",
+    "training.batch_size": "images per step (default: the training's)",
+    "training.seed": "of shuffling and of what is tried (default: the training's)",
+    "training.data_dir": "your images (default: the training's)",
+    "training.output_dir": "folder for the smaller models (default: the model's)",
+}
+"""Options of a training that are flags here, too."""
+
+
+def job_of(parsed: argparse.Namespace) -> Job:
+    """The job that a command line asks for.
+
+    Raises:
+        UsageError: it asks for what cannot be.
+    """
+    model = Path(parsed.model)
+    if not model.is_file() or model.suffix != ".keras":
+        there = "is no .keras file" if model.exists() else "does not exist"
+        raise UsageError(f"--model is {model}, which {there}; give a model that was trained")
+    csv, record = _recorded(model, parsed.csv)
+    settings, config = _settings(parsed, model, csv, record)
+    if settings.training.data_dir is not None:
+        check_image_folder(settings.training.data_dir)
+    if record is None:
+        data = settings.training.data_dir or "the embedded terrain"
+        print(
+            f"shrink: note: no record of a run of {model} was found, so its data are taken to be "
+            f"{data}; pass --csv or --data-dir otherwise",
+            file=sys.stderr,
+        )
+    return Job(
+        model=model,
+        csv=csv,
+        settings=settings,
+        config=config,
+        budgets=_budgets(parsed),
+        limits=Limits(
+            tuple(parsed.keep),
+            _whole("--round-to", parsed.round_to, 1),
+            _whole("--min-width", parsed.min_width, 1),
+        ),
+        search=_whole("--search", parsed.search, 0),
+        accept=parsed.accept,
+        overwrite=parsed.overwrite,
+    )
+
+
+def _recorded(model: Path, given: str | None) -> tuple[Path | None, Record | None]:
+    """The CSV of the run that made a model, and its record; None where there is none."""
+    csv = Path(given) if given else metrics_path(model.parent / "nas", model.stem)
+    if not record_path(csv).exists():
+        if given:
+            raise UsageError(
+                f"--csv is {csv}, beside which there is no {record_path(csv).name}; give the CSV "
+                "of a run under nasmon"
+            )
+        return None, None
+    return csv, read_record(record_path(csv))
+
+
+def _settings(
+    parsed: argparse.Namespace, model: Path, csv: Path | None, record: Record | None
+) -> tuple[Settings, str | None]:
+    """Those of the model's own training, and what is given over them."""
+    given: dict[str, Any] = {}
+    config = parsed.config
+    if record is not None and record.rebuild is not None and parsed.config is None:
+        trained = training_parser().parse_args(list(record.rebuild.command[3:]))
+        given, config = given_options(trained), trained.config
+    epochs = resolve_settings(config, given).training.epochs
+    given["training.epochs"] = max(1, round(epochs / SHARE_OF_EPOCHS))
+    given["training.output_dir"] = str(model.parent)
+    given |= {key: value for key in OWN_FLAGS if (value := getattr(parsed, key)) is not None}
+    folder = Path(given["training.output_dir"])
+    beside = csv.parent if csv is not None and folder == model.parent else folder / "nas"
+    given |= {"nas.enabled": True, "nas.log_dir": str(beside)}
+    names = {key: option.flag for key, option in all_options() if key in OWN_FLAGS}
+    return resolve_settings(config, given, names), config
+
+
+def _budgets(parsed: argparse.Namespace) -> tuple[dict[str, float], ...]:
+    given = {
+        objective.name: [_budget(f"--{objective.name}", text) for text in values]
+        for objective in OBJECTIVES
+        if (values := getattr(parsed, objective.name))
+    }
+    if not given:
+        flags = " or ".join(f"--{objective.name}" for objective in OBJECTIVES)
+        raise UsageError(f"there is no budget; give {flags}, such as --params 0.25")
+    count = max(map(len, given.values()))
+    for name, values in given.items():
+        if len(values) not in (1, count):
+            raise UsageError(f"--{name} has {len(values)} values; give one, or {count}")
+    return tuple(
+        {name: values[index % len(values)] for name, values in given.items()}
+        for index in range(count)
+    )
+
+
+def _budget(flag: str, text: str) -> float:
+    """A whole number as an int, a share as a float."""
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"{flag} is {text!r}; use a number, or a share such as 0.25") from None
+
+
+def _whole(flag: str, text: str, least: int) -> int:
+    try:
+        return int(not_text(whole(least))(int(text)))
+    except ValueError:
+        raise UsageError(f"{flag} is {text!r}; use a whole number of at least {least}") from None
