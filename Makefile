@@ -12,6 +12,7 @@ LOGS     ?= logs
 CSV      ?=
 JOBS     ?= 2
 BENCH    ?= bench
+PARAMS   ?=
 A        ?=
 B        ?=
 
@@ -27,7 +28,7 @@ BIN    := $(VENV)/bin
 SOURCE := setup.cfg pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help train recommend plots report compare pipeline test check types format bench bench-plots bench-peers bench-gpu tensorboard clean
+.PHONY: help train shrink recommend plots report compare pipeline test check types format bench bench-plots bench-peers bench-gpu tensorboard clean
 
 # where a run goes if LOGS says so, and which run is read: CSV, else the newest one
 PLACES := $(if $(filter-out logs,$(LOGS)),--output-dir "$(LOGS)" --nas-log-dir "$(LOGS)/nas")
@@ -39,6 +40,7 @@ help:  ## list the targets
 	@echo
 	@echo "  make train takes MODEL=nano_u|bu_net NAS=1 EPOCHS= BATCH= LR= DATA=folder LOGS=folder"
 	@echo "  NAS_FREQ=epoch|batch ARGS='more options' (see make train ARGS=--help); so does pipeline"
+	@echo "  make shrink takes MODEL= PARAMS='0.5 0.25' EPOCHS= LR= DATA= LOGS= ARGS='--search 20'"
 	@echo "  make recommend, plots and report read the newest run under logs/, or CSV=file"
 	@echo "  make bench runs them all (an hour and more), or BENCH=bench/test_setup.py"
 
@@ -48,6 +50,12 @@ train: $(VENV)/.installed  ## train MODEL, with NAS=1 under the monitor
 OPTIONS = $(PLACES) $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(BATCH),--batch-size $(BATCH)) \
   $(if $(LR),--lr $(LR)) $(if $(DATA),--data-dir "$(DATA)") \
   $(if $(NAS_FREQ),--nas-log-freq $(NAS_FREQ)) $(ARGS)
+
+shrink: $(VENV)/.installed  ## make MODEL smaller, to PARAMS: a number, or a share of today's
+	@[ -n "$(PARAMS)" ] || { echo "say how small: make shrink MODEL=$(MODEL) PARAMS=0.25" >&2; exit 2; }
+	@$(BIN)/python -m train.shrink --model "$(LOGS)/$(MODEL).keras" --params $(PARAMS) \
+	  $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(BATCH),--batch-size $(BATCH)) $(if $(LR),--lr $(LR)) \
+	  $(if $(DATA),--data-dir "$(DATA)") $(ARGS)
 
 recommend: $(VENV)/.installed  ## say what to do with each layer's width
 	@$(BIN)/python -m analysis.recommend $(READ) $(ARGS)

@@ -107,7 +107,12 @@ def test_only_the_readers_modules_of_the_monitor_are_used_by_the_analysis() -> N
         *("nasmon.errors", "nasmon.thresholds", "nasmon.acceptance", "nasmon.text_table"),
         "nasmon.reading",
         *("nasmon.record.files", "nasmon.record.run", "nasmon.record.spectra"),
-        *("nasmon.record.rebuild", "nasmon.widths.graph", "nasmon.widths.objectives"),
+        *(
+            "nasmon.record.rebuild",
+            "nasmon.record.shrunk",
+            "nasmon.widths.graph",
+            "nasmon.widths.objectives",
+        ),
     }
     for path in (ROOT / "analysis").rglob("*.py"):
         for module in map(owner_of(light_modules(light)), imported(path)):

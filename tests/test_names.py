@@ -9,8 +9,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("kernels", "nasmon", "train", "analysis")
 SHARED = {
     # each command's own
-    "main": {"command", "cli"},
-    "build_parser": {"command", "cli"},
+    "main": {"command", "cli", "shrink"},
+    "build_parser": {"command", "cli", "shrink"},
     # of each kind of state: that of no rows, and that of the rows of both
     "empty": {"covariance", "kept_rows"},
     "merge": {"covariance", "kept_rows"},

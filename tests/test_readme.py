@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from nasmon import Monitor
 from nasmon.kernels.metric_table import METRICS
+from nasmon.train import shrink
 from nasmon.train.cli import build_parser
 from nasmon.train.config import resolve_settings
 from tests.networks import compiled, functional, images, tiny
@@ -127,7 +128,14 @@ def test_make_knows_the_commands(command: str) -> None:
         check_training_arguments(shlex.split(line.partition("-m train")[2]))
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if "-m train" in c])
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "-m train.shrink" in c])
+def test_the_shrinking_command_takes_its_commands(command: str) -> None:
+    assert shrink.build_parser().parse_args(shlex.split(command)[3:])
+
+
+@pytest.mark.parametrize(
+    "command", [c for c in COMMANDS if "-m train" in c and "-m train.shrink" not in c]
+)
 def test_the_command_line_takes_the_commands(command: str) -> None:
     check_training_arguments(shlex.split(command.partition("-m train")[2].replace(".with_nas", "")))
 

@@ -14,11 +14,11 @@ import nasmon
 from nasmon.errors import UsageError
 from nasmon.narrowing.labelled import Labelled, read_labelled
 from nasmon.narrowing.planner import Choices
-from nasmon.narrowing.proposals import fitted, proposed
+from nasmon.narrowing.proposals import proposed, ridge
 from nasmon.narrowing.search import Search, searched
 from nasmon.narrowing.seen import Seen
 from nasmon.narrowing.trainings import Course, Trainings
-from nasmon.narrowing.tries_file import COLUMNS
+from nasmon.narrowing.tries_file import TRY_COLUMNS
 
 Data = tuple[np.ndarray, np.ndarray]
 
@@ -262,9 +262,9 @@ def test_the_fit_foretells_what_is_linear() -> None:
     random = np.random.default_rng(1)
     shares = random.normal(0, 0.3, (30, 5))
     losses = shares @ np.arange(5.0) + 2 * (shares**2).sum(1) + 7
-    foretold = fitted(shares[:25], losses[:25])(shares[25:])
+    foretold = ridge(shares[:25], losses[:25])(shares[25:])
     np.testing.assert_allclose(foretold, losses[25:], atol=0.02)
 
 
 def test_the_columns_are_those_that_are_read() -> None:
-    assert COLUMNS == ("search", "stage", "number", "seed", "loss", "seconds", "widths")
+    assert TRY_COLUMNS == ("search", "stage", "number", "seed", "loss", "seconds", "widths")

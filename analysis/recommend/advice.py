@@ -23,7 +23,7 @@ from nasmon.analysis.recommend.widths import (
     width_map,
 )
 from nasmon.analysis.run import Run
-from nasmon.record.rebuild import retrain_command
+from nasmon.record.rebuild import retrain_command, shrink_command
 from nasmon.record.run import Record
 from nasmon.record.spectra import LayerSpectrum
 from nasmon.widths.objectives import UNKNOWN, Amounts, savings, sizes, totals
@@ -119,12 +119,14 @@ def advise(run: Run, thresholds: Mapping[str, float], round_to: int = ROUND_TO) 
         size=sizes(record),
         saving=_saving(record, widths.known, decided.widths),
         command=retrain_command(record, decided.widths) if record else None,
+        shrink=shrink_command(record) if record else None,
         notes=(*notes, *of_rows, *_guessed(record, widths), *of_spectra),
     )
 
 
 def _no_layers(record: Record | None, notes: Sequence[str]) -> Advice:
-    return Advice((), {}, sizes(record), UNKNOWN, None, tuple(notes))
+    shrink = shrink_command(record) if record else None
+    return Advice((), {}, sizes(record), UNKNOWN, None, shrink, tuple(notes))
 
 
 def _missing_files(run: Run) -> list[str]:

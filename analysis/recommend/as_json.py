@@ -28,6 +28,8 @@ else:
 - ``saving``: of all changes together: ``params`` and ``macs``, and ``params_share`` and
   ``macs_share``, what part of the model's they are, from 0 to 1.
 - ``command``: to train with the new widths; null if nothing changes or it is not known.
+- ``shrink_command``: to make smaller models of the trained one, its weights carried over; null if
+  it is not known.
 - ``summary``: the changes together, in words. ``caveat``: what this advice is not.
 - ``notes``: about files and rows that are missing.
 """
@@ -82,6 +84,7 @@ def recommendations_json(
         "widths": advice.widths,
         "saving": _saving(advice.saving, advice),
         "command": advice.command,
+        "shrink_command": advice.shrink,
         "summary": together(advice) if advice.layers else None,
         "caveat": ADVICE_CAVEAT,
         "notes": notes,

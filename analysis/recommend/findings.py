@@ -81,4 +81,5 @@ class Advice(NamedTuple):
     size: Amounts  # of the model today
     saving: Amounts  # of all changes together
     command: str | None  # to train with the new widths; None if nothing changes or it is not known
+    shrink: str | None  # the command that makes a smaller model of this one; None if not known
     notes: tuple[str, ...]  # about all layers: weak estimates, files that are missing

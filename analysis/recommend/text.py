@@ -29,6 +29,8 @@ ADVICE_HEADINGS = (
     "what to do",
 )
 
+SHRINK = "To make smaller models of the trained one, with its weights, and see how they do:"
+
 _ORDER = ("narrow", "undefined", "wait", "weak", "limited", "keep", "fixed")
 
 _FINE = {
@@ -142,6 +144,8 @@ def _together(advice: Advice) -> list[str]:
         lines += ["   To train the narrower model beside this one:", f"     {advice.command}"]
     elif advice.widths:
         lines += ["   Build the model with these widths, and train it again."]
+    if advice.shrink:
+        lines += ["", f"   {SHRINK}", f"     {advice.shrink}"]
     return lines
 
 
@@ -194,4 +198,6 @@ def _layers_markdown(advice: Advice) -> list[str]:
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", advice.command)), default=0))
         lines += ["To train the narrower model beside this one:"]
         lines += ["", f"{fence}sh", advice.command, fence]
+    if advice.shrink:
+        lines += ["", SHRINK, "", "```sh", advice.shrink, "```"]
     return lines

@@ -9,7 +9,7 @@ from nasmon.record.shrunk import ShrunkRecord
 from nasmon.widths.objectives import OBJECTIVES
 
 
-class Origin(NamedTuple):
+class OriginSection(NamedTuple):
     """What the section holds, all of it text."""
 
     model: str
@@ -27,11 +27,11 @@ SIZES = ("quantity", "before", "as carried over", "after training")
 GROUPS = ("layers", "channels before", "spare", "channels now", "given up", "why")
 
 
-def origin_of(origins: Origins) -> Origin:
+def origin_of(origins: Origins) -> OriginSection:
     """What is said of where a model comes from."""
     record = origins.record
     verdicts = {True: "Accepted.", False: "Reverted.", None: "Not judged."}
-    return Origin(
+    return OriginSection(
         model=printable(str(record.model)),
         status={True: "good", False: "warning", None: "unknown"}[record.accepted],
         verdict=verdicts[record.accepted],

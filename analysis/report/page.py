@@ -24,7 +24,7 @@ from nasmon.analysis.plot.picture import svg
 from nasmon.analysis.plot.shrinking import shrinking_svg
 from nasmon.analysis.recommend.advice import Recommendations
 from nasmon.analysis.recommend.findings import Decision, Finding
-from nasmon.analysis.recommend.text import ADVICE_CAVEAT, together
+from nasmon.analysis.recommend.text import ADVICE_CAVEAT, SHRINK, together
 from nasmon.analysis.report.origin import GROUPS, SIZES, origin_of
 from nasmon.analysis.report.tables import TABLE_HEADINGS, banner, facts, layer_rows, subtitle
 from nasmon.analysis.run import Run
@@ -190,6 +190,8 @@ def _change(found: Recommendations) -> dict[str, str | None]:
     return {
         "together": together(found.advice) if known else "The widths of its layers are not known.",
         "command": found.advice.command,
+        "shrink": found.advice.shrink,
+        "shrink_says": SHRINK,
         "widths": ", ".join(widths),
     }
 

@@ -11,7 +11,7 @@ from bench.shrinking.tasks import RATE, Fold, Task
 from nasmon.narrowing.narrower import carried_over, narrowed
 from nasmon.narrowing.plan import WidthPlan
 from nasmon.narrowing.planner import Choices
-from nasmon.narrowing.proposals import FARTHEST, SPREAD, Cost, Propose, proposed
+from nasmon.narrowing.proposals import MOST_UNEVEN, SPREAD, CostOf, Propose, proposed
 from nasmon.narrowing.rebuild import rebuilt
 from nasmon.narrowing.search import Search, searched
 from nasmon.narrowing.seen import Seen
@@ -96,10 +96,10 @@ def random_widths(wide: Wide, params: int) -> Outcome:
     def drawn(
         tried: Sequence[np.ndarray],
         losses: Sequence[float],
-        cost: Cost,
+        cost: CostOf,
         random: np.random.Generator,
     ) -> list[np.ndarray]:
-        return [random.normal(0, SPREAD, len(tried[0])).clip(-FARTHEST, FARTHEST)]
+        return [random.normal(0, SPREAD, len(tried[0])).clip(-MOST_UNEVEN, MOST_UNEVEN)]
 
     return _searched(wide, params, drawn)
 

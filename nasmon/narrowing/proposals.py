@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-Cost = Callable[[np.ndarray], float]
+CostOf = Callable[[np.ndarray], float]
 
 Propose = Callable[
-    [Sequence[np.ndarray], Sequence[float], Cost, np.random.Generator], list[np.ndarray]
+    [Sequence[np.ndarray], Sequence[float], CostOf, np.random.Generator], list[np.ndarray]
 ]
 """As ``proposed``."""
 
-CHANGED, SPREAD, FARTHEST = 3, 0.4, np.log(2.0)
+CHANGED, SPREAD, MOST_UNEVEN = 3, 0.4, np.log(2.0)
 """Groups that a proposal changes at most; by how much, as a standard deviation of logarithms of
 shares; and how far any share may be from all others'. One that is trained for an epoch foretells
 nothing about layers that hardly are there any more."""
@@ -28,7 +28,7 @@ _PENALTIES = 10.0 ** np.arange(-3, 3)
 def proposed(
     tried: Sequence[np.ndarray],
     losses: Sequence[float],
-    cost: Cost,
+    cost: CostOf,
     random: np.random.Generator,
 ) -> list[np.ndarray]:
     """Logarithms of the shares of groups, each [G], near the best so far, most promising first.
@@ -43,7 +43,7 @@ def proposed(
     candidates = [_near(best, random) for _ in range(CANDIDATES)]
     if len(tried) < FEWEST:
         return sorted(candidates, key=cost)
-    foretold = fitted(np.stack(tried), np.asarray(losses))
+    foretold = ridge(np.stack(tried), np.asarray(losses))
     return sorted(candidates, key=lambda shares: float(foretold(shares[None])[0]))
 
 
@@ -52,10 +52,10 @@ def _near(shares: np.ndarray, random: np.random.Generator) -> np.ndarray:
     changed = random.choice(len(shares), count, replace=False)
     near = shares.copy()
     near[changed] += random.normal(0, SPREAD, count)
-    return np.clip(near, -FARTHEST, FARTHEST)
+    return np.clip(near, -MOST_UNEVEN, MOST_UNEVEN)
 
 
-def fitted(shares: np.ndarray, losses: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def ridge(shares: np.ndarray, losses: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """A ridge regression of losses on shares and on how uneven those are.
 
     The penalty is the one of a few that foretells each try best from the others (leave one out).

@@ -22,7 +22,7 @@ class Try(NamedTuple):
     seconds: float
 
 
-COLUMNS = ("search", "stage", "number", "seed", "loss", "seconds", "widths")
+TRY_COLUMNS = ("search", "stage", "number", "seed", "loss", "seconds", "widths")
 
 
 class TriesFile:
@@ -47,13 +47,13 @@ class TriesFile:
                 file.seek(0)
                 rows = list(csv.DictReader(file))
                 file.seek(0)
-                header = next(csv.reader(file), list(COLUMNS))
+                header = next(csv.reader(file), list(TRY_COLUMNS))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             reason = getattr(error, "strerror", None) or "it is no CSV"
             raise UsageError(
                 f"the file of tries {path} cannot be used ({reason}); give another one"
             ) from None
-        if tuple(header) != COLUMNS:
+        if tuple(header) != TRY_COLUMNS:
             raise UsageError(f"{path} is no file of a search's tries; give another one")
         found = [_read_row(row) for row in rows if row["search"] == self._key]
         return {_place(one.stage, one.number, one.seed, one.widths): one for one in found}
@@ -70,7 +70,7 @@ class TriesFile:
         with open(self._path, "a", newline="", encoding="utf-8", opener=regular_only) as file:
             writer = csv.writer(file, lineterminator="\n")
             if new:
-                writer.writerow(COLUMNS)
+                writer.writerow(TRY_COLUMNS)
             numbers = (repr(one.loss), f"{one.seconds:.3f}", json.dumps(one.widths))
             writer.writerow((self._key, one.stage, one.number, one.seed, *numbers))
 

@@ -39,13 +39,37 @@ def retrain_command(record: Record, widths: Mapping[str, int]) -> str | None:
     return shlex.join(parts) if all(part.isprintable() for part in parts) else None
 
 
+def shrink_command(record: Record) -> str | None:
+    """The command that makes a smaller model of the one that was trained.
+
+    Args:
+        record: of the run.
+
+    Returns:
+        None if our training command did not train it, or its file is not there.
+    """
+    if record.rebuild is None or tuple(record.rebuild.command[1:3]) != _TRAINING:
+        return None
+    history = record.history
+    if history is None or not history.name.endswith(_HISTORY):
+        return None
+    model = history.with_name(f"{history.name.removesuffix(_HISTORY)}.keras")
+    if not model.exists():
+        return None
+    command = [typed_python(), "-m", typed_module("nasmon.train.shrink")]
+    return shlex.join([*command, "--model", os.path.relpath(model), "--params", "0.5", "0.25"])
+
+
+_TRAINING, _HISTORY = ("-m", "nasmon.train"), "_history.csv"
+
+
 def _typed(command: Sequence[str]) -> list[str]:
     """A recorded command as it can be typed here: the interpreter, and a module of ours."""
     if command[:1] != ("python",):
         return list(command)
     # runs of the time when train was a name of its own hold this, and no other command does
     earlier = tuple(command[1:4]) == ("-m", "train", "--enable-nas")
-    if earlier or tuple(command[1:3]) == ("-m", "nasmon.train"):
+    if earlier or tuple(command[1:3]) == _TRAINING:
         return [typed_python(), "-m", typed_module("nasmon.train"), *command[3:]]
     return [typed_python(), *command[1:]]
 

@@ -96,8 +96,8 @@ def _shrunk(tree: dict[str, Any], folder: Path) -> ShrunkRecord:
     plan = tree["plan"]
     values = {name: tree[name] for name in ShrunkRecord._fields}
     values |= {
-        "model": folder / tree["model"],
-        "csv": folder / tree["csv"] if tree["csv"] else None,
+        "model": _from(folder, tree["model"]),
+        "csv": _from(folder, tree["csv"]) if tree["csv"] else None,
         "params": int(tree["params"]),
         "plan": WidthPlan(
             tuple(_group(group) for group in plan["groups"]),
@@ -109,6 +109,10 @@ def _shrunk(tree: dict[str, Any], folder: Path) -> ShrunkRecord:
     for name in ("before", "carried", "after"):
         values[name] = {key: _number(value) for key, value in tree[name].items()}
     return ShrunkRecord(**values)
+
+
+def _from(folder: Path, path: str) -> Path:
+    return Path(os.path.normpath(folder / path))
 
 
 def _group(tree: dict[str, Any]) -> PlannedGroup:

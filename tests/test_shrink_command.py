@@ -1,0 +1,217 @@
+"""``python -m train.shrink``: what it leaves, what it says, and what it refuses."""
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from nasmon.analysis.compare.command import main as compare
+from nasmon.analysis.recommend.command import main as recommend
+from nasmon.analysis.report.command import main as report
+from nasmon.record.files import shrunk_path
+from nasmon.record.run import read_record
+from nasmon.record.shrunk import read_shrunk
+from nasmon.train import train
+from nasmon.train.shrink import build_parser, main
+from nasmon.train.shrink_job import job_of
+from tests.commands import in_process
+
+CONFIG = """
+terrain: {train_images: 32, val_images: 8, cache_dir: CACHE}
+training: {batch_size: 8, widths: [4, 8, 12, 12]}
+nas: {samples: 8, overhead_budget: null}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model, trained by the training command's own function."""
+    folder = tmp_path_factory.mktemp("shrunk")
+    (folder / "small.yaml").write_text(CONFIG.replace("CACHE", str(folder / "cache")))
+    train(
+        "nano_u",
+        epochs=4,
+        enable_nas_monitoring=True,
+        seed=5,
+        nas_log_dir=folder / "logs" / "nas",
+        output_dir=folder / "logs",
+        config=folder / "small.yaml",
+    )
+    return folder
+
+
+@pytest.fixture
+def command(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
+    """Runs a command in the folder; returns exit code, stdout and stderr."""
+    monkeypatch.chdir(folder)
+    handler = signal.getsignal(signal.SIGINT)
+    yield lambda which, *arguments: in_process(which, capsys, *arguments)
+    signal.signal(signal.SIGINT, handler)
+
+
+MODEL = ("--model", "logs/nano_u.keras")
+
+
+@pytest.fixture(scope="module")
+def before(folder: Path) -> bytes:
+    return (folder / "logs" / "nano_u.keras").read_bytes()
+
+
+def test_two_budgets_leave_two_models_and_all_their_files(
+    folder: Path, before: bytes, command: Any
+) -> None:
+    rule = ("--accept", "miou >= -1", "--search", 1)
+    code, out, err = command(main, *MODEL, "--params", "0.6", "700", *rule)
+    assert (code, err) == (0, "")
+    assert (folder / "logs" / "nano_u.keras").read_bytes() == before
+    original = keras.models.load_model("logs/nano_u.keras")
+    assert "accepted: miou changed by" in out
+    assert out.count("\nnano") == 0
+    share = int(0.6 * original.count_params())
+    for budget in (share, 700):
+        stem = f"nano_u_{budget}"
+        small = keras.models.load_model(f"logs/{stem}.keras")
+        assert small.count_params() <= budget
+        assert [layer.name for layer in small.layers] == [layer.name for layer in original.layers]
+        csv = Path(f"logs/nas/{stem}_nas_metrics.csv")
+        record, shrunk = read_record(csv.with_name(f"{csv.stem}_run.json")), None
+        assert (record.seed, record.params) == (5, small.count_params())
+        shrunk = read_shrunk(shrunk_path(csv))
+        assert shrunk.model.resolve() == (folder / "logs" / "nano_u.keras").resolve()
+        assert shrunk.params == small.count_params() == shrunk.plan.after.params
+        assert shrunk.accepted is True
+        assert set(shrunk.before) == set(shrunk.carried) == set(shrunk.after) == {"loss", "miou"}
+        assert shrunk.curve[0].params == original.count_params()
+        lost = [point.lost for point in shrunk.curve]
+        assert lost[0] == pytest.approx(0, abs=1e-6)
+        assert lost[-1] > lost[0]
+        history = pd.read_csv(f"logs/{stem}_history.csv")
+        # a quarter of the four epochs that the original was trained for
+        assert len(history) == shrunk.epochs == 1
+        assert history["val_miou"].iloc[-1] == pytest.approx(shrunk.after["miou"], abs=1e-5)
+        for group in shrunk.plan.groups:
+            assert f"{group.leader} " in out
+        assert f"nano_u_{budget}.keras" in out
+    assert len(pd.read_csv("logs/nano_u_tries.csv")) >= 4
+
+    again, _, said = command(main, *MODEL, "--params", "700")
+    assert again == 2
+    assert "from an earlier run; pass --overwrite" in said
+    assert said.count("\n") == 1
+
+    csv = "logs/nas/nano_u_700_nas_metrics.csv"
+    code, out, err = command(report, "--csv", csv)
+    assert (code, err) == (0, "")
+    page = Path(out.strip()).read_text()
+    assert Path(out.strip()).name == "nano_u_700_report.html"
+    assert "What it was made from" in page
+    assert "Compared with nano_u" in page
+    assert 'id="shrinking-title"' in page
+    # the picture tells of both smaller models
+    description = page.partition('<desc id="shrinking-description">')[2].partition("</desc>")[0]
+    assert description.count("parameters:") == 2
+
+    code, out, err = command(compare, "--csv", csv)
+    assert code == 0
+    assert "NANO_U_700 AGAINST NANO_U" in out
+
+
+def test_the_advice_names_the_command(folder: Path, before: bytes, command: Any) -> None:
+    csv = "logs/nas/nano_u_nas_metrics.csv"
+    code, out, _ = command(recommend, "--csv", csv)
+    assert code == 0
+    assert "-m nasmon.train.shrink --model logs/nano_u.keras --params 0.5 0.25" in out
+    tree = json.loads(command(recommend, "--csv", csv, "--format", "json")[1])
+    typed = tree["shrink_command"].split()
+    job = job_of(build_parser().parse_args(typed[3:]))
+    assert job.budgets == ({"params": 0.5}, {"params": 0.25})
+    # as the record of the training says
+    training = job.settings.training
+    assert (training.seed, training.batch_size, training.epochs) == (5, 8, 1)
+    assert job.settings.terrain.train_images == 32
+    assert job.settings.nas.log_dir == "logs/nas"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "there is no budget; give --params or --macs"),
+        (("--params", "small"), "--params is 'small'; use a number, or a share such as 0.25"),
+        (("--params", "1.5"), "params is 1.5; a share is at most 1"),
+        (("--params", "20"), "params=20 cannot be met: with all widths at their least"),
+        (("--params", "0.5", "0.5"), "two of the budgets are the same"),
+        (("--params", "1", "2", "--macs", "1", "2", "3"), "--params has 2 values; give one, or 3"),
+        (("--params", "0.5", "--keep", "tow"), "'tow', which matches no layer"),
+        (("--params", "0.5", "--search", "many"), "--search is 'many'; use a whole number"),
+        (("--params", "0.5", "--accept", "miou"), "use a metric, >= or <="),
+        (("--params", "0.5", "--accept", "iou > 1"), "use a metric, >= or <="),
+        (("--params", "0.5", "--epochs", "0"), "--epochs is '0'; use a whole number"),
+        (("--params", "0.5", "--data-dir", "nowhere"), "data folder nowhere does not exist"),
+        (("--params", "0.5", "--csv", "no.csv"), "--csv is no.csv, beside which there is no"),
+        (("--model", "none.keras", "--params", "0.5"), "none.keras, which does not exist"),
+        (("--model", "small.yaml", "--params", "0.5"), "small.yaml, which is no .keras file"),
+        (("--model", "torn.keras", "--params", "0.5"), "torn.keras cannot be loaded"),
+        (("--model", "dense.keras", "--params", "0.5"), "use nasmon.shrink in Python"),
+    ],
+)
+def test_a_mistake_is_said_in_a_line_and_nothing_is_written(
+    folder: Path, before: bytes, command: Any, arguments: tuple[str, ...], words: str
+) -> None:
+    (folder / "torn.keras").write_bytes(before[:100])
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(folder / "dense.keras")
+    there = {path for path in folder.rglob("*") if path.is_file()}
+    code, _, err = command(main, *MODEL, *arguments)
+    assert code == 2
+    assert words in err
+    assert [line.split(":")[1] for line in err.splitlines() if "error" in line] == [" error"]
+    assert "Traceback" not in err
+    assert {path for path in folder.rglob("*") if path.is_file()} == there
+
+
+def test_a_damaged_or_foreign_file_is_told(folder: Path, before: bytes, command: Any) -> None:
+    csv = Path("logs/nas/nano_u_nas_metrics.csv")
+    place = shrunk_path(csv)
+    try:
+        for content, words in (
+            ("{", "cannot be read"),
+            ("{}", "does not tell how a model was shrunk"),
+            ('{"format": "nasmon shrunk", "version": 9}', "has version 9, this nasmon reads 1"),
+            ('{"format": "nasmon shrunk", "version": 1}', "is damaged (KeyError"),
+        ):
+            place.write_text(content)
+            code, _, err = command(report, "--csv", csv)
+            assert code == 2
+            assert words in err
+            assert "remove it to go on" in err
+            assert err.count("\n") == 1
+    finally:
+        place.unlink()
+
+
+def test_metrics_that_are_no_numbers_are_kept_as_such(tmp_path: Path, folder: Path) -> None:
+    from nasmon.narrowing.plan import PlannedGroup, WidthPlan
+    from nasmon.record.shrunk import CurvePoint, ShrunkRecord, write_shrunk
+    from nasmon.widths.objectives import Amounts
+
+    groups = (PlannedGroup("a", ("a", "b"), 8, 1, 4, float("nan"), "kept"),)
+    plan = WidthPlan(groups, Amounts((80, None)), Amounts((40, None)))
+    record = ShrunkRecord(
+        *(tmp_path / "m.keras", None, 40, {"params": 0.5}, plan, (CurvePoint(80, 0.0),)),
+        *({"loss": 1.0}, {"loss": float("inf")}, {"loss": float("nan")}, False, "why", None, None),
+        *(3, {"narrow": 1.0}),
+    )
+    path = tmp_path / "runs" / "m_shrunk.json"
+    path.parent.mkdir()
+    write_shrunk(path, record)
+    found = read_shrunk(path)
+    assert np.isnan(found.after["loss"])
+    assert np.isnan(found.plan.groups[0].lost)
+    assert found._replace(plan=plan, carried=record.carried, after=record.after) == record
