@@ -89,9 +89,9 @@ def test_two_budgets_leave_two_models_and_all_their_files(
         assert shrunk.params == small.count_params() == shrunk.plan.after.params
         assert shrunk.accepted is True
         assert set(shrunk.before) == set(shrunk.carried) == set(shrunk.after) == {"loss", "miou"}
-        assert shrunk.curve[0].params == original.count_params()
-        lost = [point.lost for point in shrunk.curve]
-        assert lost[0] == pytest.approx(0, abs=1e-6)
+        sizes, lost = zip(*shrunk.curve, strict=True)
+        assert sorted(set(sizes), reverse=True) == list(sizes)
+        assert lost[0] == pytest.approx(0, abs=1e-4)
         assert lost[-1] > lost[0]
         history = pd.read_csv(f"logs/{stem}_history.csv")
         # a quarter of the four epochs that the original was trained for
@@ -100,15 +100,15 @@ def test_two_budgets_leave_two_models_and_all_their_files(
         for group in shrunk.plan.groups:
             assert f"{group.leader} " in out
         assert f"nano_u_{budget}.keras" in out
-    assert len(pd.read_csv("logs/nano_u_tries.csv")) >= 4
+    assert len(pd.read_csv("logs/nano_u_tries.csv")) >= 3
 
     again, _, said = command(main, *MODEL, "--params", "700")
     assert again == 2
     assert "from an earlier run; pass --overwrite" in said
     assert said.count("\n") == 1
 
-    csv = "logs/nas/nano_u_700_nas_metrics.csv"
-    code, out, err = command(report, "--csv", csv)
+    last = "logs/nas/nano_u_700_nas_metrics.csv"
+    code, out, err = command(report, "--csv", last)
     assert (code, err) == (0, "")
     page = Path(out.strip()).read_text()
     assert Path(out.strip()).name == "nano_u_700_report.html"
@@ -119,7 +119,7 @@ def test_two_budgets_leave_two_models_and_all_their_files(
     description = page.partition('<desc id="shrinking-description">')[2].partition("</desc>")[0]
     assert description.count("parameters:") == 2
 
-    code, out, err = command(compare, "--csv", csv)
+    code, out, err = command(compare, "--csv", last)
     assert code == 0
     assert "NANO_U_700 AGAINST NANO_U" in out
 
@@ -204,9 +204,21 @@ def test_metrics_that_are_no_numbers_are_kept_as_such(tmp_path: Path, folder: Pa
     groups = (PlannedGroup("a", ("a", "b"), 8, 1, 4, float("nan"), "kept"),)
     plan = WidthPlan(groups, Amounts((80, None)), Amounts((40, None)))
     record = ShrunkRecord(
-        *(tmp_path / "m.keras", None, 40, {"params": 0.5}, plan, (CurvePoint(80, 0.0),)),
-        *({"loss": 1.0}, {"loss": float("inf")}, {"loss": float("nan")}, False, "why", None, None),
-        *(3, {"narrow": 1.0}),
+        model=tmp_path / "m.keras",
+        csv=None,
+        params=40,
+        budgets={"params": 0.5},
+        plan=plan,
+        curve=(CurvePoint(80, 0.0),),
+        before={"loss": 1.0},
+        carried={"loss": float("inf")},
+        after={"loss": float("nan")},
+        accepted=False,
+        decided_by="why",
+        searched=None,
+        won=None,
+        epochs=3,
+        seconds={"narrow": 1.0},
     )
     path = tmp_path / "runs" / "m_shrunk.json"
     path.parent.mkdir()

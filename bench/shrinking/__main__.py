@@ -15,10 +15,10 @@ from pathlib import Path
 import keras
 
 from bench.shrinking.arms import ARMS, Wide
+from bench.shrinking.page import TABLE, write
 from bench.shrinking.tasks import FOLDS, TASKS, Task
 from nasmon.narrowing.seen import Seen
 
-TABLE = Path(__file__).parent.with_name("shrinking.csv")
 WIDE = Path("build/shrinking")
 COLUMNS = (
     *("task", "fold", "arm", "budget", "params", "widths", "before", "carried", "after"),
@@ -92,6 +92,7 @@ def run(tasks: Sequence[str], arms: Sequence[str], folds: Sequence[int]) -> None
                 shown = [*(f"{value:.4f}" for value in measured), *(f"{s:.1f}" for s in seconds)]
                 _append((task.name, number, arm, budget, found.params, found.widths, *shown))
             keras.backend.clear_session()
+    write(rows())
 
 
 def main() -> None:
@@ -101,7 +102,11 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", choices=names, default=names)
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
     parser.add_argument("--folds", nargs="+", type=int, default=list(range(FOLDS)))
+    parser.add_argument("--page", action="store_true", help="only write the page anew")
     given = parser.parse_args()
+    if given.page:
+        write(rows())
+        return
     run(given.tasks, given.arms, given.folds)
 
 

@@ -178,6 +178,8 @@ def curve_of(seen: Seen, limits: Limits) -> list[tuple[int, float]]:
             plan = choices.plan(choices.widths())
         except UsageError:
             break
+        if curve and curve[-1][0] == plan.after.params:
+            continue  # what is spare is gone at once
         lost = sum(group.lost for group in plan.groups if not isnan(group.lost))
         curve.append((plan.after.params or 0, lost))
     return curve

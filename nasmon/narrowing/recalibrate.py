@@ -36,7 +36,8 @@ class Recalibration:
             if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
         ]
         self._share = tf.Variable(0.0, dtype=tf.float32)
-        self._forward = tf.function(lambda x: model(x, training=False), autograph=False)
+        self._model = model
+        self._forward: Callable[..., Any] | None = None
 
     def __call__(self, data: ProbeSet) -> None:
         """See ``recalibrate``."""
@@ -46,6 +47,9 @@ class Recalibration:
             for number, chunk in enumerate(data.chunks):
                 # the average of all so far: the first one is taken as it is
                 self._share.assign(number / (number + 1))
+                if self._forward is None:
+                    traced = tf.function(lambda x: self._model(x, training=False), autograph=False)
+                    self._forward = traced.get_concrete_function(chunk)
                 self._forward(chunk)
 
 
