@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nasmon.record.run import Rebuild
     from nasmon.sinks.run_record import Origin
     from nasmon.taps import list_layers
+    from nasmon.widths.layer_rules import declare_per_channel
 
 __all__ = [
     "LayerInfo",
@@ -34,6 +35,7 @@ __all__ = [
     "Search",
     "Shrunk",
     "WidthPlan",
+    "declare_per_channel",
     "list_layers",
     "narrow",
     "plan_widths",
@@ -50,6 +52,7 @@ _HOMES = {
     "Search": "nasmon.narrowing.search",
     "Shrunk": "nasmon.narrowing.shrinking",
     "WidthPlan": "nasmon.narrowing.plan",
+    "declare_per_channel": "nasmon.widths.layer_rules",
     "list_layers": "nasmon.taps",
     "narrow": "nasmon.narrowing.narrower",
     "plan_widths": "nasmon.narrowing.planner",

@@ -16,8 +16,8 @@ FIXED_BY: dict[str, set[str]] = {
     "EfficientNetB0": {"normalization"},
     "ResNet50": set(),
     "DenseNet121": set(),
-    # its depthwise convolutions are grouped ones, its scales layers of its own
-    "ConvNeXtTiny": {"depthwise_conv", "layer_scale"},
+    # its scales are layers of its own
+    "ConvNeXtTiny": {"layer_scale"},
     "VGG16": set(),
     # it adds what is concatenated to what is not
     "NASNetMobile": {"add"},

@@ -11,7 +11,7 @@ from nasmon.errors import UsageError
 from nasmon.kernels.selection import stand_in
 from nasmon.narrowing.evidence import Received, kernel_of
 from nasmon.narrowing.traced import Traced
-from nasmon.widths.layer_rules import Axes, mixes_at_once, mixing_weight, rule_of
+from nasmon.widths.layer_rules import axes_of, mixes_at_once, mixing_weight
 
 
 def carry(
@@ -112,8 +112,7 @@ def _axes(
     traced: Traced, name: str, weight: keras.Variable, alive: np.ndarray
 ) -> list[tuple[int, np.ndarray]]:
     """The axes of a weight that are as long as a width, with what to keep of them."""
-    rule = rule_of(traced.layers[name])
-    own = rule.weights.get(weight.name, Axes()) if rule else Axes()
+    own = axes_of(traced.layers[name], weight)
     found = []
     pairs = zip(
         (own.input, own.output), traced.widths.channels.get(name, (None, None)), strict=True

@@ -9,7 +9,7 @@ from nasmon.kernels.selection import Order, leaving, swapped
 from nasmon.narrowing.evidence import Received, consumers_of
 from nasmon.narrowing.traced import Traced
 from nasmon.widths.graph import WidthGroup
-from nasmon.widths.layer_rules import Axes, rule_of
+from nasmon.widths.layer_rules import axes_of
 
 SWAPPED_UP_TO = 128
 """Channels of a group up to which single exchanges are tried: they take its cube for each."""
@@ -50,9 +50,8 @@ def _weight_sizes(traced: Traced, group: WidthGroup) -> np.ndarray:
     """The root of the sum of squares of all weights that make each channel, [C] float64."""
     squares = np.zeros(group.channels)
     for name in group.owners:
-        rule = rule_of(traced.layers[name])
         for weight in traced.layers[name].weights:
-            axis = (rule.weights if rule else {}).get(weight.name, Axes()).output
+            axis = axes_of(traced.layers[name], weight).output
             if axis is not None:
                 value = np.asarray(keras.ops.convert_to_numpy(weight), np.float64)
                 squares += np.sum(np.moveaxis(value, axis, 0).reshape(group.channels, -1) ** 2, 1)

@@ -11,7 +11,7 @@ from nasmon.capture import named_layers
 from nasmon.errors import UsageError
 from nasmon.isolation import seeds_kept
 from nasmon.narrowing.traced import Traced
-from nasmon.widths.layer_rules import rule_of
+from nasmon.widths.layer_rules import keeps_apart, repeats_of, rule_of
 
 Build = Callable[[], keras.Model]
 """Makes a model anew, of the same layers in the same order; its layers must not be built yet."""
@@ -150,7 +150,8 @@ def _of_width(
     if isinstance(layer, keras.layers.EinsumDense):
         shape = config["output_shape"]
         return {"output_shape": (*shape[:-1], width) if isinstance(shape, list | tuple) else width}
-    return {rule.width: width}
+    groups = {"groups": width // repeats_of(layer)} if keeps_apart(layer) else {}
+    return {rule.width: width, **groups}
 
 
 def _built(traced: Traced, alive: np.ndarray, build: Build, x: Any) -> keras.Model:
@@ -165,7 +166,9 @@ def _built(traced: Traced, alive: np.ndarray, build: Build, x: Any) -> keras.Mod
         )
     for name, layer in layers.items():
         outputs = traced.widths.channels.get(name, (None, None))[1]
-        rule = rule_of(layer)
+        # of one that is built: what it does to channels is known by its kernel
+        trained = traced.layers[name]
+        rule = rule_of(trained)
         if outputs is None or rule is None or rule.width is None:
             continue
         if layer.built:
@@ -174,5 +177,7 @@ def _built(traced: Traced, alive: np.ndarray, build: Build, x: Any) -> keras.Mod
                 "that has not been called"
             )
         setattr(layer, rule.width, _width(alive, outputs))
+        if keeps_apart(trained):
+            layer.groups = _width(alive, outputs) // repeats_of(trained)
     small(x)
     return small

@@ -11,6 +11,8 @@ from typing import Literal, NamedTuple
 
 import keras
 
+from nasmon.errors import UsageError
+
 SCALINGS = ("in_out", "in", "out", "fixed")
 """With the product of both widths, the input's width, the output's width, or neither."""
 
@@ -96,6 +98,52 @@ LAYER_RULES: tuple[LayerRule, ...] = (
 )
 
 
+_APART = tuple(
+    LayerRule(kind, "repeats", "filters", {"kernel": Axes(output=-1), **_BIAS})
+    for kind in (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+)
+"""Of convolutions with a group for each channel: depthwise ones by another name."""
+
+_DECLARED: list[LayerRule] = []
+
+
+def declare_per_channel(
+    kind: type[keras.Layer], weights: Mapping[str, int], width: str | None = None
+) -> None:
+    """Says of layers of your own that each of their output channels is made of one input channel.
+
+    Their widths then follow those of their inputs; else they hold up what goes into them. A layer
+    without weights needs no declaration.
+
+    Args:
+        kind: the class; those derived from it are declared with it.
+        weights: by name, the attribute's or the weight's own, the axis that is as long as there are
+            channels.
+        width: the key of ``get_config()`` that holds the number of channels, if one does.
+
+    Raises:
+        UsageError: the class is none of Keras's layers, or an axis is no whole number.
+
+    Example:
+        >>> class Scaled(keras.layers.Layer):
+        ...     def build(self, shape):
+        ...         self.scale = self.add_weight(shape=shape[-1:], name="scale")
+        ...
+        ...     def call(self, x):
+        ...         return x * self.scale
+        >>> declare_per_channel(Scaled, {"scale": 0})
+    """
+    if not (isinstance(kind, type) and issubclass(kind, keras.Layer)):
+        raise UsageError(f"kind is {kind!r}; pass a class of layers")
+    axes = {}
+    for name, axis in weights.items():
+        if isinstance(axis, bool) or not isinstance(axis, int):
+            raise UsageError(f"the axis of {name!r} is {axis!r}; use a whole number, such as -1")
+        axes[name] = Axes(input=axis)
+    # the latest declaration of a class is the one that holds
+    _DECLARED.insert(0, LayerRule(kind, "keeps", width, axes))
+
+
 def rule_of(layer: keras.Layer) -> LayerRule | None:
     """The rule of a layer's kind, or of the kind that it is derived from; None if there is none.
 
@@ -104,7 +152,25 @@ def rule_of(layer: keras.Layer) -> LayerRule | None:
         >>> rule.width, rule.weights["kernel"]
         ('filters', Axes(input=-2, output=-1))
     """
-    return next((rule for rule in LAYER_RULES if isinstance(layer, rule.kind)), None)
+    rules = (*_DECLARED, *(_APART if keeps_apart(layer) else ()), *LAYER_RULES)
+    return next((rule for rule in rules if isinstance(layer, rule.kind)), None)
+
+
+def axes_of(layer: keras.Layer, weight: keras.Variable) -> Axes:
+    """The axes of one of a layer's weights that are as long as a width; none if no rule says it."""
+    rule = rule_of(layer)
+    for name, axes in (rule.weights if rule else {}).items():
+        if weight.name == name or getattr(layer, name, None) is weight:
+            return axes
+    return Axes()
+
+
+def keeps_apart(layer: keras.Layer) -> bool:
+    """Whether it is a convolution with a group for each channel that goes in, and is built."""
+    kinds = tuple(rule.kind for rule in _APART)
+    if not isinstance(layer, kinds) or layer.groups == 1 or not layer.built:
+        return False
+    return int(layer.kernel.shape[-2]) == 1
 
 
 def effect_of(layer: keras.Layer) -> Effect | None:
@@ -122,6 +188,8 @@ def effect_of(layer: keras.Layer) -> Effect | None:
 
 def repeats_of(layer: keras.Layer) -> int:
     """How many output channels a layer makes of each input channel; 1 of most."""
+    if keeps_apart(layer):
+        return int(layer.filters) // int(layer.groups)
     rule = rule_of(layer)
     return int(getattr(layer, rule.multiplier)) if rule and rule.multiplier else 1
 
@@ -139,7 +207,7 @@ def configured_width(layer: keras.Layer) -> int:
     rule = rule_of(layer)
     if rule is None:
         return 0
-    if rule.effect == "repeats":
+    if rule.multiplier:
         kernel = getattr(layer, "kernel", None)
         axis = rule.weights["kernel"].input
         return int(kernel.shape[axis]) * repeats_of(layer) if kernel is not None else 0
@@ -179,11 +247,9 @@ def mixes_at_once(layer: keras.Layer) -> bool:
 
 def params_by_scaling(layer: keras.Layer) -> dict[str, int]:
     """A layer's parameters, by SCALINGS; those of weights that its rule does not name are fixed."""
-    rule = rule_of(layer)
-    known = rule.weights if rule else {}
     params = dict.fromkeys(SCALINGS, 0)
     for weight in layer.weights:
-        params[known.get(weight.name, Axes()).scaling] += prod(weight.shape)
+        params[axes_of(layer, weight).scaling] += prod(weight.shape)
     return params
 
 
