@@ -24,7 +24,7 @@ class OriginSection(NamedTuple):
 
 SIZES = ("quantity", "before", "as carried over", "after training")
 
-GROUPS = ("layers", "channels before", "spare", "channels now", "given up", "why")
+GROUPS = ("layers", "channels before", "spare", "channels now", "saves", "given up", "why")
 
 
 def origin_of(origins: Origins) -> OriginSection:
@@ -44,6 +44,7 @@ def origin_of(origins: Origins) -> OriginSection:
                 f"{group.channels:,}",
                 f"{group.spare:,}",
                 f"{group.width:,}",
+                "" if group.saves is None else f"{group.saves:,}",
                 "" if isnan(group.lost) else f"{100 * group.lost:.2g} %",
                 printable(group.reason),
             ]

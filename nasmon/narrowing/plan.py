@@ -28,6 +28,7 @@ class PlannedGroup(NamedTuple):
     spare: int  # how many of them are not needed at all: dead, copied, made of others
     width: int  # planned
     lost: float  # share of its consumers' outputs, summed over them; NaN where not known
+    saves: int | None  # parameters, by this change alone; None where not known
     reason: str  # why it stays or is no narrower; "" if the budget asked for no less
 
 
@@ -35,13 +36,13 @@ class WidthPlan(NamedTuple):
     """New widths for a model, and what it has with them; ``print`` shows it as a table.
 
     Example:
-        >>> group = PlannedGroup("conv", ("conv",), 8, 0, 4, 0.02, "")
+        >>> group = PlannedGroup("conv", ("conv",), 8, 0, 4, 0.02, 40, "")
         >>> plan = WidthPlan((group,), Amounts((80, None)), Amounts((40, None)))
         >>> plan.widths
         {'conv': 4}
         >>> print(plan)
-        group  channels  spare  width  lost  why
-        conv          8      0      4   2 %
+        group  channels  spare  width  saves  lost  why
+        conv          8      0      4     40   2 %
         parameters: 80 -> 40 (50.0 %)
     """
 
@@ -60,7 +61,7 @@ class WidthPlan(NamedTuple):
         }
 
     def __str__(self) -> str:
-        head = ["group", "channels", "spare", "width", "lost", "why"]
+        head = ["group", "channels", "spare", "width", "saves", "lost", "why"]
         rows = [
             [
                 group.leader
@@ -69,6 +70,7 @@ class WidthPlan(NamedTuple):
                 str(group.channels),
                 str(group.spare),
                 str(group.width),
+                "-" if group.saves is None else str(group.saves),
                 "-" if isnan(group.lost) else f"{100 * group.lost:.3g} %",
                 group.reason,
             ]
@@ -80,4 +82,4 @@ class WidthPlan(NamedTuple):
             for objective, before, after in pairs
             if before is not None and after is not None
         ]
-        return "\n".join([*aligned([head, *rows], texts=(0, 5)), *ends])
+        return "\n".join([*aligned([head, *rows], texts=(0, 6)), *ends])

@@ -146,14 +146,18 @@ class Choices:
         leader, channels = group.leader, group.channels
         identity = (leader, group.owners, channels)
         if leader not in widths:
-            return PlannedGroup(*identity, 0, channels, nan, self._reasons[leader])
+            return PlannedGroup(*identity, 0, channels, nan, 0, self._reasons[leader])
         width = widths[leader]
+        alone = totals(self.seen.traced, by_owner([group], {leader: width})).params
+        params = self._before.params
+        saves = None if alone is None or params is None else params - alone
         least = width == self._ranges[leader].least and width == self._limits.min_width > 1
         return PlannedGroup(
             *identity,
             channels - self._needed[leader],
             width,
             float(self.costs[leader][width]),
+            saves,
             "min_width" if least else "",
         )
 
