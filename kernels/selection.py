@@ -68,6 +68,7 @@ def leaving(consumers: Sequence[Consumer]) -> Order:
         for one in consumers
     ]
     chosen, costs = _away(parts)
+    costs = np.maximum(costs - _noise(consumers)[chosen], 0)
     return Order(chosen[::-1], np.concatenate([[0.0], np.cumsum(costs)])[::-1])
 
 
@@ -93,26 +94,62 @@ def entering(consumers: Sequence[Consumer], most: int | None = None) -> Order:
     chosen, gains = _one_by_one(parts, most)
     every = len(consumers[0].columns)
     rest = np.setdiff1d(np.arange(every), chosen)
-    costs = total - np.concatenate([[0.0], np.cumsum(gains)])
+    noise = _noise(consumers)
+    total -= noise.sum()
+    costs = total - np.concatenate([[0.0], np.cumsum(gains - noise[chosen])])
     unknown = np.full(len(rest), np.inf)
     return Order(np.concatenate([chosen, rest]), np.concatenate([np.maximum(costs, 0), unknown]))
 
 
-def swapped(consumers: Sequence[Consumer], kept: np.ndarray, most: int = SWAPS) -> np.ndarray:
+def in_blocks(consumers: Sequence[Consumer], order: Order, blocks: int) -> Order:
+    """An order of which each k that is a multiple of ``blocks`` has as many channels in each block.
+
+    Within a block channels stay in order. With a number between two multiples the lower is lost.
+
+    Args:
+        consumers: as for ``leaving``; none if costs are not known.
+        order: of all channels.
+        blocks: of like length, of which the channels are made, in their own order.
+
+    Example:
+        >>> order = Order(np.array([3, 2, 0, 1]), np.full(5, np.nan))
+        >>> in_blocks([], order, 2).channels.tolist()
+        [3, 0, 2, 1]
+    """
+    if blocks == 1:
+        return order
+    count = len(order.channels)
+    block = order.channels * blocks // count
+    rank = np.empty(count, int)
+    for one in range(blocks):
+        rank[block == one] = np.arange(count // blocks)
+    channels = order.channels[np.argsort(rank, kind="stable")]
+    if not consumers:
+        return Order(channels, order.costs)
+    costs = [cost(consumers, channels[:kept]) for kept in range(0, count + 1, blocks)]
+    return Order(channels, np.append(np.repeat(costs[:-1], blocks), costs[-1]))
+
+
+def swapped(
+    consumers: Sequence[Consumer], kept: np.ndarray, blocks: int = 1, most: int = SWAPS
+) -> np.ndarray:
     """The channels to keep after exchanging single ones as long as that lowers the cost.
 
     Args:
         consumers: as for ``leaving``.
         kept: [k] int, where to begin.
+        blocks: as for ``in_blocks``: a channel is exchanged for one of its own block.
         most: exchanges.
 
     Returns:
         [k] int, ascending; no exchange of one for another would be better, or ``most`` were made.
     """
-    kept = np.sort(kept)
-    outside = np.setdiff1d(np.arange(len(consumers[0].columns)), kept)
-    for _ in range(most if len(outside) else 0):
+    kept, count = np.sort(kept), len(consumers[0].columns)
+    outside = np.setdiff1d(np.arange(count), kept)
+    for _ in range(most if len(outside) and len(kept) else 0):
         changes = np.sum([_changes(one, kept, outside) for one in consumers], axis=0)
+        apart = (kept * blocks // count)[:, None] != outside * blocks // count
+        changes[apart] = np.inf
         least = np.unravel_index(np.argmin(changes), changes.shape)
         if changes[least] >= -_SMALLEST_GAIN:
             break
@@ -133,51 +170,9 @@ def cost(consumers: Sequence[Consumer], kept: np.ndarray) -> float:
         consumers: as for ``leaving``.
         kept: [k] int.
     """
-    return float(sum(_share(one) * np.sum(_left(one, kept) * one.gram) for one in consumers))
-
-
-class StandIn(NamedTuple):
-    """How the columns that a consumer keeps stand in for all that it had."""
-
-    matrix: np.ndarray  # [K, N] float64: its kernel becomes matrix @ kernel
-    # [N]: what they cannot know of the mean; its product with the kernel is added to the bias
-    offset: np.ndarray
-    lost: float  # share of its output's variance
-
-
-def stand_in(
-    covariance: np.ndarray, mean: np.ndarray, gram: np.ndarray, kept: np.ndarray, rows: int
-) -> StandIn:
-    """Least squares of all columns on those that are kept, which stand for themselves.
-
-    What little is certain is not believed: the ridge is that of Hoerl, Kennard and Baldwin
-    ("Ridge regression: some simulations", Communications in Statistics 4, 1975), from what is left
-    over, the rows that were seen and the size of the solution; nothing where nothing is left over,
-    but for the rounding of float32 products.
-
-    Args:
-        covariance: [N, N] float64, of what the consumer receives.
-        mean: [N] of the same.
-        gram: [N, N], as ``Consumer.gram``.
-        kept: [K] int, ascending.
-        rows: behind the covariance.
-    """
-    gone = np.setdiff1d(np.arange(len(mean)), kept)
-    own, cross = covariance[np.ix_(kept, kept)], covariance[np.ix_(kept, gone)]
-    left, of_gone = covariance[np.ix_(gone, gone)], gram[np.ix_(gone, gone)]
-    floor = _rounding(covariance)
-    solved = _solved(own, cross, floor)
-    residual = max(0.0, float(np.sum(of_gone * (left - cross.T @ solved))))
-    size = float(np.sum(of_gone * (solved.T @ solved)))
-    if residual > 0 and size > 0:
-        free = max(1, rows - len(kept))
-        solved = _solved(own, cross, max(floor, len(kept) * residual / (free * size)))
-    apart = left - cross.T @ solved - solved.T @ cross + solved.T @ own @ solved
-    total = float(np.sum(gram * covariance))
-    lost = max(0.0, float(np.sum(of_gone * apart))) / total if total > 0 else 0.0
-    matrix = np.zeros((len(kept), len(mean)))
-    matrix[:, kept], matrix[:, gone] = np.eye(len(kept)), solved
-    return StandIn(matrix, mean - mean[kept] @ matrix, lost)
+    outside = np.setdiff1d(np.arange(len(consumers[0].columns)), kept)
+    lost = sum(_share(one) * np.sum(_left(one, kept) * one.gram) for one in consumers)
+    return max(0.0, float(lost - _noise(consumers)[outside].sum()))
 
 
 class _Part(NamedTuple):
@@ -307,15 +302,22 @@ def _residual(ridged: np.ndarray, there: np.ndarray) -> np.ndarray:
     return ridged - ridged[:, there] @ np.linalg.solve(own, ridged[there])
 
 
-def _solved(own: np.ndarray, cross: np.ndarray, ridge: float) -> np.ndarray:
-    return np.linalg.solve(own + ridge * np.eye(len(own)), cross)
-
-
 def _ridged(one: Consumer) -> np.ndarray:
-    return one.covariance + _rounding(one.covariance) * np.eye(len(one.covariance))
+    return one.covariance + rounding(one.covariance) * np.eye(len(one.covariance))
 
 
-def _rounding(covariance: np.ndarray) -> float:
+def _noise(consumers: Sequence[Consumer]) -> np.ndarray:
+    """What ``_ridged`` adds to the cost of each channel that is gone, [C]: it is none of it."""
+    return np.sum(
+        [
+            _share(one) * rounding(one.covariance) * np.diag(one.gram)[one.columns].sum(axis=1)
+            for one in consumers
+        ],
+        axis=0,
+    )
+
+
+def rounding(covariance: np.ndarray) -> float:
     """Variance below which a covariance of float32 products is nothing but their rounding."""
     eps, tiny = float(np.finfo(np.float32).eps), float(np.finfo(np.float64).tiny)
     return max(eps * float(np.trace(covariance)), tiny**0.5)

@@ -107,8 +107,30 @@ def volumes() -> keras.Model:
     return keras.Model(x, layers.Conv3D(2, 1, name="head")(y), name="volumes")
 
 
+def grouped() -> keras.Model:
+    """Blocks of ResNeXt's kind, of other numbers of groups, which an add ties to each other."""
+    x = keras.Input((6, 6, 3))
+    a = layers.Conv2D(12, 3, padding="same", name="stem")(x)
+    b = layers.Conv2D(12, 3, groups=2, padding="same", use_bias=False, name="halves")(a)
+    b = layers.ReLU()(layers.BatchNormalization()(b))
+    b = layers.Conv2D(12, 1, groups=3, name="thirds")(b)
+    y = layers.Conv2D(8, 1, groups=2, activation="relu", name="again")(layers.Add()([a, b]))
+    return keras.Model(x, layers.Conv2D(2, 1, name="head")(y), name="grouped")
+
+
+def recurrent() -> keras.Model:
+    x = keras.Input((7, 4))
+    y = layers.LSTM(6, return_sequences=True, name="lstm")(x)
+    y = layers.Dense(8, activation="relu", name="between")(y)
+    y = layers.GRU(5, return_sequences=True, name="gru")(y)
+    y = layers.GRU(5, reset_after=False, return_sequences=True, name="before")(y)
+    y = layers.SimpleRNN(6, name="simple")(y)
+    return keras.Model(x, layers.Dense(2, name="head")(y), name="recurrent")
+
+
 MODELS: tuple[Callable[[], keras.Model], ...] = (
     *(convolutions, residual, concatenated, transposed, sequences, gated, nested, several, volumes),
+    *(grouped, recurrent),
 )
 
 

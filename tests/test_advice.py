@@ -73,6 +73,10 @@ def test_a_need_is_rounded_up_to_a_width(need, channels, round_to, width):
     assert rounded(need, channels, round_to) == width
 
 
+def test_a_width_in_groups_is_a_multiple_of_their_number():
+    assert (rounded(9, 24, 4, 6), rounded(5, 12, 1, 3), rounded(5, 8, 4, 2)) == (12, 6, 6)
+
+
 def test_the_outputs_width_is_never_touched(tmp_path):
     advice = advised(planted_run(tmp_path, wide_chain(16, 16), [16, 1]))
     layer = layer_of(advice, "conv1")

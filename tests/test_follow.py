@@ -18,6 +18,7 @@ from nasmon.record.run import read_record
 from nasmon.train.models import BLOCK_NAMES, build_model
 from nasmon.widths.follow import read_widths
 from nasmon.widths.graph import ModelWidths
+from nasmon.widths.layer_rules import SCALINGS
 from nasmon.widths.macs import macs_of
 from nasmon.widths.objectives import totals
 from tests.networks import Subclassed, functional, nested
@@ -107,8 +108,9 @@ def test_widths_side_by_side_and_flattened_are_told_apart() -> None:
     assert found.layers["depthwise"] == (("left", 1), ("right", 1))
     costs = {cost.layer: cost for cost in found.structure.costs}
     assert costs["hidden"].inputs == (("up", 16 * 16 // 4 // 4 * 4),)
-    assert costs["depthwise"].params == {"in_out": 0, "in": 9 * 10 + 10, "out": 0, "fixed": 0}
-    assert costs["left"].params == {"in_out": 3 * 4, "in": 9 * 3, "out": 4, "fixed": 0}
+    nothing = dict.fromkeys(SCALINGS, 0)
+    assert costs["depthwise"].params == {**nothing, "in": 9 * 10 + 10}
+    assert costs["left"].params == {**nothing, "in_out": 3 * 4, "in": 9 * 3, "out": 4}
 
 
 @pytest.mark.parametrize(
@@ -243,7 +245,16 @@ def shuffled(x: Any) -> Any:
 
 
 def grouped(x: Any) -> Any:
-    return conv(1, "head")(conv(8, "b", groups=2)(conv(8, "a")(x)))
+    a = layers.Concatenate()([conv(4, "a")(x), conv(4, "b")(x)])
+    return conv(1, "head")(conv(8, "c", groups=2)(a))
+
+
+def recurring(x: Any) -> Any:
+    x = layers.Reshape((64, 8))(conv(8, "a")(x))
+    y, *states = layers.LSTM(4, return_state=True, return_sequences=True, name="first")(x)
+    y = layers.LSTM(4, return_sequences=True, name="second")(y, initial_state=states)
+    y = layers.Bidirectional(layers.GRU(4, name="gru"), name="both")(y)
+    return layers.Dense(1, name="head")(y)
 
 
 def to_space(x: Any) -> Any:
@@ -275,12 +286,13 @@ class Mixed(layers.Layer):
     [
         (shuffled, {"a"}),
         (grouped, {"a", "b"}),
+        (recurring, {"first", "second", "both/forward_gru", "both/backward_gru"}),
         (to_space, {"a"}),
         (uneven, {"a", "b", "c"}),
         (attended, {"a"}),
         (lambda x: conv(1, "head")(Mixed(name="mixed")(conv(8, "a")(x))), {"a", "mixed"}),
     ],
-    ids=["shuffle", "groups", "depth_to_space", "uneven add", "attention", "own kernel"],
+    ids=["shuffle", "groups", "states", "depth_to_space", "uneven add", "attention", "own kernel"],
 )
 def test_what_mixes_channels_in_unknown_ways_fixes_their_number(
     build: Any, bound: set[str]
@@ -289,6 +301,26 @@ def test_what_mixes_channels_in_unknown_ways_fixes_their_number(
     assert bound <= found.keys()
     assert {name for name in bound if not found[name][2]} == set()
     assert found["head"][2] == "output"
+
+
+def test_widths_around_groups_are_multiples_of_their_number() -> None:
+    def build(x: Any) -> Any:
+        a, b = conv(12, "a")(x), conv(12, "b", groups=3)(x)
+        return conv(1, "head")(conv(8, "c", groups=4)(a + conv(12, "d", groups=2)(a)) + b[..., :8])
+
+    found = widths_of(model_of(build, (8, 8, 6)))
+    blocks = {owner.name: owner.blocks for owner in found.structure.owners if not owner.fixed_by}
+    assert blocks == {"a": 4, "d": 4, "c": 4}
+
+
+def test_what_recurs_is_counted_at_every_step_and_in_a_loop_of_unknown_length_not_at_all() -> None:
+    def count(layer: layers.Layer) -> int | None:
+        return widths_of(model_of(lambda x: layers.Dense(1)(layer(x)), (5, 4))).macs
+
+    assert count(layers.GRU(3)) == 5 * (4 * 9 + 3 * 9) + 3
+    assert count(layers.LSTM(3, unroll=True)) == 5 * (4 * 12 + 3 * 12) + 3
+    assert count(layers.Bidirectional(layers.LSTM(3))) == 2 * 5 * (4 * 12 + 3 * 12) + 6
+    assert count(layers.RNN(layers.LSTMCell(3))) is None
 
 
 def test_a_layer_called_twice_has_inputs_of_one_width() -> None:

@@ -9,6 +9,7 @@ import pytest
 import nasmon
 from nasmon.errors import UsageError
 from nasmon.narrowing.carry import carry
+from nasmon.narrowing.grouped import as_whole, in_groups
 from nasmon.narrowing.rebuild import rebuilt
 from nasmon.narrowing.seen import Seen
 from nasmon.narrowing.traced import follow_model
@@ -24,7 +25,7 @@ def outputs_of(model: keras.Model, x: object) -> list[np.ndarray]:
 
 def halves(model: keras.Model) -> dict[str, int]:
     return {
-        group.leader: max(1, group.channels // 2)
+        group.leader: max(1, group.channels // 2 // group.blocks) * group.blocks
         for group in follow_model(model).groups
         if not group.fixed_by
     }
@@ -55,15 +56,16 @@ def test_without_data_it_is_the_original_without_the_others(
     small = rebuilt(traced, alive)
     carry(traced, small, alive)
     # what is gone contributes nothing to what its consumers make
-    for name, channels in traced.consumers().items():
-        layer = traced.layers[name]
-        rule = rule_of(layer)
+    for inlet, channels in traced.consumers().items():
+        layer = traced.layers[inlet.layer]
+        rule, groups = rule_of(layer), getattr(layer, "groups", 1)
         for weight in layer.weights:
-            axis = (rule.weights if rule else {}).get(weight.name, Axes()).input
+            axes = (rule.weights if rule else {}).get(weight.name, Axes())
+            axis = axes.own if inlet.recurrent else axes.input
             if axis is not None:
-                value = np.moveaxis(np.array(weight), axis, 0)
+                value = np.moveaxis(as_whole(np.array(weight), groups), axis, 0)
                 value[~np.repeat(alive[channels], len(value) // len(channels))] = 0
-                weight.assign(np.moveaxis(value, 0, axis))
+                weight.assign(in_groups(np.moveaxis(value, 0, axis), groups))
     for found, expected in zip(outputs_of(small, x), outputs_of(model, x), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 

@@ -17,17 +17,24 @@ from tests.narrowable import inputs_for, unsettled
 layers = keras.layers
 
 
+KINDS = ("conv", "grouped", "depthwise", "norm", "add", "join", "up", "prelu")
+
+
 def graph(draw: Callable[[st.SearchStrategy], Any]) -> keras.Model:
     """Convolutions in any order, joined by adds and concatenations, one or two heads."""
     inputs = keras.Input((6, 6, draw(st.integers(1, 3))))
     tensors = [layers.Conv2D(draw(st.integers(2, 5)), 3, padding="same")(inputs)]
     for _ in range(draw(st.integers(1, 6))):
         x = draw(st.sampled_from(tensors))
-        kind = draw(st.sampled_from(["conv", "depthwise", "norm", "add", "join", "up", "prelu"]))
+        kind = draw(st.sampled_from(KINDS))
         if kind == "conv":
             x = layers.Conv2D(
                 draw(st.integers(2, 6)), draw(st.sampled_from([1, 3])), padding="same"
             )(x)
+        elif kind == "grouped":
+            groups = draw(st.sampled_from([g for g in (1, 2, 3, 4) if x.shape[-1] % g == 0]))
+            outputs = groups * draw(st.integers(1, 3))
+            x = layers.Conv2D(outputs, 3, padding="same", groups=groups)(x)
         elif kind == "depthwise":
             x = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=draw(st.integers(1, 2)))(
                 x
@@ -59,7 +66,7 @@ def test_any_graph_is_narrowed_as_planned(data: st.DataObject, seed: int) -> Non
     for found, expected in zip(nasmon.narrow(model, {})(x), model(x), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
     widths = {
-        group.leader: max(1, group.channels - 1)
+        group.leader: max(group.blocks, group.channels - group.blocks)
         for group in follow_model(model).groups
         if not group.fixed_by
     }

@@ -11,12 +11,12 @@ import nasmon
 from nasmon.errors import UsageError
 from nasmon.narrowing.traced import follow_model
 from nasmon.widths import layer_rules
+from nasmon.widths.layer_costs import params_by_scaling
 from nasmon.widths.layer_rules import (
     configured_width,
     declare_per_channel,
     effect_of,
     fan_in,
-    params_by_scaling,
     repeats_of,
 )
 

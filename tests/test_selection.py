@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasmon.kernels.selection import Consumer, cost, entering, leaving, stand_in, swapped
+from nasmon.kernels.compensation import stand_in
+from nasmon.kernels.selection import Consumer, cost, entering, in_blocks, leaving, swapped
 
 
 def drawn(seed: int, channels: int, outputs: int = 3, each: int = 1, others: int = 0) -> Consumer:
@@ -78,6 +79,32 @@ def test_no_exchange_of_one_channel_is_better_than_swapped(group: list[Consumer]
             for into in outside:
                 other = np.append(kept[kept != out], into)
                 assert cost(group, other) >= least - 1e-6
+
+
+def test_of_blocks_as_many_channels_each_are_kept() -> None:
+    group, block = GROUPS[1], np.arange(6) // 3
+    order = in_blocks(group, leaving(group), 2)
+    for k in (0, 2, 4, 6):
+        kept = order.channels[:k]
+        assert np.bincount(block[kept], minlength=2).tolist() == [k // 2] * 2
+        assert order.costs[k] == pytest.approx(cost(group, np.sort(kept)))
+        best = swapped(group, kept, blocks=2)
+        assert np.bincount(block[best], minlength=2).tolist() == [k // 2] * 2
+        assert cost(group, best) <= order.costs[k] + 1e-9
+    # one more than a multiple is of no use
+    assert order.costs[3] == order.costs[2]
+    for one in range(2):
+        expected = [c for c in leaving(group).channels if block[c] == one]
+        assert [c for c in order.channels if block[c] == one] == expected
+
+
+def test_a_dead_channel_costs_nothing_at_all() -> None:
+    one = drawn(7, 6)
+    covariance = one.covariance.copy()
+    covariance[one.columns[2]], covariance[:, one.columns[2]] = 0, 0
+    group = [one._replace(covariance=covariance)]
+    assert cost(group, np.array([0, 1, 3, 4, 5])) < 1e-15
+    assert leaving(group).costs[5] < 1e-15
 
 
 def test_many_channels_leave_several_at_once_but_not_what_stands_in_for_each_other() -> None:

@@ -118,8 +118,13 @@ def test_owners_that_are_tied_are_one_group():
         Owner("d", 8, "c", ""),
     ]
     first, second = groups_of(owners)
-    assert first == ("a", ("a", "c", "d"), 8, "")
-    assert second == ("b", ("b",), 4, "")
+    assert first == ("a", ("a", "c", "d"), 8, "", 1)
+    assert second == ("b", ("b",), 4, "", 1)
+
+
+def test_a_group_is_in_as_many_blocks_as_suit_all_its_owners():
+    owners = [Owner("a", 12, "", "", 2), Owner("b", 12, "a", "", 3)]
+    assert groups_of(owners)[0].blocks == 6
 
 
 def test_one_fixed_owner_fixes_its_group():

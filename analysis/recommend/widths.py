@@ -11,7 +11,7 @@ layers behind it decide, whose inputs limit them not; if there are none, the wid
 """
 
 from collections.abc import Mapping, Sequence
-from math import ceil, isnan
+from math import ceil, isnan, lcm
 from typing import NamedTuple
 
 from nasmon.analysis.recommend.findings import Action
@@ -61,7 +61,7 @@ def decide_width(
     # of all, for a limited layer needs the room for the rank that it has
     by = max(members, key=lambda one: _need(group, one))
     need = _need(group, by)
-    width = rounded(need, group.channels, round_to)
+    width = rounded(need, group.channels, round_to, group.blocks)
     return WidthDecision("narrow" if width < group.channels else "keep", width, by, need)
 
 
@@ -78,15 +78,16 @@ def is_weak(layer: RecentLayer, thresholds: Mapping[str, float]) -> bool:
     return layer.metrics["rows"] < thresholds["rows_per_channel"] * layer.channels
 
 
-def rounded(need: int, channels: int, round_to: int) -> int:
+def rounded(need: int, channels: int, round_to: int, blocks: int = 1) -> int:
     """A need as a width: the next multiple, at least 1, never above today's channels.
 
     Args:
         need: channels that are needed.
         channels: of today.
         round_to: the width is a multiple of it; of 1 for at most twice as many channels.
+        blocks: the width is a multiple of it.
     """
-    multiple = round_to if channels > 2 * round_to else 1
+    multiple = lcm(round_to if channels > 2 * round_to else 1, blocks)
     return min(channels, max(1, -(-need // multiple)) * multiple)
 
 

@@ -8,17 +8,24 @@ import numpy as np
 
 from nasmon.capture import LOOPS, named_layers
 from nasmon.errors import UsageError
-from nasmon.kernels.selection import stand_in
+from nasmon.kernels.compensation import stand_in
 from nasmon.narrowing.evidence import Received, kernel_of
-from nasmon.narrowing.traced import Traced
-from nasmon.widths.layer_rules import axes_of, mixes_at_once, mixing_weight
+from nasmon.narrowing.grouped import as_whole, in_groups
+from nasmon.narrowing.traced import Inlet, Traced
+from nasmon.widths.layer_rules import (
+    axes_of,
+    blocks_of,
+    effect_of,
+    mixing_of,
+    weight_called,
+)
 
 
 def carry(
     traced: Traced,
     small: keras.Model,
     alive: np.ndarray,
-    received: Mapping[str, Received] | None = None,
+    received: Mapping[Inlet, Received] | None = None,
 ) -> None:
     """Sets all weights of a narrower model.
 
@@ -31,7 +38,8 @@ def carry(
     Raises:
         UsageError: a weight of the narrower model has another shape than was foretold.
     """
-    for name, weight, target, value in _carried(traced, small, alive, received):
+    for name, weight, target, whole in _carried(traced, small, alive, received):
+        value = in_groups(whole, _groups(traced.layers[name], weight))
         if value.shape != tuple(target.shape):
             raise UsageError(
                 f"the weight {weight.name!r} of the layer {name!r} is {tuple(target.shape)} in "
@@ -42,7 +50,7 @@ def carry(
 
 
 def carry_as_zeros(
-    traced: Traced, same: keras.Model, alive: np.ndarray, received: Mapping[str, Received] | None
+    traced: Traced, same: keras.Model, alive: np.ndarray, received: Mapping[Inlet, Received] | None
 ) -> None:
     """As ``carry``, to a model of the same widths: what is not alive is zeros there.
 
@@ -51,12 +59,12 @@ def carry_as_zeros(
     0. The model is then trained as the narrower one would be.
     """
     for name, weight, target, value in _carried(traced, same, alive, received):
-        whole = np.zeros(target.shape, value.dtype)
-        kept = [np.arange(length) for length in target.shape]
+        whole = np.zeros_like(_value(traced.layers[name], weight))
+        kept = [np.arange(length) for length in whole.shape]
         for axis, keep in _axes(traced, name, weight, alive):
             kept[axis] = np.flatnonzero(keep)
         whole[np.ix_(*kept)] = value
-        target.assign(whole)
+        target.assign(in_groups(whole, _groups(traced.layers[name], weight)))
 
 
 def zeros_are_left(traced: Traced, same: keras.Model, alive: np.ndarray) -> bool:
@@ -66,7 +74,7 @@ def zeros_are_left(traced: Traced, same: keras.Model, alive: np.ndarray) -> bool
         for weight, target in zip(_own_weights(layer), _own_weights(layers[name]), strict=True):
             if weight.name == "moving_variance":
                 continue  # nobody reads it there, and it tends to the variance of zeros
-            value = np.asarray(keras.ops.convert_to_numpy(target))
+            value = as_whole(_numpy(target), _groups(layer, weight))
             for axis, keep in _axes(traced, name, weight, alive):
                 if np.compress(~keep, value, axis).any():
                     return False
@@ -74,14 +82,16 @@ def zeros_are_left(traced: Traced, same: keras.Model, alive: np.ndarray) -> bool
 
 
 def _carried(
-    traced: Traced, other: keras.Model, alive: np.ndarray, received: Mapping[str, Received] | None
+    traced: Traced, other: keras.Model, alive: np.ndarray, received: Mapping[Inlet, Received] | None
 ) -> Iterator[tuple[str, keras.Variable, keras.Variable, np.ndarray]]:
-    """Layers by path, their weights, those of the other model, and what is carried over to them."""
+    """Layers by path, their weights, those of the other model, and what is carried over to them: of
+    convolutions in groups as if they had one.
+    """
     values = _kept(traced, alive)
-    for name, own in (received or {}).items():
+    for inlet, own in (received or {}).items():
         keep = alive[own.channels]
         if not keep.all() and keep.any():
-            _stand_in(traced, name, own, alive, values)
+            _stand_in(traced, inlet, own, alive, values)
     layers = dict(named_layers(other))
     for name, layer in traced.layers.items():
         for weight, target in zip(_own_weights(layer), _own_weights(layers[name]), strict=True):
@@ -101,46 +111,68 @@ def _kept(traced: Traced, alive: np.ndarray) -> dict[int, np.ndarray]:
     values = {}
     for name, layer in traced.layers.items():
         for weight in _own_weights(layer):
-            value = np.asarray(keras.ops.convert_to_numpy(weight))
-            values[id(weight)] = value
+            value = _value(layer, weight)
             for axis, keep in _axes(traced, name, weight, alive):
-                values[id(weight)] = np.compress(keep, values[id(weight)], axis)
+                value = np.compress(keep, value, axis)
+            values[id(weight)] = value
     return values
+
+
+def _numpy(weight: keras.Variable) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(weight))
+
+
+def _groups(layer: keras.Layer, weight: keras.Variable) -> int:
+    """In how many groups a weight is: 1 of most, as of the bias of a convolution in groups."""
+    groups = blocks_of(layer)
+    return groups if groups > 1 and weight is mixing_of(layer).weight else 1
+
+
+def _value(layer: keras.Layer, weight: keras.Variable) -> np.ndarray:
+    """A weight's value, of a convolution in groups as if it had one."""
+    return as_whole(_numpy(weight), _groups(layer, weight))
 
 
 def _axes(
     traced: Traced, name: str, weight: keras.Variable, alive: np.ndarray
 ) -> list[tuple[int, np.ndarray]]:
     """The axes of a weight that are as long as a width, with what to keep of them."""
-    own = axes_of(traced.layers[name], weight)
+    layer = traced.layers[name]
+    own, groups = axes_of(layer, weight), _groups(layer, weight)
+    inputs, outputs = traced.widths.channels.get(name, (None, None))
     found = []
-    pairs = zip(
-        (own.input, own.output), traced.widths.channels.get(name, (None, None)), strict=True
-    )
-    for axis, channels in pairs:
-        if axis is not None and channels is not None and not alive[channels].all():
-            # several for each where channels are repeated: behind the first half of a separable one
-            times = weight.shape[axis] // len(channels)
-            found.append((axis, np.repeat(alive[channels], times)))
+    for axis, channels in ((own.input, inputs), (own.output, outputs), (own.own, outputs)):
+        if axis is None or channels is None or alive[channels].all():
+            continue
+        length = weight.shape[axis] * (groups if axis == own.input else 1)
+        found.append((axis, _repeated(layer, alive[channels], length)))
     return found
 
 
+def _repeated(layer: keras.Layer, each: np.ndarray, length: int) -> np.ndarray:
+    """One entry a channel as one a place of an axis of a layer's weight."""
+    times = length // len(each)
+    # the gates of a recurrent layer are side by side; behind the first half of a separable one each
+    # channel is several times
+    return np.tile(each, times) if effect_of(layer) == "recurs" else np.repeat(each, times)
+
+
 def _stand_in(
-    traced: Traced, name: str, own: Received, alive: np.ndarray, values: dict[int, np.ndarray]
+    traced: Traced, inlet: Inlet, own: Received, alive: np.ndarray, values: dict[int, np.ndarray]
 ) -> None:
     """Changes a consumer's kernel and bias, so that what is kept stands in for what is gone."""
-    layer, keep = traced.layers[name], alive[own.channels]
-    stood = stand_in(own.covariance, own.mean, own.gram, np.flatnonzero(keep), own.rows)
-    # of what it filters before it mixes, what is gone can only be its mean from now on
-    offset = stood.offset if mixes_at_once(layer) else np.where(keep, 0, own.mean)
-    kernel = kernel_of(layer, own.times)
+    layer, keep = traced.layers[inlet.layer], alive[own.channels]
+    kept, blocks = np.flatnonzero(keep), blocks_of(layer)
+    stood = stand_in(own.covariance, own.mean, own.gram, kept, own.rows, blocks)
+    kernel = kernel_of(layer, own.times, inlet.recurrent)
     # a transposed convolution's output is made of one position of its kernel in each stride
     strides = prod(layer.strides) if isinstance(layer, _TRANSPOSED) else 1
-    shift = offset @ kernel.sum(axis=1) / strides
-    if mixes_at_once(layer):
-        weight, _ = mixing_weight(layer)
-        values[id(weight)] = _mixed(values[id(weight)], traced, name, own, stood.matrix, alive)
-    _add(traced, name, shift, alive, values)
+    shift = stood.offset @ kernel.sum(axis=1) / strides
+    weight = mixing_of(layer, inlet.recurrent).weight
+    values[id(weight)] = _mixed(values[id(weight)], traced, inlet, own, stood.matrix, alive)
+    # what a recurrent layer receives of itself is taken as about 0
+    if not inlet.recurrent:
+        _add(traced, inlet.layer, shift, alive, values)
 
 
 _TRANSPOSED = (
@@ -153,22 +185,22 @@ _TRANSPOSED = (
 def _mixed(
     kept: np.ndarray,
     traced: Traced,
-    name: str,
+    inlet: Inlet,
     own: Received,
     matrix: np.ndarray,
     alive: np.ndarray,
 ) -> np.ndarray:
     """A kernel with rows for what is kept, of its shape and dtype, made of all its rows."""
-    weight, axes = mixing_weight(traced.layers[name])
-    assert axes.input is not None
-    kernel = np.asarray(keras.ops.convert_to_numpy(weight), np.float64)
-    for axis, keep in _axes(traced, name, weight, alive):
-        if axis != axes.input:
+    layer = traced.layers[inlet.layer]
+    weight, mixing, _ = mixing_of(layer, inlet.recurrent)
+    kernel = _value(layer, weight).astype(np.float64)
+    for axis, keep in _axes(traced, inlet.layer, weight, alive):
+        if axis != mixing:
             kernel = np.compress(keep, kernel, axis)
-    kernel = np.moveaxis(kernel, axes.input, 0)
+    kernel = np.moveaxis(kernel, mixing, 0)
     pieces = kernel.reshape(own.times, -1, *kernel.shape[1:])
     mixed = np.einsum("kn,tn...->tk...", matrix, pieces).reshape(-1, *kernel.shape[1:])
-    return np.moveaxis(mixed, 0, axes.input).astype(kept.dtype)
+    return np.moveaxis(mixed, 0, mixing).astype(kept.dtype)
 
 
 def _add(
@@ -178,10 +210,14 @@ def _add(
     a batch normalization right behind it subtracts.
     """
     layer, outputs = traced.layers[name], traced.widths.channels[name][1]
-    shift = shift if outputs is None else shift[alive[outputs]]
-    bias = getattr(layer, "bias", None)
+    if outputs is not None:
+        shift = shift[_repeated(layer, alive[outputs], len(shift))]
+    bias = weight_called(layer, "bias")
     if bias is not None:
-        values[id(bias)] = (values[id(bias)] + shift).astype(values[id(bias)].dtype)
+        value = values[id(bias)].copy()
+        # one bias for what goes in and another for what recurs, of a GRU
+        (value[0] if value.ndim > 1 else value)[...] += shift.astype(value.dtype)
+        values[id(bias)] = value
     elif name in traced.normalized:
         mean = traced.layers[traced.normalized[name]].moving_mean
         values[id(mean)] = (values[id(mean)] - shift).astype(values[id(mean)].dtype)

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
-from nasmon.kernels.selection import Order, leaving, swapped
+from nasmon.kernels.selection import Order, in_blocks, leaving, swapped
 from nasmon.narrowing.evidence import Received, consumers_of
-from nasmon.narrowing.traced import Traced
+from nasmon.narrowing.traced import Inlet, Traced
 from nasmon.widths.graph import WidthGroup
 from nasmon.widths.layer_rules import axes_of
 
@@ -15,7 +15,7 @@ SWAPPED_UP_TO = 128
 """Channels of a group up to which single exchanges are tried: they take its cube for each."""
 
 
-def order_of(traced: Traced, group: WidthGroup, received: Mapping[str, Received] | None) -> Order:
+def order_of(traced: Traced, group: WidthGroup, received: Mapping[Inlet, Received] | None) -> Order:
     """A group's channels by what is lost without them.
 
     Args:
@@ -23,27 +23,28 @@ def order_of(traced: Traced, group: WidthGroup, received: Mapping[str, Received]
         group: one of its groups.
         received: what consumers receive; by the size of weights if None.
     """
-    consumers = list(consumers_of(traced, group, received).values()) if received else []
+    consumers = consumers_of(traced, group, received) if received else []
     if consumers:
-        return leaving(consumers)
+        return in_blocks(consumers, leaving(consumers), group.blocks)
     sizes = _weight_sizes(traced, group)
     unknown = np.append(np.full(group.channels, np.nan), 0.0)
-    return Order(np.argsort(-sizes, kind="stable"), unknown)
+    by_size = Order(np.argsort(-sizes, kind="stable"), unknown)
+    return in_blocks([], by_size, group.blocks)
 
 
 def kept_of(
     traced: Traced,
     group: WidthGroup,
     width: int,
-    received: Mapping[str, Received] | None,
+    received: Mapping[Inlet, Received] | None,
     order: Order,
 ) -> np.ndarray:
     """The channels to keep of a group, ascending, [width] int."""
     kept = np.sort(order.channels[:width])
     if not received or group.channels > SWAPPED_UP_TO:
         return kept
-    consumers = list(consumers_of(traced, group, received).values())
-    return swapped(consumers, kept) if consumers else kept
+    consumers = consumers_of(traced, group, received)
+    return swapped(consumers, kept, group.blocks) if consumers else kept
 
 
 def _weight_sizes(traced: Traced, group: WidthGroup) -> np.ndarray:

@@ -4,6 +4,11 @@ A consumer's kernel is a matrix with a row for each of its input's channels, and
 output at each position of the kernel: space is left to the channels alone. Where a flattening puts
 the positions of an image side by side, each position is taken as a row of its own if there are too
 few samples to tell the columns apart; the kernel is then looked at as if it were a convolution's.
+
+Of a separable convolution it is what is filtered already that is mixed. Of a convolution in groups
+the kernel is taken as a whole one, zeros between the groups, and what goes into different groups as
+independent: nothing in one can stand in for what is in another. What a recurrent layer receives of
+itself is taken as what it puts out, about 0, where its state begins.
 """
 
 from collections.abc import Mapping
@@ -13,13 +18,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from nasmon.capture import Call
 from nasmon.kernels.compiled import CompiledKernels, Rows
 from nasmon.kernels.rows import ROWS_PER_CHANNEL, CallRows, rows_of
 from nasmon.kernels.selection import Consumer
-from nasmon.narrowing.traced import Traced, calls_of, captured_pass, consumers_among, follow
+from nasmon.narrowing.grouped import as_whole, blocks_apart
+from nasmon.narrowing.traced import (
+    Inlet,
+    Traced,
+    calls_of,
+    captured_pass,
+    consumers_among,
+    follow,
+)
 from nasmon.probe_set import ProbeSet
 from nasmon.widths.graph import WidthGroup
-from nasmon.widths.layer_rules import mixes_at_once, mixing_weight
+from nasmon.widths.layer_rules import blocks_of, mixing_of
 
 MOST_ROWS = 16384
 """Rows of a consumer, as of a layer that is monitored."""
@@ -51,24 +65,18 @@ class Received(NamedTuple):
         return Consumer(self.covariance, self.gram, np.array(columns))
 
 
-def kernel_of(layer: keras.Layer, times: int = 1) -> np.ndarray:
+def kernel_of(layer: keras.Layer, times: int = 1, recurrent: bool = False) -> np.ndarray:
     """A mixing layer's kernel, [N, positions, outputs] float64.
 
     Args:
-        layer: of effect "mixes"; of a separable convolution both its kernels together.
+        layer: as for ``mixing_of``.
         times: how often its input's columns come again, as ``Received.times``.
+        recurrent: as for ``mixing_of``.
     """
-    weight, axes = mixing_weight(layer)
-    assert axes.input is not None
-    assert axes.output is not None
-    kernel = _numpy(weight)
-    kernel = np.moveaxis(kernel, (axes.input, axes.output), (0, -1))
+    weight, axis, output = mixing_of(layer, recurrent)
+    kernel = as_whole(_numpy(weight), blocks_of(layer))
+    kernel = np.moveaxis(kernel, (axis, output), (0, -1))
     kernel = kernel.reshape(len(kernel), -1, kernel.shape[-1])
-    if not mixes_at_once(layer):
-        depthwise = _numpy(layer.depthwise_kernel)
-        depthwise = depthwise.reshape(-1, *depthwise.shape[-2:])
-        pointwise = kernel.reshape(*depthwise.shape[1:], -1)
-        kernel = np.einsum("pnm,nmo->npo", depthwise, pointwise)
     count, _, outputs = kernel.shape
     apart = kernel.reshape(times, count // times, -1, outputs)
     return apart.transpose(1, 0, 2, 3).reshape(count // times, -1, outputs)
@@ -78,59 +86,84 @@ def _numpy(weight: keras.Variable) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(weight), np.float64)
 
 
-def gather(traced: Traced, data: ProbeSet) -> dict[str, Received]:
+def gather(traced: Traced, data: ProbeSet) -> dict[Inlet, Received]:
     """What every consumer receives, over all samples.
 
     Args:
         traced: the model.
         data: samples to run it on.
     """
-    model, names, times = traced.model, list[str](), dict[str, int]()
+    model, inlets, times = traced.model, list[Inlet](), dict[Inlet, int]()
 
     def tapped(inputs: Any) -> Rows:
-        names.clear()
+        inlets.clear()
         captured = captured_pass(model, inputs)
         received = consumers_among(traced.layers, follow(captured, inputs))
         rows: list[tuple[CallRows, ...]] = []
-        for name, channels in received.items():
-            calls = calls_of(captured, name)
-            if not all(call.inputs[0].dtype.is_floating for call in calls):
+        for inlet, channels in received.items():
+            passed = [_passed(call, inlet.recurrent) for call in calls_of(captured, inlet.layer)]
+            if not all(tensor.dtype.is_floating for tensor, _ in passed):
                 continue
-            times[name] = _repetitions(channels, data.samples)
-            most, parts = MOST_ROWS, len(data.chunks) * len(calls)
+            grouped = blocks_of(traced.layers[inlet.layer]) > 1
+            times[inlet] = 1 if grouped else _repetitions(channels, data.samples)
+            most, parts = MOST_ROWS, len(data.chunks) * len(passed)
             rows.append(
                 tuple(
-                    rows_of(_apart(call.inputs[0], times[name]), -1, most, parts, call.input_mask)
-                    for call in calls
+                    rows_of(_apart(tensor, times[inlet]), -1, most, parts, mask)
+                    for tensor, mask in passed
                 )
             )
-            names.append(name)
+            inlets.append(inlet)
         return tuple(rows)
 
     forward = tf.function(tapped, autograph=False).get_concrete_function(data.chunks[0])
     received = traced.consumers()
-    widths = [len(received[name]) // times[name] for name in names]
+    widths = [len(received[inlet]) // times[inlet] for inlet in inlets]
     kernels = CompiledKernels(widths)
     states = kernels.empty()
     for chunk in data.chunks:
         states = kernels.absorb(states, forward(chunk))
     found = kernels.moments(states)
     return {
-        name: _received(received[name], times[name], traced.layers[name], *moments)
-        for name, moments in zip(names, found, strict=True)
+        inlet: _received(inlet, received[inlet], times[inlet], traced.layers[inlet.layer], *moments)
+        for inlet, moments in zip(inlets, found, strict=True)
     }
 
 
 def consumers_of(
-    traced: Traced, group: WidthGroup, received: Mapping[str, Received]
-) -> dict[str, Consumer]:
-    """A group's consumers by layer."""
+    traced: Traced, group: WidthGroup, received: Mapping[Inlet, Received]
+) -> list[Consumer]:
+    """A group's consumers."""
     numbers = traced.numbers(group)
-    found = {name: one.consumer(numbers) for name, one in received.items()}
-    return {name: one for name, one in found.items() if one is not None}
+    found = [one.consumer(numbers) for one in received.values()]
+    return [one for one in found if one is not None]
+
+
+def _passed(call: Call, recurrent: bool) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """What a call mixes, and Keras's mask of it."""
+    if recurrent:
+        return call.output, call.output_mask
+    if isinstance(call.layer, _SEPARABLE):
+        return _filtered(call.layer, call.inputs[0]), None
+    return call.inputs[0], call.input_mask
+
+
+_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
+
+
+def _filtered(layer: keras.Layer, x: tf.Tensor) -> tf.Tensor:
+    """What a separable convolution makes of each channel by itself, before it mixes them."""
+    padding = layer.padding
+    if padding == "causal":
+        x, padding = keras.ops.pad(x, layer._compute_causal_padding()), "valid"
+    return keras.ops.depthwise_conv(
+        *(x, layer.depthwise_kernel, layer.strides, padding),
+        dilation_rate=layer.dilation_rate,
+    )
 
 
 def _received(
+    inlet: Inlet,
     channels: np.ndarray,
     times: int,
     layer: keras.Layer,
@@ -138,8 +171,11 @@ def _received(
     mean: np.ndarray,
     covariance: np.ndarray,
 ) -> Received:
-    matrix = kernel_of(layer, times).reshape(len(mean), -1)
+    matrix = kernel_of(layer, times, inlet.recurrent).reshape(len(mean), -1)
     own = channels[: len(channels) // times]
+    if inlet.recurrent:
+        mean, covariance = np.zeros_like(mean), covariance + np.outer(mean, mean)
+    covariance = blocks_apart(covariance, blocks_of(layer))
     return Received(own, rows, mean, covariance, matrix @ matrix.T, times)
 
 

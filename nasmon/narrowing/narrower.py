@@ -71,7 +71,7 @@ def carried_over(
     """
     small = rebuilt(seen.traced, alive, build, seen.inputs)
     carry(seen.traced, small, alive, seen.received if compensate else None)
-    if seen.probe is not None:
+    if seen.probe is not None and not alive.all():
         recalibrate(small, seen.probe)
     return small
 
@@ -98,6 +98,11 @@ def _by_leader(traced: Traced, widths: Mapping[str, int]) -> dict[str, int]:
             raise UsageError(
                 f"the width of {name!r} is {number}, but it has to stay {group.channels}: "
                 f"{group.fixed_by} fixes it"
+            )
+        if number % group.blocks:
+            raise UsageError(
+                f"the width of {name!r} is {number}, but it is convolved in groups; use a multiple "
+                f"of {group.blocks}"
             )
         if found.setdefault(group.leader, number) != number:
             raise UsageError(

@@ -1,7 +1,7 @@
 """Chooses new widths for a trained model: what its groups may have, and a plan for a budget."""
 
 from collections.abc import Mapping, Sequence
-from math import isnan, nan
+from math import isnan, lcm, nan
 from typing import Any
 
 import keras
@@ -110,11 +110,7 @@ class Choices:
         self._needed = {leader: _needed(costs) for leader, costs in self.costs.items()}
         _, step, least = limits
         self._ranges = {
-            group.leader: Range(
-                _rounded_up(least, step, group.channels),
-                _rounded_up(max(self._needed[group.leader], least), step, group.channels),
-                step,
-            )
+            group.leader: _range(group, max(self._needed[group.leader], least), least, step)
             for group in self.free
         }
 
@@ -152,13 +148,14 @@ class Choices:
         params = self._before.params
         saves = None if alone is None or params is None else params - alone
         least = width == self._ranges[leader].least and width == self._limits.min_width > 1
+        whole_step = group.blocks > 1 and width == group.blocks
         return PlannedGroup(
             *identity,
             channels - self._needed[leader],
             width,
             float(self.costs[leader][width]),
             saves,
-            "min_width" if least else "",
+            "min_width" if least else f"in {group.blocks} groups" if whole_step else "",
         )
 
 
@@ -191,6 +188,14 @@ def curve_of(seen: Seen, limits: Limits) -> list[tuple[int, float]]:
 
 CURVE_STEPS, CURVE_RATIO = 20, 0.8
 """Sizes on a curve, and from one to the next: down to a 70th."""
+
+
+def _range(group: WidthGroup, most: int, least: int, round_to: int) -> Range:
+    """The widths that a group may have, in steps that suit its blocks."""
+    step = lcm(round_to, group.blocks)
+    return Range(
+        _rounded_up(least, step, group.channels), _rounded_up(most, step, group.channels), step
+    )
 
 
 def _rounded_up(width: int, step: int, most: int) -> int:

@@ -154,6 +154,19 @@ def _of_width(
     return {rule.width: width, **groups}
 
 
+def _set_width(layer: keras.Layer, setting: str, width: int) -> None:
+    """Sets the width of a layer that is not built."""
+    cell = getattr(layer, "cell", None)
+    if cell is None:
+        setattr(layer, setting, width)
+        return
+    # a recurrent layer has its own from its cell, which keeps it as the sizes of its states, too
+    setattr(cell, setting, width)
+    cell.output_size = width
+    cell.state_size = keras.tree.map_structure(lambda _: width, cell.state_size)
+    layer.state_size = keras.tree.map_structure(lambda _: width, layer.state_size)
+
+
 def _built(traced: Traced, alive: np.ndarray, build: Build, x: Any) -> keras.Model:
     """What ``build`` makes, with widths set before its layers are built."""
     small = build()
@@ -176,7 +189,7 @@ def _built(traced: Traced, alive: np.ndarray, build: Build, x: Any) -> keras.Mod
                 f"the layer {name!r} of the model from build() is built already; return a model "
                 "that has not been called"
             )
-        setattr(layer, rule.width, _width(alive, outputs))
+        _set_width(layer, rule.width, _width(alive, outputs))
         if keeps_apart(trained):
             layer.groups = _width(alive, outputs) // repeats_of(trained)
     small(x)

@@ -15,6 +15,13 @@ from nasmon.widths.graph import Cost, ModelWidths, Owner, WidthGroup, groups_of
 from nasmon.widths.layer_rules import effect_of, is_bound
 
 
+class Inlet(NamedTuple):
+    """Where channels come into a layer that mixes them."""
+
+    layer: str
+    recurrent: bool = False  # those that the layer put out itself, a step before
+
+
 class Traced(NamedTuple):
     """A model with what its forward pass told."""
 
@@ -68,8 +75,8 @@ class Traced(NamedTuple):
                 alive[numbers[:, kept[group.leader]]] = True
         return alive
 
-    def consumers(self) -> dict[str, np.ndarray]:
-        """The layers that mix channels, with the numbers of those that they receive."""
+    def consumers(self) -> dict[Inlet, np.ndarray]:
+        """Where channels are mixed, with the numbers of those that are."""
         return consumers_among(self.layers, self.widths)
 
 
@@ -115,16 +122,20 @@ def follow(captured: Captured, inputs: Any) -> ModelWidths:
     return read_widths(captured, samples)
 
 
-def consumers_among(layers: dict[str, keras.Layer], widths: ModelWidths) -> dict[str, np.ndarray]:
-    """The layers that mix channels, with the numbers of those that they receive."""
-    return {
-        name: inputs
-        for name, (inputs, _) in widths.channels.items()
-        if inputs is not None
-        and name in layers
-        and effect_of(layers[name]) == "mixes"
-        and not is_bound(layers[name])
-    }
+def consumers_among(layers: dict[str, keras.Layer], widths: ModelWidths) -> dict[Inlet, np.ndarray]:
+    """Where channels are mixed, with the numbers of those that are."""
+    found: dict[Inlet, np.ndarray] = {}
+    for name, (inputs, outputs) in widths.channels.items():
+        effect = effect_of(layers[name]) if name in layers else None
+        if effect not in ("mixes", "groups", "recurs") or is_bound(layers[name]):
+            continue
+        if inputs is not None:
+            # a separable convolution makes several of each before it mixes them
+            times = getattr(layers[name], "depth_multiplier", 1)
+            found[Inlet(name)] = np.repeat(inputs, times)
+        if effect == "recurs" and outputs is not None:
+            found[Inlet(name, recurrent=True)] = outputs
+    return found
 
 
 def calls_of(captured: Captured, name: str) -> Sequence[Call]:

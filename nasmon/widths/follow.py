@@ -17,8 +17,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nasmon.capture import INPUT, OUTPUT, Call, Captured, output_names
+from nasmon.capture import INPUT, OUTPUT, Call, Captured, holds_activations, output_names
 from nasmon.reading import LayerInfo
+from nasmon.widths.followed_calls import FollowedCalls
 from nasmon.widths.graph import (
     Cost,
     ModelWidths,
@@ -27,15 +28,14 @@ from nasmon.widths.graph import (
     leader_of,
     ties_of,
 )
+from nasmon.widths.layer_costs import params_by_scaling
 from nasmon.widths.layer_rules import (
+    blocks_of,
     effect_of,
     fan_in,
     is_bound,
-    macs_by_scaling,
-    params_by_scaling,
     repeats_of,
 )
-from nasmon.widths.macs import macs_of
 from nasmon.widths.owners import Channels, OwnersMet
 
 _MIXING = (
@@ -60,7 +60,7 @@ def read_widths(captured: Captured, samples: int) -> ModelWidths:
     pass_.follow()
     for tensor in outputs:
         pass_.bind_output(tensor)
-    widths = pass_.result(samples)
+    widths = pass_.result(samples, outputs)
     of_outputs = zip(output_names(len(outputs)), map(pass_.segments, outputs), strict=True)
     return widths._replace(layers={**widths.layers, **dict(of_outputs)})
 
@@ -83,23 +83,19 @@ class _Pass:
 
     def __init__(self, calls: Sequence[Call], operations: Sequence[tf.Operation]) -> None:
         self._all_calls, self._all_operations = calls, operations
-        self._graph: tf.Graph = calls[0].outputs[0].graph
-        # a layer that returns its input, such as a dropout, does nothing here
-        self._calls = [call for call in calls if call.leaf and _by_layer(call)]
-        self._of_output = {t.name: call for call in self._calls for t in call.outputs}
-        self._inside = {id(call): self._between(call) for call in self._calls}
+        self._whole = FollowedCalls(calls)
         self._widths: dict[str, Channels | None] = {}
         self._met = OwnersMet()
         self._inputs: dict[str, Channels | None] = {}
 
     def follow(self) -> None:
         """Goes through the operations in the order in which they were made."""
-        skipped = set().union(*self._inside.values()) if self._inside else set()
-        captured = {tensor.name for tensor in getattr(self._graph, "internal_captures", ())}
+        skipped, graph = self._whole.inside, self._whole.graph
+        captured = {tensor.name for tensor in getattr(graph, "internal_captures", ())}
         done: set[int] = set()
         for operation in self._all_operations:
             for tensor in operation.outputs:
-                call = self._of_output.get(tensor.name)
+                call = self._whole.of_output.get(tensor.name)
                 if call is not None and id(call) not in done:
                     done.add(id(call))
                     self._follow_call(call)
@@ -121,44 +117,20 @@ class _Pass:
         """Notes that a width is that of the model's output."""
         self._met.bind(OUTPUT, self.width(tensor))
 
-    def result(self, samples: int) -> ModelWidths:
-        by_layer: dict[str, dict[str, int]] = {}
-        for call in self._calls:
-            macs = macs_of(self._operations(self._inside[id(call)])) or {}
-            one = macs_by_scaling(call.layer, macs, samples)
-            # a layer that is called again costs again
-            earlier = by_layer.get(call.name, {})
-            by_layer[call.name] = {k: n + earlier.get(k, 0) for k, n in one.items()}
-        everything = macs_of(self._all_operations)
+    def result(self, samples: int, outputs: Sequence[tf.Tensor]) -> ModelWidths:
+        by_layer, everything = self._whole.macs_by_layer(samples), self._whole.macs(outputs)
         return ModelWidths(
             structure=Structure(self._met.owners(), tuple(self._costs(by_layer))),
             layers={c.name: self.segments(c.output) for c in self._all_calls},
             rank_limits=self._rank_limits(),
             layer_macs=self._layer_macs(by_layer),
-            macs=None if everything is None else sum(everything.values()) // samples,
+            macs=None if everything is None else everything // samples,
             first_channel=self._met.first,
             channels={
                 call.name: (self._first_input(call), self.width(call.output))
                 for call in reversed(self._all_calls)
             },
         )
-
-    def _between(self, call: Call) -> set[str]:
-        """The names of the operations that make a call's outputs out of its inputs."""
-        borders = {tensor.name for tensor in call.inputs}
-        borders |= self._of_output.keys() - {tensor.name for tensor in call.outputs}
-        found: set[str] = set()
-        pending = [tensor.op for tensor in call.outputs]
-        while pending:
-            operation = pending.pop()
-            if operation.name in found:
-                continue
-            found.add(operation.name)
-            pending += [t.op for t in operation.inputs if t.name not in borders]
-        return found
-
-    def _operations(self, names: Iterable[str]) -> list[tf.Operation]:
-        return [self._graph.get_operation_by_name(name) for name in sorted(names)]
 
     def _own_input(self, tensor: tf.Tensor) -> None:
         names = (f"{INPUT}_{number}" for number in count(1))
@@ -187,13 +159,24 @@ class _Pass:
         self._note_input(call, known)
         if effect == "repeats":
             return np.repeat(known[0], repeats_of(layer)) if known else None
-        if effect in ("mixes", "groups"):
-            if is_bound(layer):
-                outcome = self._own_output(call, bound=True)
-                self._met.bind(call.name, *known[:1])
-                return outcome
-            return self._own_output(call)
+        if effect in ("mixes", "groups", "recurs"):
+            bound = is_bound(layer) or (effect == "recurs" and self._is_tied_up(call))
+            outcome = self._own_output(call, bound)
+            for width in [*known[:1], outcome]:
+                self._met.split(width, blocks_of(layer), call.name)
+            if bound:
+                self._met.bind(call.name, *known)
+            return outcome
         return self._passed_on(known, call.inputs, call.output, call.name)
+
+    def _is_tied_up(self, call: Call) -> bool:
+        """Whether a recurrent call's width has to suit an initial state, or a layer around it."""
+        given = [tensor for tensor in call.inputs if holds_activations(tensor)]
+        around = call.name.rpartition("/")[0]
+        return len(given) > 1 or any(
+            one.name == around and isinstance(one.layer, keras.layers.Bidirectional)
+            for one in self._all_calls
+        )
 
     def _own_output(self, call: Call, bound: bool = False) -> Channels | None:
         """A width of the call's own; None if it puts out no channels, but a loss, say."""
@@ -217,7 +200,7 @@ class _Pass:
         known = [width for tensor in operation.inputs if (width := self.width(tensor)) is not None]
         if not known:
             return
-        outputs = [t for t in operation.outputs if t.name not in self._of_output]
+        outputs = [t for t in operation.outputs if t.name not in self._whole.of_output]
         if operation.type == "ConcatV2" and outputs:
             axis = tf.get_static_value(operation.inputs[-1])
             values = list(operation.inputs)[:-1]
@@ -281,7 +264,7 @@ class _Pass:
 
     def _costs(self, macs: dict[str, dict[str, int]]) -> Iterable[Cost]:
         for name, macs_of_layer in macs.items():
-            (layer,) = {id(c.layer): c.layer for c in self._calls if c.name == name}.values()
+            (layer,) = {id(c.layer): c.layer for c in self._whole.calls if c.name == name}.values()
             if not layer.weights and not sum(macs_of_layer.values()):
                 continue
             yield Cost(
@@ -293,7 +276,7 @@ class _Pass:
             )
 
     def _outputs(self, name: str) -> Segments:
-        return next(self.segments(c.output) for c in self._calls if c.name == name)
+        return next(self.segments(c.output) for c in self._whole.calls if c.name == name)
 
     def _layer_macs(self, by_layer: dict[str, dict[str, int]]) -> dict[str, int]:
         """Also of the layers that others are inside of."""
@@ -309,7 +292,7 @@ class _Pass:
 
     def _rank_limits(self) -> dict[str, int]:
         limits = {}
-        for call in self._calls:
+        for call in self._whole.calls:
             limit = fan_in(call.layer)
             channels = _channels(call.output)
             if limit is not None and channels is not None and limit < channels:
@@ -321,15 +304,6 @@ def _channels(output: tf.Tensor) -> int | None:
     """The length of the last axis, if it is not the batch's and is known."""
     rank = output.shape.rank
     return output.shape[-1] if rank is not None and rank >= 2 else None
-
-
-def _by_layer(call: Call) -> bool:
-    """Whether a call is followed as a whole; or by its operations, if it has no weights."""
-    inputs = {tensor.name for tensor in call.inputs}
-    if any(tensor.name in inputs for tensor in call.outputs) or not call.inputs:
-        return False
-    ours = type(call.layer).__module__.startswith("keras.")
-    return bool(call.layer.weights) or (ours and not isinstance(call.layer, keras.layers.Lambda))
 
 
 def _moves_channels(operation: tf.Operation) -> bool:

@@ -7,7 +7,7 @@ and its output, each made of owners' widths side by side.
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from math import prod
+from math import lcm, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -25,13 +25,15 @@ class Owner(NamedTuple):
     channels: int
     tied_to: str  # the owner it shares its width with (joined by an add); "" for none
     fixed_by: str  # why its width cannot be chosen: "input", "output", a layer's name; "" if it can
+    blocks: int = 1  # its width is a multiple: as many channels in each of so many blocks
 
 
 class Cost(NamedTuple):
     """Parameters and multiply-adds of a layer, by what they grow with.
 
     Both are dictionaries with the keys "in_out" (the product of the widths of input and output),
-    "in", "out" and "fixed". A width of () is one that does not change.
+    "in", "out", "out_out" (its square; may be left out) and "fixed". A width of () is one that does
+    not change.
     """
 
     layer: str
@@ -69,6 +71,7 @@ class WidthGroup(NamedTuple):
     owners: tuple[str, ...]  # with the leader, in the model's order
     channels: int
     fixed_by: str  # why the width cannot be chosen, as ``Owner.fixed_by``; "" if it can
+    blocks: int = 1  # as ``Owner.blocks``
 
 
 def groups_of(owners: Iterable[Owner]) -> tuple[WidthGroup, ...]:
@@ -142,7 +145,8 @@ def _group(leader: str, members: Iterable[Owner]) -> WidthGroup:
     if len(channels) > 1:
         raise _damaged(f"owners tied to {leader!r} have {len(channels)} different widths")
     reason = next((owner.fixed_by for owner in owners if owner.fixed_by), "")
-    return WidthGroup(leader, tuple(owner.name for owner in owners), channels.pop(), reason)
+    names, blocks = tuple(owner.name for owner in owners), lcm(*(one.blocks for one in owners))
+    return WidthGroup(leader, names, channels.pop(), reason, blocks)
 
 
 def _ratios(
@@ -172,6 +176,8 @@ def _change(parts: Mapping[str, int], inputs: Fraction, outputs: Fraction) -> Fr
         parts["in_out"] * (inputs * outputs - 1)
         + parts["in"] * (inputs - 1)
         + parts["out"] * (outputs - 1)
+        # records of earlier versions lack it
+        + parts.get("out_out", 0) * (outputs**2 - 1)
     )
 
 

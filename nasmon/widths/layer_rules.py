@@ -13,14 +13,15 @@ import keras
 
 from nasmon.errors import UsageError
 
-SCALINGS = ("in_out", "in", "out", "fixed")
-"""With the product of both widths, the input's width, the output's width, or neither."""
+SCALINGS = ("in_out", "in", "out", "out_out", "fixed")
+"""With the product of both widths, the input's, the output's, its square, or neither."""
 
-Effect = Literal["mixes", "groups", "repeats", "keeps", "binds"]
+Effect = Literal["mixes", "groups", "recurs", "repeats", "keeps", "binds"]
 """What a layer does to channels.
 
 "mixes": each output channel is made of all input channels, and the layer owns its output's width.
 "groups": the same within groups of channels, so that both widths are multiples of their number.
+"recurs": the same, also of all channels that the layer put out a step before.
 "repeats": each input channel becomes as many output channels as the layer's multiplier says.
 "keeps": each output channel is made of the input channel in its place. "binds": the widths that go
 in and come out must suit each other in a way that is not followed.
@@ -32,10 +33,13 @@ class Axes(NamedTuple):
 
     input: int | None = None
     output: int | None = None
+    own: int | None = None  # of what the layer put out a step before, as long as the output
 
     @property
     def scaling(self) -> str:
         """What the weight's size grows with, one of SCALINGS."""
+        if self.own is not None:
+            return "out_out"
         if self.input is None:
             return "fixed" if self.output is None else "out"
         return "in" if self.output is None else "in_out"
@@ -60,6 +64,7 @@ _SEPARABLE = {
     **_BIAS,
 }
 _DEPTHWISE = {"kernel": Axes(input=-2), "bias": Axes(input=-1)}
+_RECURRENT = {**_PRODUCT, "recurrent_kernel": Axes(output=-1, own=-2)}
 _SCALED = {"gamma": Axes(input=-1), "beta": Axes(input=-1)}
 _MOMENTS = {"moving_mean": Axes(input=-1), "moving_variance": Axes(input=-1)}
 
@@ -85,9 +90,9 @@ LAYER_RULES: tuple[LayerRule, ...] = (
         if kind is not None
     ),
     LayerRule(keras.layers.PReLU, "keeps", None, {"alpha": Axes(input=-1)}),
-    LayerRule(keras.layers.LSTM, "binds", "units"),
-    LayerRule(keras.layers.GRU, "binds", "units"),
-    LayerRule(keras.layers.SimpleRNN, "binds", "units"),
+    LayerRule(keras.layers.LSTM, "recurs", "units", _RECURRENT),
+    LayerRule(keras.layers.GRU, "recurs", "units", _RECURRENT),
+    LayerRule(keras.layers.SimpleRNN, "recurs", "units", _RECURRENT),
     LayerRule(keras.layers.ConvLSTM1D, "binds", "filters"),
     LayerRule(keras.layers.ConvLSTM2D, "binds", "filters"),
     LayerRule(keras.layers.ConvLSTM3D, "binds", "filters"),
@@ -150,7 +155,7 @@ def rule_of(layer: keras.Layer) -> LayerRule | None:
     Example:
         >>> rule = rule_of(keras.layers.Conv2D(8, 3))
         >>> rule.width, rule.weights["kernel"]
-        ('filters', Axes(input=-2, output=-1))
+        ('filters', Axes(input=-2, output=-1, own=None))
     """
     rules = (*_DECLARED, *(_APART if keeps_apart(layer) else ()), *LAYER_RULES)
     return next((rule for rule in rules if isinstance(layer, rule.kind)), None)
@@ -160,9 +165,19 @@ def axes_of(layer: keras.Layer, weight: keras.Variable) -> Axes:
     """The axes of one of a layer's weights that are as long as a width; none if no rule says it."""
     rule = rule_of(layer)
     for name, axes in (rule.weights if rule else {}).items():
-        if weight.name == name or getattr(layer, name, None) is weight:
+        if weight.name == name or weight_called(layer, name) is weight:
             return axes
     return Axes()
+
+
+def weight_called(layer: keras.Layer, name: str) -> keras.Variable | None:
+    """A layer's weight by its attribute, of a recurrent one its cell's; None if it has none."""
+    return getattr(getattr(layer, "cell", layer), name, None)
+
+
+def blocks_of(layer: keras.Layer) -> int:
+    """How many blocks of channels a layer mixes each by itself; 1 of most."""
+    return int(layer.groups) if effect_of(layer) == "groups" else 1
 
 
 def keeps_apart(layer: keras.Layer) -> bool:
@@ -195,11 +210,12 @@ def repeats_of(layer: keras.Layer) -> int:
 
 
 def is_bound(layer: keras.Layer) -> bool:
-    """Whether the widths of a layer that mixes or groups must suit each other, and so stay."""
+    """Whether the widths of a layer that mixes must suit each other, and so stay."""
     if isinstance(layer, keras.layers.EinsumDense):
         return len(layer.kernel.shape) != 2
-    channels_first = getattr(layer, "data_format", None) == "channels_first"
-    return channels_first or effect_of(layer) == "groups"
+    # a state that is carried on is as long as the layer is wide
+    kept_on = getattr(layer, "stateful", False)
+    return getattr(layer, "data_format", None) == "channels_first" or kept_on
 
 
 def configured_width(layer: keras.Layer) -> int:
@@ -223,49 +239,35 @@ def fan_in(layer: keras.Layer) -> int | None:
         return None
     if layer.activation is not None and layer.activation is not keras.activations.linear:
         return None
-    weight, axes = mixing_weight(layer)
-    assert axes.output is not None
-    return prod(weight.shape) // int(weight.shape[axes.output])
+    weight, _, output = mixing_of(layer)
+    return prod(weight.shape) // int(weight.shape[output])
 
 
-def mixing_weight(layer: keras.Layer) -> tuple[keras.Variable, Axes]:
-    """The weight with which a layer of effect "mixes" makes outputs of inputs, and its axes."""
-    rule = rule_of(layer)
-    weights = rule.weights if rule else {}
-    (name,) = (name for name, axes in weights.items() if axes.scaling == "in_out")
-    return getattr(layer, name), weights[name]
+class Mixing(NamedTuple):
+    """How a layer makes outputs of channels."""
+
+    weight: keras.Variable
+    axis: int  # of the channels that are mixed
+    output: int  # the axis of what is made of them
 
 
-def mixes_at_once(layer: keras.Layer) -> bool:
-    """Whether a layer that mixes does so with what it receives, not with what it made of that.
-
-    A separable convolution filters each channel by itself before.
-    """
-    rule = rule_of(layer)
-    return rule is not None and "depthwise_kernel" not in rule.weights
-
-
-def params_by_scaling(layer: keras.Layer) -> dict[str, int]:
-    """A layer's parameters, by SCALINGS; those of weights that its rule does not name are fixed."""
-    params = dict.fromkeys(SCALINGS, 0)
-    for weight in layer.weights:
-        params[axes_of(layer, weight).scaling] += prod(weight.shape)
-    return params
-
-
-def macs_by_scaling(layer: keras.Layer, macs: Mapping[str, int], samples: int) -> dict[str, int]:
-    """A call's multiply-adds for one input, by SCALINGS.
+def mixing_of(layer: keras.Layer, recurrent: bool = False) -> Mixing:
+    """How a layer mixes what it receives, or what it put out a step before.
 
     Args:
-        layer: that was called.
-        macs: by type of operation, of all samples.
-        samples: how many inputs went in.
+        layer: of effect "mixes", "groups" or "recurs".
+        recurrent: of one that recurs.
     """
-    by_effect = {"mixes": "in_out", "groups": "in_out", "repeats": "in"}
-    scaling = by_effect.get(effect_of(layer) or "", "fixed")
-    scalings = dict.fromkeys(SCALINGS, 0)
-    for operation, count in macs.items():
-        # the first half of a separable convolution keeps channels apart
-        apart = operation.startswith("DepthwiseConv")
-        scalings["in" if apart else scaling] += count // samples
-    return scalings
+    rule = rule_of(layer)
+    scaling = "out_out" if recurrent else "in_out"
+    ((name, axes),) = (
+        (name, axes)
+        for name, axes in (rule.weights if rule else {}).items()
+        if axes.scaling == scaling
+    )
+    axis = axes.own if recurrent else axes.input
+    assert axis is not None
+    assert axes.output is not None
+    weight = weight_called(layer, name)
+    assert weight is not None
+    return Mixing(weight, axis, axes.output)

@@ -10,10 +10,13 @@ def macs_of(operations: Iterable[tf.Operation]) -> dict[str, int] | None:
     """Multiply-adds of products and convolutions by type of operation, for the whole batch.
 
     Returns:
-        Only types that were found; None if one has a shape that is not known while tracing.
+        Only types that were found; None if one has a shape that is not known while tracing, or is
+        in a loop, of which it is not known how often it runs.
     """
     counted: dict[str, int] = {}
     for operation in operations:
+        if operation.type in ("While", "StatelessWhile") and _multiplies(operation):
+            return None
         count = _COUNTS.get(operation.type)
         if count is None:
             continue
@@ -23,6 +26,12 @@ def macs_of(operations: Iterable[tf.Operation]) -> dict[str, int] | None:
             # the size of an axis is None
             return None
     return counted
+
+
+def _multiplies(loop: tf.Operation) -> bool:
+    """Whether there is something to count in the body of a loop."""
+    body = loop.graph._get_function(loop.get_attr("body").name)
+    return any(node.op in _COUNTS for node in body.cached_definition.node_def)
 
 
 def _shape(tensor: tf.Tensor) -> tuple[int, ...]:

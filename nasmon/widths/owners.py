@@ -1,6 +1,7 @@
 """The owners of widths as a pass through a model meets them: who shares one, whose is fixed."""
 
 from collections.abc import Sequence
+from math import lcm
 from typing import TypeAlias
 
 import numpy as np
@@ -32,6 +33,7 @@ class OwnersMet:
         self._first: dict[str, int] = {}  # the number of an owner's first channel
         self._ties: dict[str, str] = {}  # who an owner shares its width with, "" for none
         self._fixed: dict[str, str] = {}  # why an owner cannot choose its width
+        self._blocks: dict[str, int] = {}  # how many blocks an owner's channels are mixed in
 
     def __contains__(self, name: str) -> bool:
         return name in self._channels
@@ -66,6 +68,19 @@ class OwnersMet:
             for owner, _ in self.segments(channels):
                 self._fixed.setdefault(owner, reason)
 
+    def split(self, channels: Channels | None, blocks: int, reason: str) -> None:
+        """Notes that channels are mixed in so many blocks, each of as many.
+
+        Only the whole of one owner, as it is, can be; others are bound.
+        """
+        if channels is None or blocks == 1:
+            return
+        (owner, _), *others = self.segments(channels)
+        if others or not np.array_equal(channels, self.add(owner, len(channels))):
+            self.bind(reason, channels)
+            return
+        self._blocks[owner] = lcm(blocks, self._blocks.get(owner, 1))
+
     def unite(self, widths: Sequence[Channels], name: str) -> None:
         """Makes widths one: what is joined by an add, of that name, stays as wide as each other.
 
@@ -86,11 +101,20 @@ class OwnersMet:
     def owners(self) -> tuple[Owner, ...]:
         """All that were met, each tied to the first of those that share its width."""
         leaders = {name: leader_of(name, self._ties) for name in self._channels}
+        blocks: dict[str, int] = {}
+        for owner, count in self._blocks.items():
+            blocks[leaders[owner]] = lcm(count, blocks.get(leaders[owner], 1))
         reasons: dict[str, str] = {}
         for owner, reason in self._fixed.items():
             reasons.setdefault(leaders[owner], reason)
         return tuple(
-            Owner(name, channels, "" if leader == name else leader, reasons.get(leader, ""))
+            Owner(
+                name,
+                channels,
+                "" if leader == name else leader,
+                reasons.get(leader, ""),
+                blocks.get(leader, 1),
+            )
             for (name, channels), leader in zip(
                 self._channels.items(), leaders.values(), strict=True
             )
