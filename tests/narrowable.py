@@ -113,6 +113,7 @@ def grouped() -> keras.Model:
     a = layers.Conv2D(12, 3, padding="same", name="stem")(x)
     b = layers.Conv2D(12, 3, groups=2, padding="same", use_bias=False, name="halves")(a)
     b = layers.ReLU()(layers.BatchNormalization()(b))
+    b = layers.PReLU(shared_axes=(1, 2, 3))(b)
     b = layers.Conv2D(12, 1, groups=3, name="thirds")(b)
     y = layers.Conv2D(8, 1, groups=2, activation="relu", name="again")(layers.Add()([a, b]))
     return keras.Model(x, layers.Conv2D(2, 1, name="head")(y), name="grouped")

@@ -129,3 +129,32 @@ def test_a_width_that_is_no_multiple_of_the_groups_is_named() -> None:
         (4, "in 4 groups"),
         (4, "in 4 groups"),
     ]
+
+
+def normalized(norm: keras.Layer) -> keras.Model:
+    x = keras.Input((6, 6, 3))
+    y = keras.layers.Conv2D(12, 3, name="before")(x)
+    y = keras.layers.Conv2D(8, 1, activation="relu", name="after")(norm(y))
+    return unsettled(keras.Model(x, keras.layers.Conv2D(2, 1, name="head")(y)))
+
+
+@pytest.mark.parametrize(("groups", "width"), [(4, 8), (-1, 7), (1, 7)])
+def test_as_many_channels_are_normalized_in_each_group(groups: int, width: int) -> None:
+    model = normalized(keras.layers.GroupNormalization(groups, name="norm"))
+    x = inputs_for(model)
+    small = nasmon.narrow(model, {"before": width, "after": 5}, x)
+    assert small.get_layer("norm").groups == (width if groups == -1 else groups)
+    assert np.isfinite(np.asarray(small(x))).all()
+    plan = nasmon.plan_widths(model, x, params=0.5, verbose=False)
+    assert nasmon.narrow(model, plan, x).count_params() == plan.after.params
+
+
+def test_what_is_normalized_along_other_axes_stays() -> None:
+    for axis in (1, [1, 2]):
+        kind = keras.layers.BatchNormalization if axis == 1 else keras.layers.LayerNormalization
+        model = normalized(kind(axis=axis, name="norm"))
+        groups = nasmon.plan_widths(model, params=0.8).groups
+        assert {g.leader: g.reason for g in groups}["before"] == "norm needs it so"
+    model = normalized(keras.layers.LayerNormalization(axis=[1, 2, 3]))
+    plan = nasmon.plan_widths(model, inputs_for(model), params=0.5)
+    assert nasmon.narrow(model, plan).count_params() == plan.after.params

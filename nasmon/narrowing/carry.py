@@ -124,8 +124,8 @@ def _numpy(weight: keras.Variable) -> np.ndarray:
 
 def _groups(layer: keras.Layer, weight: keras.Variable) -> int:
     """In how many groups a weight is: 1 of most, as of the bias of a convolution in groups."""
-    groups = blocks_of(layer)
-    return groups if groups > 1 and weight is mixing_of(layer).weight else 1
+    grouped = effect_of(layer) == "groups" and weight is mixing_of(layer).weight
+    return blocks_of(layer) if grouped else 1
 
 
 def _value(layer: keras.Layer, weight: keras.Variable) -> np.ndarray:

@@ -11,7 +11,7 @@ from nasmon.capture import named_layers
 from nasmon.errors import UsageError
 from nasmon.isolation import seeds_kept
 from nasmon.narrowing.traced import Traced
-from nasmon.widths.layer_rules import keeps_apart, repeats_of, rule_of
+from nasmon.widths.layer_rules import keeps_apart, normalizes_apart, repeats_of, rule_of
 
 Build = Callable[[], keras.Model]
 """Makes a model anew, of the same layers in the same order; its layers must not be built yet."""
@@ -144,6 +144,8 @@ def _of_width(
     if isinstance(layer, keras.layers.Reshape):
         *others, last = config["target_shape"]
         return {"target_shape": (*others, width)} if last == before else {}
+    if normalizes_apart(layer):
+        return {"groups": width}
     rule = rule_of(layer)
     if rule is None or rule.width is None or width == before:
         return {}

@@ -153,7 +153,7 @@ class _Pass:
         layer, effect = call.layer, effect_of(call.layer)
         if isinstance(layer, keras.layers.Concatenate):
             return self._side_by_side(call.inputs, layer.axis, call.output, call.name)
-        if effect == "binds":
+        if effect == "binds" or _normalizes_across(call):
             self._met.bind(call.name, *known)
             return self._own_output(call, bound=True)
         self._note_input(call, known)
@@ -167,7 +167,9 @@ class _Pass:
             if bound:
                 self._met.bind(call.name, *known)
             return outcome
-        return self._passed_on(known, call.inputs, call.output, call.name)
+        outcome = self._passed_on(known, call.inputs, call.output, call.name)
+        self._met.split(outcome, blocks_of(layer), call.name)
+        return outcome
 
     def _is_tied_up(self, call: Call) -> bool:
         """Whether a recurrent call's width has to suit an initial state, or a layer around it."""
@@ -304,6 +306,14 @@ def _channels(output: tf.Tensor) -> int | None:
     """The length of the last axis, if it is not the batch's and is known."""
     rank = output.shape.rank
     return output.shape[-1] if rank is not None and rank >= 2 else None
+
+
+def _normalizes_across(call: Call) -> bool:
+    """Whether a call normalizes along other axes than that of the channels alone."""
+    axes, rank = getattr(call.layer, "axis", -1), call.output.shape.rank
+    if effect_of(call.layer) != "keeps" or not call.layer.weights or rank is None:
+        return False
+    return all(axis % rank != rank - 1 for axis in (axes if isinstance(axes, list) else [axes]))
 
 
 def _moves_channels(operation: tf.Operation) -> bool:

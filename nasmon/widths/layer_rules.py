@@ -83,6 +83,7 @@ LAYER_RULES: tuple[LayerRule, ...] = (
     LayerRule(keras.layers.DepthwiseConv2D, "repeats", None, _DEPTHWISE, "depth_multiplier"),
     LayerRule(keras.layers.BatchNormalization, "keeps", None, {**_SCALED, **_MOMENTS}),
     LayerRule(keras.layers.LayerNormalization, "keeps", None, _SCALED),
+    LayerRule(keras.layers.GroupNormalization, "keeps", None, _SCALED),
     *(
         LayerRule(kind, "keeps", None, {"scale": Axes(input=-1)})
         # it came after Keras 3.10
@@ -166,7 +167,9 @@ def axes_of(layer: keras.Layer, weight: keras.Variable) -> Axes:
     rule = rule_of(layer)
     for name, axes in (rule.weights if rule else {}).items():
         if weight.name == name or weight_called(layer, name) is weight:
-            return axes
+            # one for all channels, of a PReLU
+            shared = axes.scaling == "in" and weight.shape[axes.input] == 1
+            return Axes() if shared else axes
     return Axes()
 
 
@@ -176,8 +179,20 @@ def weight_called(layer: keras.Layer, name: str) -> keras.Variable | None:
 
 
 def blocks_of(layer: keras.Layer) -> int:
-    """How many blocks of channels a layer mixes each by itself; 1 of most."""
+    """How many blocks of channels a layer mixes or normalizes each by itself; 1 of most.
+
+    Where each channel is one by itself, it need not be told of blocks: also 1.
+    """
+    if isinstance(layer, keras.layers.GroupNormalization):
+        return 1 if normalizes_apart(layer) else int(layer.groups)
     return int(layer.groups) if effect_of(layer) == "groups" else 1
+
+
+def normalizes_apart(layer: keras.Layer) -> bool:
+    """Whether it is a group normalization of each channel by itself, and is built."""
+    if not isinstance(layer, keras.layers.GroupNormalization) or layer.input_spec is None:
+        return False
+    return layer.groups in layer.input_spec.axes.values()
 
 
 def keeps_apart(layer: keras.Layer) -> bool:
