@@ -30,11 +30,7 @@ class Traced(NamedTuple):
     widths: ModelWidths
     # by layer the batch normalization that its output goes to, and nothing was done with it before
     normalized: dict[str, str]
-
-    @property
-    def params(self) -> int:
-        """Parameters of the whole model."""
-        return int(self.model.count_params())
+    params: int  # of the whole model
 
     @property
     def macs(self) -> int | None:
@@ -102,7 +98,7 @@ def follow_model(model: keras.Model, x: Any = None) -> Traced:
         return tf.constant(0)
 
     tf.function(tapped, autograph=False).get_concrete_function(given)
-    return Traced(model, dict(named_layers(model)), *found[-1])
+    return Traced(model, dict(named_layers(model)), *found[-1], int(model.count_params()))
 
 
 def captured_pass(model: keras.Model, inputs: Any) -> Captured:

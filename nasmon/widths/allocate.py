@@ -57,10 +57,11 @@ def scaled_alike(
     Raises:
         UsageError: even the least widths are too many; the message says what they need.
     """
+    objectives = [(one, budgets[one.name]) for one in OBJECTIVES if one.name in budgets]
 
     def fits(widths: Mapping[str, int]) -> bool:
-        found = totals(model, by_owner(groups, widths)).by_name()
-        return all((found[name] or 0) <= most for name, most in budgets.items())
+        owned = by_owner(groups, widths)
+        return all((one.total(model, owned) or 0) <= most for one, most in objectives)
 
     least = {group.leader: ranges[group.leader].at(0) for group in groups}
     if not fits(least):

@@ -123,7 +123,7 @@ def leader_of(owner: str, ties: Mapping[str, str]) -> str:
 
 def changed_cost(
     cost: Cost, parts: Mapping[str, int], before: Mapping[str, int], after: Mapping[str, int]
-) -> Fraction:
+) -> int | Fraction:
     """What is added to a layer's cost by other widths.
 
     Args:
@@ -136,6 +136,8 @@ def changed_cost(
         UsageError: the cost names an owner that is not there.
     """
     inputs, outputs = _ratios(cost, before, after)
+    if inputs.same and outputs.same:
+        return 0
     return _change(parts, inputs, outputs)
 
 
@@ -149,36 +151,56 @@ def _group(leader: str, members: Iterable[Owner]) -> WidthGroup:
     return WidthGroup(leader, names, channels.pop(), reason, blocks)
 
 
+class _Ratio(NamedTuple):
+    """How much wider something becomes."""
+
+    after: int
+    before: int
+
+    @property
+    def same(self) -> bool:
+        return self.after == self.before
+
+
+_SAME = _Ratio(1, 1)
+
+
 def _ratios(
     cost: Cost, today: Mapping[str, int], changed: Mapping[str, int]
-) -> tuple[Fraction, Fraction]:
-    """How much wider the input and the output of a layer become; 1 where nothing is known."""
+) -> tuple[_Ratio, _Ratio]:
+    """How much wider the input and the output of a layer become; the same if nothing is known."""
     try:
         inputs, outputs = (
-            Fraction(_width(segments, changed), _width(segments, today)) if segments else _SAME
+            _Ratio(_width(segments, changed), _width(segments, today)) if segments else _SAME
             for segments in (cost.inputs, cost.outputs)
         )
-    except (KeyError, ZeroDivisionError) as error:
+    except KeyError as error:
         raise _damaged(f"the cost of {cost.layer!r} ({type(error).__name__}: {error})") from None
+    if not inputs.before or not outputs.before:
+        raise _damaged(f"the cost of {cost.layer!r} is of a layer without channels")
     return inputs, outputs
-
-
-_SAME = Fraction(1)
 
 
 def _width(segments: Segments, widths: Mapping[str, int]) -> int:
     return sum(prod((widths[owner], times)) for owner, times in segments)
 
 
-def _change(parts: Mapping[str, int], inputs: Fraction, outputs: Fraction) -> Fraction:
+def _change(parts: Mapping[str, int], inputs: _Ratio, outputs: _Ratio) -> int | Fraction:
     """What is added to a layer's cost; "fixed" does not change."""
     return (
-        parts["in_out"] * (inputs * outputs - 1)
-        + parts["in"] * (inputs - 1)
-        + parts["out"] * (outputs - 1)
+        _scaled(parts["in_out"], inputs, outputs)
+        + _scaled(parts["in"], inputs)
+        + _scaled(parts["out"], outputs)
         # records of earlier versions lack it
-        + parts.get("out_out", 0) * (outputs**2 - 1)
+        + _scaled(parts.get("out_out", 0), outputs, outputs)
     )
+
+
+def _scaled(count: int, *ratios: _Ratio) -> int | Fraction:
+    """What is added to a count that grows with each of some widths; of a true cost a whole one."""
+    after, before = (prod(numbers) for numbers in zip(*ratios, strict=True))
+    whole, rest = divmod(count * after, before)
+    return whole - count if not rest else Fraction(count * after, before) - count
 
 
 def _damaged(what: str) -> UsageError:

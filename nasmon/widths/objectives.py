@@ -4,7 +4,6 @@ It needs no TensorFlow. The advice, its JSON and the acceptance of a change iter
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from fractions import Fraction
 from typing import NamedTuple, Protocol
 
 from nasmon.widths.graph import Cost, Owner, changed_cost
@@ -72,7 +71,7 @@ def _sum_of_layers(
         before = {owner.name: owner.channels for owner in model.owners}
         after = {**before, **widths}
         changes = (changed_cost(cost, part(cost), before, after) for cost in model.costs)
-        return round(sum(changes, Fraction(whole)))
+        return round(sum(changes, whole))
 
     return total
 
