@@ -227,7 +227,20 @@ def _away(parts: Sequence[_Part]) -> tuple[np.ndarray, np.ndarray]:
         for part in parts:
             _sweep(part, part.columns[there[order]].ravel())
         there = np.delete(there, order)
+        parts = [_smaller(part, chosen, there) for part in parts]
     return np.array(chosen, int), np.array(changes)
+
+
+def _smaller(part: _Part, gone: Sequence[int], there: np.ndarray) -> _Part:
+    """A part without the columns of channels that are gone, once they are a good share of it."""
+    size, away = len(part.left), part.columns[gone]
+    if 4 * np.count_nonzero(away >= 0) < size:
+        return part
+    rest = np.setdiff1d(np.arange(size), away)
+    columns = np.full_like(part.columns, -1)  # of no column any more
+    columns[there] = np.searchsorted(rest, part.columns[there])
+    own = np.ix_(rest, rest)
+    return part._replace(left=part.left[own], weighted=part.weighted[own], columns=columns)
 
 
 def _together(parts: Sequence[_Part], channels: np.ndarray) -> float:
@@ -243,9 +256,8 @@ def _sweep(part: _Part, columns: np.ndarray) -> None:
     """Takes some columns out of both matrices, as elimination does."""
     left, weighted = part.left, part.weighted
     taken = np.linalg.solve(left[np.ix_(columns, columns)], left[columns])  # [s, N]
-    mixed = taken.T @ weighted[columns]
-    core = taken.T @ weighted[np.ix_(columns, columns)] @ taken
-    weighted -= mixed + mixed.T - core
+    half = weighted[columns] - weighted[np.ix_(columns, columns)] @ taken / 2
+    weighted -= np.concatenate([taken, half]).T @ np.concatenate([half, taken])
     left -= left[:, columns] @ taken
     for matrix in (left, weighted):
         matrix[columns] = 0
