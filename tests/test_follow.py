@@ -306,7 +306,8 @@ def test_what_mixes_channels_in_unknown_ways_fixes_their_number(
 def test_widths_around_groups_are_multiples_of_their_number() -> None:
     def build(x: Any) -> Any:
         a, b = conv(12, "a")(x), conv(12, "b", groups=3)(x)
-        return conv(1, "head")(conv(8, "c", groups=4)(a + conv(12, "d", groups=2)(a)) + b[..., :8])
+        c = conv(8, "c", groups=4)(a + conv(12, "d", groups=2)(a))
+        return conv(1, "head")(c), conv(1, "other")(ops.softmax(b))
 
     found = widths_of(model_of(build, (8, 8, 6)))
     blocks = {owner.name: owner.blocks for owner in found.structure.owners if not owner.fixed_by}
@@ -516,3 +517,65 @@ def test_states_have_the_width_of_the_sequence_and_attention_scores_have_not() -
     of_state = next(cost for cost in found.structure.costs if cost.layer == "of_state")
     assert of_state.inputs == (("gru", 1),)
     assert found.layers["output_2"] == ()
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        lambda x: ops.cumsum(x, axis=-1),
+        lambda x: ops.roll(x, 1, axis=-1),
+        lambda x: x[..., ::-1],
+        lambda x: ops.sort(x, axis=-1),
+        lambda x: ops.softmax(x, axis=-1),
+        lambda x: x * ops.mean(x, axis=-1, keepdims=True),
+        lambda x: x + np.linspace(0, 1, 8, dtype=np.float32),
+        layers.Softmax(),
+        layers.UnitNormalization(),
+        layers.Rescaling(np.linspace(1, 2, 8).tolist()),
+    ],
+    ids=[
+        *("cumsum", "roll", "flip", "sort", "softmax", "gate", "constant"),
+        *("Softmax", "UnitNormalization", "Rescaling"),
+    ],
+)
+def test_what_ties_channels_to_each_other_or_to_numbers_holds_them(between: Any) -> None:
+    found = owners(widths_of(model_of(lambda x: conv(1, "head")(between(conv(8, "a")(x))))))
+    assert found["a"][2] not in ("", "output")
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        lambda x: ops.abs(x) * 2 + ops.relu(-x),
+        lambda x: ops.pad(x[:, 1:], ((0, 0), (1, 0), (0, 0), (0, 0))),
+        lambda x: x * ops.mean(x, axis=(1, 2), keepdims=True),
+        lambda x: ops.where(x > 0, x, 0.1 * x),
+        lambda x: ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (-1, 64, 8))[:, :, None],
+        lambda x: ops.image.resize(x, (4, 4)),
+        layers.Rescaling(2.0, 1.0),
+    ],
+    ids=["elementwise", "padded", "gate", "where", "reshaped", "resized", "Rescaling"],
+)
+def test_what_leaves_channels_apart_leaves_their_number_free(between: Any) -> None:
+    found = owners(widths_of(model_of(lambda x: conv(1, "head")(between(conv(8, "a")(x))))))
+    assert found["a"] == (8, "", "")
+
+
+def test_a_sum_over_channels_holds_them_but_a_loss_does_not() -> None:
+    found = owners(widths_of(model_of(lambda x: ops.sum(conv(8, "a")(x), axis=-1))))
+    assert found["a"][2].endswith("Sum")
+    assert owners(widths_of(Regularized(), (3,)))["dense"][2] == ""
+
+
+class Regularized(keras.Model):
+    """With a loss of its own, a sum over channels that nothing is made of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense, self.head = layers.Dense(8, name="dense"), layers.Dense(1, name="head")
+        self(np.zeros((1, 3), np.float32))
+
+    def call(self, x: Any) -> Any:
+        x = self.dense(x)
+        self.add_loss(ops.mean(ops.sum(ops.square(x), axis=-1)))
+        return self.head(x)

@@ -144,3 +144,100 @@ def test_a_width_in_the_models_own_code_is_found(images: np.ndarray) -> None:
     with pytest.raises(UsageError):
         nasmon.narrow(model, {"one": 4}, images, build=Fixed)
     assert nasmon.narrow(model, {"two": 3}, images, build=Fixed).two.units == 3
+
+
+def test_a_nested_model_of_several_inputs_gets_each_as_wide_as_it_is() -> None:
+    a, b = keras.Input((6,)), keras.Input((8,))
+    y = layers.Concatenate()([layers.Dense(5, name="ia")(a), layers.Dense(4, name="ib")(b)])
+    inner, x = keras.Model([a, b], y, name="inner"), keras.Input((4,))
+    y = inner([layers.Dense(6, name="p")(x), layers.Dense(8, name="q")(x)])
+    model = unsettled(keras.Model(x, layers.Dense(2, name="head")(y)))
+    small = nasmon.narrow(model, {"p": 4, "q": 7, "inner/ib": 3})
+    assert [tensor.shape[-1] for tensor in small.get_layer("inner").inputs] == [4, 7]
+    same = nasmon.narrow(model, {})
+    np.testing.assert_allclose(same(np.ones((1, 4))), model(np.ones((1, 4))), rtol=1e-5)
+
+
+def test_a_reshape_by_an_operation_is_made_anew(images: np.ndarray) -> None:
+    x = keras.Input((6, 6, 3))
+    y = keras.ops.reshape(layers.Conv2D(8, 3, padding="same", name="one")(x), (-1, 36 * 8))
+    y = keras.ops.reshape(layers.Dense(6, name="two")(y), (-1, 1, 6))
+    model = keras.Model(x, layers.Dense(2, name="head")(y))
+    small = nasmon.narrow(model, {"one": 5, "two": 4}, images)
+    assert small(images).shape == (64, 1, 2)
+    assert small.get_layer("two").kernel.shape == (36 * 5, 4)
+
+
+class Scaled(Own):
+    """With a weight of the model's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.strength = self.add_weight(shape=(), initializer="ones", name="strength")
+
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        return self.strength * super().call(x, training)
+
+
+def test_weights_of_the_model_itself_are_carried_over(images: np.ndarray) -> None:
+    model = Scaled()
+    model(images)
+    unsettled(model)
+    same = nasmon.narrow(model, {}, images, build=Scaled)
+    assert float(same.strength) == float(model.strength) != 1
+    np.testing.assert_allclose(same(images), model(images), rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_inside_of_a_layer_that_is_no_model_stays(images: np.ndarray) -> None:
+    x = keras.Input((6, 6, 3))
+    y = layers.Conv2D(8, 3, name="before")(x)
+    y = layers.SpectralNormalization(layers.Conv2D(6, 3, name="inside"), name="outside")(y)
+    y = layers.Conv2D(5, 1, name="after")(y)
+    model = keras.Model(x, layers.Conv2D(1, 1, name="head")(y))
+    plan = nasmon.plan_widths(model, images, params=0.98)
+    assert {group.leader: group.reason for group in plan.groups} == {
+        "before": "outside needs it so",
+        "outside/inside": "outside needs it so",
+        "after": "",
+        "head": "the model's output",
+    }
+    assert nasmon.narrow(model, plan, images).count_params() == plan.after.params
+
+
+class Counting(keras.Sequential):
+    """With a training step of its own."""
+
+    def train_step(self, data: Any) -> Any:
+        return super().train_step(data)
+
+
+class Counted(keras.Model):
+    """Functional, with a constructor and a training step of its own."""
+
+    def __init__(self, width: int) -> None:
+        x = keras.Input((4,))
+        super().__init__(x, layers.Dense(1)(layers.Dense(width, name="one")(x)))
+
+    def train_step(self, data: Any) -> Any:
+        return super().train_step(data)
+
+
+def test_a_class_of_the_users_own_is_kept_or_said_not_to_be() -> None:
+    model = Counting([keras.Input((4,)), layers.Dense(6, name="one"), layers.Dense(1)])
+    assert type(nasmon.narrow(model, {"one": 3})) is Counting
+    with pytest.warns(RuntimeWarning, match="without Counted's own train_step"):
+        small = nasmon.narrow(Counted(6), {"one": 3})
+    assert small.count_params() == 19
+
+
+def test_half_and_double_precision(images: np.ndarray) -> None:
+    for policy in ("mixed_bfloat16", "float64"):
+        x = keras.Input((6, 6, 3), dtype="float32")
+        y = layers.SeparableConv2D(8, 3, name="one", dtype=policy)(x)
+        y = layers.BatchNormalization(dtype=policy)(y)
+        y = layers.SeparableConv2D(6, 3, name="two", dtype=policy)(y)
+        model = keras.Model(x, layers.Dense(2, dtype=policy, name="head")(layers.Flatten()(y)))
+        plan = nasmon.plan_widths(model, images, params=0.6, verbose=False)
+        small = nasmon.narrow(model, plan, images)
+        assert small.count_params() == plan.after.params
+        assert np.isfinite(np.asarray(small(images), np.float64)).all()

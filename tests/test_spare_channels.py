@@ -8,7 +8,7 @@ import pytest
 
 import nasmon
 from nasmon.errors import UsageError
-from nasmon.narrowing.carry import _own_weights, _repeated
+from nasmon.narrowing.layer_weights import one_a_place, weights_of
 from nasmon.narrowing.recalibrate import recalibrate
 from nasmon.narrowing.traced import Traced, follow_model
 from nasmon.probe_set import probe_set
@@ -22,22 +22,21 @@ def plant_copies(traced: Traced, group: WidthGroup) -> None:
     block = group.channels // group.blocks
     numbers = traced.numbers(group)
     originals, copies = numbers[:, ::block].ravel(), numbers[:, 1::block].ravel()
-    for name, layer in traced.layers.items():
-        inputs, outputs = traced.widths.channels.get(name, (None, None))
-        for weight in _own_weights(layer):
-            axes = axes_of(layer, weight)
-            apart = effect_of(layer) in ("keeps", "repeats") or "depthwise" in weight.name
-            for axis, channels in ((axes.output, outputs), (axes.input if apart else None, inputs)):
-                if axis is None or channels is None:
-                    continue
-                value = np.moveaxis(np.asarray(weight).copy(), axis, 0)
-                for original, copy in zip(originals, copies, strict=True):
-                    source, target = (
-                        np.flatnonzero(_repeated(layer, channels == number, len(value)))
-                        for number in (original, copy)
-                    )
-                    value[target] = value[source]
-                weight.assign(np.moveaxis(value, 0, axis))
+    for one in weights_of(traced):
+        inputs, outputs = traced.widths.channels.get(one.name, (None, None))
+        axes = axes_of(one.layer, one.weight)
+        apart = effect_of(one.layer) in ("keeps", "repeats") or "depthwise" in one.weight.name
+        for axis, channels in ((axes.output, outputs), (axes.input if apart else None, inputs)):
+            if axis is None or channels is None:
+                continue
+            value = np.moveaxis(np.asarray(one.weight).copy(), axis, 0)
+            for original, copy in zip(originals, copies, strict=True):
+                source, target = (
+                    np.flatnonzero(one_a_place(one.layer, channels == number, len(value)))
+                    for number in (original, copy)
+                )
+                value[target] = value[source]
+            one.weight.assign(np.moveaxis(value, 0, axis))
 
 
 @pytest.mark.parametrize("make", MODELS)
@@ -158,3 +157,55 @@ def test_what_is_normalized_along_other_axes_stays() -> None:
     model = normalized(keras.layers.LayerNormalization(axis=[1, 2, 3]))
     plan = nasmon.plan_widths(model, inputs_for(model), params=0.5)
     assert nasmon.narrow(model, plan).count_params() == plan.after.params
+
+
+@pytest.mark.parametrize(
+    "consumer",
+    [
+        keras.layers.Dense(6, use_bias=False),
+        keras.layers.SeparableConv1D(6, 1, use_bias=False),
+        keras.layers.LSTM(6, use_bias=False, return_sequences=True),
+        keras.layers.GRU(6, use_bias=False, return_sequences=True),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_a_mean_that_nothing_can_stand_for_is_not_spare(consumer: keras.layers.Layer) -> None:
+    x = keras.Input((5, 4))
+    y = keras.layers.Dense(8, activation="relu", name="before")(x)
+    y = keras.layers.LayerNormalization()(consumer.from_config(consumer.get_config())(y))
+    model = unsettled(keras.Model(x, keras.layers.Dense(2, name="head")(y)))
+    kernel, bias = model.get_layer("before").get_weights()
+    kernel[:, 2:], bias[2:] = 0, 3  # six constants, of which one can stand for the others
+    model.get_layer("before").set_weights([kernel, bias])
+    data = inputs_for(model, 256)
+    plan = nasmon.plan_widths(model, data, verbose=False)
+    assert plan.groups[0].spare == 5
+    small = nasmon.narrow(model, {"before": 3}, data)
+    np.testing.assert_allclose(small(data), model(data), atol=1e-2)
+
+
+def test_a_bias_of_several_axes_takes_a_mean_at_each() -> None:
+    x = keras.Input((5, 4))
+    y = keras.layers.Dense(4, activation="relu", name="before")(x)
+    y = keras.layers.EinsumDense("abc,cd->abd", (5, 3), bias_axes="bd", name="einsum")(y)
+    model = unsettled(keras.Model(x, y))
+    kernel, bias = model.get_layer("before").get_weights()
+    kernel[:, 1:], bias[1:] = 0, 3
+    model.get_layer("before").set_weights([kernel, bias])
+    data = inputs_for(model, 64)
+    small = nasmon.narrow(model, {"before": 1}, data)
+    np.testing.assert_allclose(small(data), model(data), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", [keras.layers.LSTM, keras.layers.GRU, keras.layers.SimpleRNN])
+def test_without_data_the_units_with_the_largest_weights_stay(
+    kind: type[keras.layers.RNN],
+) -> None:
+    x = keras.Input((8, 4))
+    model = keras.Model(x, keras.layers.Dense(2)(kind(6, name="cells")(x)))
+    for weight in model.get_layer("cells").weights:
+        value = np.asarray(weight) * 0.01
+        value[..., 2::6] = 5  # the third unit, at every gate
+        weight.assign(value)
+    small = nasmon.narrow(model, {"cells": 1})
+    assert np.abs(small.get_layer("cells").get_weights()[0]).min() == 5

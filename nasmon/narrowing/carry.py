@@ -6,14 +6,12 @@ from math import prod
 import keras
 import numpy as np
 
-from nasmon.capture import LOOPS, named_layers
 from nasmon.errors import UsageError
 from nasmon.kernels.compensation import stand_in
 from nasmon.narrowing.evidence import Received, kernel_of
-from nasmon.narrowing.grouped import as_whole, in_groups
+from nasmon.narrowing.layer_weights import LayerWeight, one_a_place, weights_of, with_those_of
 from nasmon.narrowing.traced import Inlet, Traced
 from nasmon.widths.layer_rules import (
-    axes_of,
     blocks_of,
     effect_of,
     mixing_of,
@@ -38,15 +36,24 @@ def carry(
     Raises:
         UsageError: a weight of the narrower model has another shape than was foretold.
     """
-    for name, weight, target, whole in _carried(traced, small, alive, received):
-        value = in_groups(whole, _groups(traced.layers[name], weight))
+    for one, target, whole in _carried(traced, small, alive, received):
+        value = one.own_form(whole)
         if value.shape != tuple(target.shape):
             raise UsageError(
-                f"the weight {weight.name!r} of the layer {name!r} is {tuple(target.shape)} in "
-                f"the narrower model, where {value.shape} was foretold: a width there is fixed "
-                f'by the model\'s own code; leave it alone with keep=["{name}"]'
+                f"the weight {one.weight.name!r} of {one.name!r} is {tuple(target.shape)} in the "
+                f"narrower model, where {value.shape} was foretold: a width there is fixed by the "
+                f'model\'s own code; leave it alone with keep=["{_to_keep(traced, one, alive)}"]'
             )
         target.assign(value)
+
+
+def _to_keep(traced: Traced, one: LayerWeight, alive: np.ndarray) -> str:
+    """A layer whose width a weight suits no longer, that of its input before its own."""
+    inputs, _ = traced.widths.channels.get(one.name, (None, None))
+    if inputs is not None and not alive[inputs].all():
+        (gone, *_) = inputs[~alive[inputs]]
+        return traced.widths.owner_of(gone)
+    return one.name
 
 
 def carry_as_zeros(
@@ -58,103 +65,50 @@ def carry_as_zeros(
     gradient comes to what makes the channel through weights that are 0, nor to those from what is
     0. The model is then trained as the narrower one would be.
     """
-    for name, weight, target, value in _carried(traced, same, alive, received):
-        whole = np.zeros_like(_value(traced.layers[name], weight))
+    for one, target, value in _carried(traced, same, alive, received):
+        whole = np.zeros_like(one.value)
         kept = [np.arange(length) for length in whole.shape]
-        for axis, keep in _axes(traced, name, weight, alive):
+        for axis, keep in one.kept(traced, alive):
             kept[axis] = np.flatnonzero(keep)
         whole[np.ix_(*kept)] = value
-        target.assign(in_groups(whole, _groups(traced.layers[name], weight)))
+        target.assign(one.own_form(whole))
 
 
 def zeros_are_left(traced: Traced, same: keras.Model, alive: np.ndarray) -> bool:
     """Whether all that ``carry_as_zeros`` set to zeros is so still."""
-    layers = dict(named_layers(same))
-    for name, layer in traced.layers.items():
-        for weight, target in zip(_own_weights(layer), _own_weights(layers[name]), strict=True):
-            if weight.name == "moving_variance":
-                continue  # nobody reads it there, and it tends to the variance of zeros
-            value = as_whole(_numpy(target), _groups(layer, weight))
-            for axis, keep in _axes(traced, name, weight, alive):
-                if np.compress(~keep, value, axis).any():
-                    return False
+    for one, target in with_those_of(traced, same):
+        if one.weight.name == "moving_variance":
+            continue  # nobody reads it there, and it tends to the variance of zeros
+        for axis, keep in one.kept(traced, alive):
+            if np.compress(~keep, one.whole(target), axis).any():
+                return False
     return True
 
 
 def _carried(
     traced: Traced, other: keras.Model, alive: np.ndarray, received: Mapping[Inlet, Received] | None
-) -> Iterator[tuple[str, keras.Variable, keras.Variable, np.ndarray]]:
-    """Layers by path, their weights, those of the other model, and what is carried over to them: of
-    convolutions in groups as if they had one.
+) -> Iterator[tuple[LayerWeight, keras.Variable, np.ndarray]]:
+    """Weights, those of the other model, and what is carried over to them, in the form of
+    ``LayerWeight.value``.
     """
     values = _kept(traced, alive)
     for inlet, own in (received or {}).items():
         keep = alive[own.channels]
         if not keep.all() and keep.any():
             _stand_in(traced, inlet, own, alive, values)
-    layers = dict(named_layers(other))
-    for name, layer in traced.layers.items():
-        for weight, target in zip(_own_weights(layer), _own_weights(layers[name]), strict=True):
-            yield name, weight, target, values[id(weight)]
-
-
-def _own_weights(layer: keras.Layer) -> list[keras.Variable]:
-    """A layer's weights, without those of named layers inside."""
-    if isinstance(layer, LOOPS):
-        return list(layer.weights)
-    inside = {id(w) for below in layer._flatten_layers(include_self=False) for w in below.weights}
-    return [weight for weight in layer.weights if id(weight) not in inside]
+    for one, target in with_those_of(traced, other):
+        yield one, target, values[id(one.weight)]
 
 
 def _kept(traced: Traced, alive: np.ndarray) -> dict[int, np.ndarray]:
     """By weight what is left of it if nothing stands in for anything."""
     values = {}
-    for name, layer in traced.layers.items():
-        for weight in _own_weights(layer):
-            value = _value(layer, weight)
-            for axis, keep in _axes(traced, name, weight, alive):
-                value = np.compress(keep, value, axis)
-            values[id(weight)] = value
+    for one in weights_of(traced):
+        value = one.value
+        for axis, keep in one.kept(traced, alive):
+            value = np.compress(keep, value, axis)
+        values[id(one.weight)] = value
     return values
-
-
-def _numpy(weight: keras.Variable) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(weight))
-
-
-def _groups(layer: keras.Layer, weight: keras.Variable) -> int:
-    """In how many groups a weight is: 1 of most, as of the bias of a convolution in groups."""
-    grouped = effect_of(layer) == "groups" and weight is mixing_of(layer).weight
-    return blocks_of(layer) if grouped else 1
-
-
-def _value(layer: keras.Layer, weight: keras.Variable) -> np.ndarray:
-    """A weight's value, of a convolution in groups as if it had one."""
-    return as_whole(_numpy(weight), _groups(layer, weight))
-
-
-def _axes(
-    traced: Traced, name: str, weight: keras.Variable, alive: np.ndarray
-) -> list[tuple[int, np.ndarray]]:
-    """The axes of a weight that are as long as a width, with what to keep of them."""
-    layer = traced.layers[name]
-    own, groups = axes_of(layer, weight), _groups(layer, weight)
-    inputs, outputs = traced.widths.channels.get(name, (None, None))
-    found = []
-    for axis, channels in ((own.input, inputs), (own.output, outputs), (own.own, outputs)):
-        if axis is None or channels is None or alive[channels].all():
-            continue
-        length = weight.shape[axis] * (groups if axis == own.input else 1)
-        found.append((axis, _repeated(layer, alive[channels], length)))
-    return found
-
-
-def _repeated(layer: keras.Layer, each: np.ndarray, length: int) -> np.ndarray:
-    """One entry a channel as one a place of an axis of a layer's weight."""
-    times = length // len(each)
-    # the gates of a recurrent layer are side by side; behind the first half of a separable one each
-    # channel is several times
-    return np.tile(each, times) if effect_of(layer) == "recurs" else np.repeat(each, times)
 
 
 def _stand_in(
@@ -170,8 +124,7 @@ def _stand_in(
     shift = stood.offset @ kernel.sum(axis=1) / strides
     weight = mixing_of(layer, inlet.recurrent).weight
     values[id(weight)] = _mixed(values[id(weight)], traced, inlet, own, stood.matrix, alive)
-    # what a recurrent layer receives of itself is taken as about 0
-    if not inlet.recurrent:
+    if traced.adds_constants(inlet):
         _add(traced, inlet.layer, shift, alive, values)
 
 
@@ -193,8 +146,9 @@ def _mixed(
     """A kernel with rows for what is kept, of its shape and dtype, made of all its rows."""
     layer = traced.layers[inlet.layer]
     weight, mixing, _ = mixing_of(layer, inlet.recurrent)
-    kernel = _value(layer, weight).astype(np.float64)
-    for axis, keep in _axes(traced, inlet.layer, weight, alive):
+    one = LayerWeight(layer, inlet.layer, weight)
+    kernel = one.value.astype(np.float64)
+    for axis, keep in one.kept(traced, alive):
         if axis != mixing:
             kernel = np.compress(keep, kernel, axis)
     kernel = np.moveaxis(kernel, mixing, 0)
@@ -211,12 +165,13 @@ def _add(
     """
     layer, outputs = traced.layers[name], traced.widths.channels[name][1]
     if outputs is not None:
-        shift = shift[_repeated(layer, alive[outputs], len(shift))]
+        shift = shift[one_a_place(layer, alive[outputs], len(shift))]
     bias = weight_called(layer, "bias")
     if bias is not None:
         value = values[id(bias)].copy()
         # one bias for what goes in and another for what recurs, of a GRU
-        (value[0] if value.ndim > 1 else value)[...] += shift.astype(value.dtype)
+        two = value.ndim > 1 and effect_of(layer) == "recurs"
+        (value[0] if two else value)[...] += shift.astype(value.dtype)
         values[id(bias)] = value
     elif name in traced.normalized:
         mean = traced.layers[traced.normalized[name]].moving_mean

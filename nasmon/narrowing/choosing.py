@@ -7,6 +7,7 @@ import numpy as np
 
 from nasmon.kernels.selection import Order, in_blocks, leaving, swapped
 from nasmon.narrowing.evidence import Received, consumers_of
+from nasmon.narrowing.layer_weights import sums_by_channel
 from nasmon.narrowing.traced import Inlet, Traced
 from nasmon.widths.graph import WidthGroup
 from nasmon.widths.layer_rules import axes_of
@@ -55,5 +56,5 @@ def _weight_sizes(traced: Traced, group: WidthGroup) -> np.ndarray:
             axis = axes_of(traced.layers[name], weight).output
             if axis is not None:
                 value = np.asarray(keras.ops.convert_to_numpy(weight), np.float64)
-                squares += np.sum(np.moveaxis(value, axis, 0).reshape(group.channels, -1) ** 2, 1)
+                squares += sums_by_channel(traced.layers[name], value**2, axis, group.channels)
     return np.sqrt(squares)

@@ -8,7 +8,8 @@ few samples to tell the columns apart; the kernel is then looked at as if it wer
 Of a separable convolution it is what is filtered already that is mixed. Of a convolution in groups
 the kernel is taken as a whole one, zeros between the groups, and what goes into different groups as
 independent: nothing in one can stand in for what is in another. What a recurrent layer receives of
-itself is taken as what it puts out, about 0, where its state begins.
+itself is taken as what it puts out, about 0, where its state begins. So is what goes into a layer
+without a bias or the like, where nothing can stand in for a mean.
 """
 
 from collections.abc import Mapping
@@ -125,8 +126,9 @@ def gather(traced: Traced, data: ProbeSet) -> dict[Inlet, Received]:
         states = kernels.absorb(states, forward(chunk))
     found = kernels.moments(states)
     return {
-        inlet: _received(inlet, received[inlet], times[inlet], traced.layers[inlet.layer], *moments)
+        inlet: _received(traced, inlet, received[inlet], times[inlet], *moments)
         for inlet, moments in zip(inlets, found, strict=True)
+        if moments[0] > 1  # of a single row nothing can be told
     }
 
 
@@ -153,27 +155,25 @@ _SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 
 def _filtered(layer: keras.Layer, x: tf.Tensor) -> tf.Tensor:
     """What a separable convolution makes of each channel by itself, before it mixes them."""
-    padding = layer.padding
-    if padding == "causal":
-        x, padding = keras.ops.pad(x, layer._compute_causal_padding()), "valid"
     return keras.ops.depthwise_conv(
-        *(x, layer.depthwise_kernel, layer.strides, padding),
+        *(x, keras.ops.cast(layer.depthwise_kernel, x.dtype), layer.strides, layer.padding),
         dilation_rate=layer.dilation_rate,
     )
 
 
 def _received(
+    traced: Traced,
     inlet: Inlet,
     channels: np.ndarray,
     times: int,
-    layer: keras.Layer,
     rows: int,
     mean: np.ndarray,
     covariance: np.ndarray,
 ) -> Received:
+    layer = traced.layers[inlet.layer]
     matrix = kernel_of(layer, times, inlet.recurrent).reshape(len(mean), -1)
     own = channels[: len(channels) // times]
-    if inlet.recurrent:
+    if not traced.adds_constants(inlet):
         mean, covariance = np.zeros_like(mean), covariance + np.outer(mean, mean)
     covariance = blocks_apart(covariance, blocks_of(layer))
     return Received(own, rows, mean, covariance, matrix @ matrix.T, times)

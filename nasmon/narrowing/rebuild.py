@@ -1,11 +1,13 @@
 """A model of the same layers with other widths, not trained."""
 
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
 import numpy as np
 from keras.src.models.functional import Functional, functional_like_constructor
+from keras.src.ops.numpy import Reshape
 
 from nasmon.capture import named_layers
 from nasmon.errors import UsageError
@@ -36,17 +38,34 @@ def rebuilt(
         UsageError: the model cannot be made anew.
     """
     with seeds_kept():
-        if build is not None:
-            small = _built(traced, alive, build, x)
-        elif isinstance(traced.model, keras.Sequential | Functional):
-            small = _Cloning(traced, alive).model(traced.model)
-        else:
+        try:
+            small = _made(traced, alive, build, x)
+        except UsageError:
+            raise
+        except Exception as error:
+            # of Keras's, or of the model's own code
             raise UsageError(
-                f"{traced.model.name!r} is a subclassed model, which cannot be made anew from a "
-                "config; pass build=, a function that makes it"
-            )
+                f"{traced.model.name!r} cannot be made with these widths ({type(error).__name__}: "
+                f"{_first_line(error)}); something in it fixes one: leave the layers before that "
+                "alone with keep="
+            ) from error
     compile_alike(traced.model, small)
     return small
+
+
+def _made(traced: Traced, alive: np.ndarray, build: Build | None, x: Any) -> keras.Model:
+    if build is not None:
+        return _built(traced, alive, build, x)
+    if isinstance(traced.model, keras.Sequential | Functional):
+        return _Cloning(traced, alive).model(traced.model)
+    raise UsageError(
+        f"{traced.model.name!r} is a subclassed model, which cannot be made anew from a config; "
+        "pass build=, a function that makes it"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "")
 
 
 def compile_alike(model: keras.Model, small: keras.Model) -> None:
@@ -83,24 +102,23 @@ class _Cloning:
         """A functional or sequential model, on its own or inside of another."""
         if isinstance(model, keras.Sequential):
             layers = [self._input(tensor, model) for tensor in model.inputs]
-            made = keras.Sequential([*layers, *map(self.layer, model.layers)], name=model.name)
+            kind = _kind(model, keras.Sequential)
+            made = kind([*layers, *map(self.layer, model.layers)], name=model.name)
         else:
             inputs = keras.tree.map_structure(
                 lambda tensor: self._input(tensor, model), model._inputs_struct
             )
             outputs = model._run_through_graph(inputs, operation_fn=self.layer)
-            # also of a class of its own, which has a training step of its own, say
-            kind = model.__class__ if functional_like_constructor(model.__class__) else Functional
-            made = kind(inputs, outputs, name=model.name)
+            made = _kind(model, Functional)(inputs, outputs, name=model.name)
         made.trainable = model.trainable
         for layer, other in zip(_below(model), _below(made), strict=True):
             other.trainable = layer.trainable
         return made
 
     def layer(self, layer: Any) -> Any:
-        """A layer made anew; of an operation itself, as it holds nothing."""
+        """A layer made anew; of an operation itself, as it holds no weights."""
         if not isinstance(layer, keras.Layer):
-            return layer
+            return _reshaping(layer) if isinstance(layer, Reshape) else layer
         if id(layer) not in self._made:
             nested = isinstance(layer, keras.Sequential | Functional)
             self._made[id(layer)] = self.model(layer) if nested else self._from_config(layer)
@@ -108,11 +126,20 @@ class _Cloning:
 
     def _from_config(self, layer: keras.Layer) -> keras.Layer:
         name = self._paths.get(id(layer), layer.name)
-        config = layer.get_config()
+        try:
+            config = layer.get_config()
+        except NotImplementedError as error:
+            raise UsageError(
+                f"the layer {name!r} cannot be made anew: give {type(layer).__name__} a "
+                "get_config()"
+            ) from error
         outputs = self._traced.widths.channels.get(name, (None, None))[1]
         if outputs is not None:
             config |= _of_width(layer, config, _width(self._alive, outputs), len(outputs))
         try:
+            # it is the user's own, in memory: nothing is read from a file
+            if isinstance(layer, keras.layers.Lambda):
+                return layer.__class__.from_config(config, safe_mode=False)
             return layer.__class__.from_config(config)
         except Exception as error:
             raise UsageError(
@@ -123,14 +150,48 @@ class _Cloning:
 
     def _input(self, tensor: Any, model: keras.Model) -> Any:
         """An input of a model; of a nested one as wide as what it is called on has become."""
-        name = self._paths.get(id(model), "")
-        inputs = self._traced.widths.channels.get(name, (None, None))[0]
+        given = self._traced.widths.inputs.get(self._paths.get(id(model), ""), ())
+        place = next(n for n, one in enumerate(model.inputs) if one is tensor)
+        inputs = given[place] if len(given) == len(model.inputs) else None
         shape = list(tensor.shape)
         if inputs is not None and shape[-1] == len(inputs):
             shape[-1] = _width(self._alive, inputs)
         own = tensor._keras_history.operation
         name = own.name if isinstance(own, keras.layers.InputLayer) else tensor.name
         return keras.Input(batch_shape=shape, dtype=tensor.dtype, name=name)
+
+
+def _kind(model: keras.Model, plain: type[keras.Model]) -> type[keras.Model]:
+    """The class to make a model anew of: its own if that takes what the plain one does."""
+    kind = model.__class__
+    if kind is plain or functional_like_constructor(kind):
+        return kind
+    if issubclass(kind, plain) and kind.__init__ is plain.__init__:
+        return kind
+    steps = [name for name in _STEPS if name in vars(kind)]
+    if steps:
+        warnings.warn(
+            f"nasmon: the narrower model is a {plain.__name__}, without {kind.__name__}'s own "
+            f"{', '.join(steps)}, as {kind.__name__} has a constructor of its own",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return plain
+
+
+_STEPS = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics", "call")
+
+
+def _reshaping(operation: Reshape) -> Callable[[Any], Any]:
+    """A reshape whose last length is as much longer or shorter as what goes in has become."""
+    (before,) = keras.tree.flatten(operation._inbound_nodes[0].input_tensors)
+    *others, last = operation.newshape
+
+    def reshaped(x: Any) -> Any:
+        now = last if last == -1 else last * x.shape[-1] // before.shape[-1]
+        return keras.ops.reshape(x, (*others, now))
+
+    return reshaped
 
 
 def _below(model: keras.Model) -> Iterable[keras.Layer]:
@@ -158,6 +219,9 @@ def _of_width(
 
 def _set_width(layer: keras.Layer, setting: str, width: int) -> None:
     """Sets the width of a layer that is not built."""
+    if isinstance(layer, keras.layers.EinsumDense):
+        layer.partial_output_shape = (*layer.partial_output_shape[:-1], width)
+        return
     cell = getattr(layer, "cell", None)
     if cell is None:
         setattr(layer, setting, width)
@@ -184,6 +248,8 @@ def _built(traced: Traced, alive: np.ndarray, build: Build, x: Any) -> keras.Mod
         # of one that is built: what it does to channels is known by its kernel
         trained = traced.layers[name]
         rule = rule_of(trained)
+        if outputs is not None and normalizes_apart(trained):
+            layer.groups = _width(alive, outputs)
         if outputs is None or rule is None or rule.width is None:
             continue
         if layer.built:

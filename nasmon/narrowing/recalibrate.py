@@ -1,6 +1,6 @@
 """Statistics of batch normalizations, computed anew over data."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
@@ -35,7 +35,11 @@ class Recalibration:
             for layer in model._flatten_layers()
             if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
         ]
-        self._share = tf.Variable(0.0, dtype=tf.float32)
+        # the share that what is known so far has in the average, for each dtype that is averaged in
+        self._shares = {
+            dtype: tf.Variable(0.0, dtype=dtype)
+            for dtype in {layer.moving_mean.dtype for layer in self._norms}
+        }
         self._model = model
         self._forward: Callable[..., Any] | None = None
 
@@ -43,10 +47,11 @@ class Recalibration:
         """See ``recalibrate``."""
         if not self._norms:
             return
-        with _training(self._norms, self._share), seeds_kept():
+        with _training(self._norms, self._shares), seeds_kept():
             for number, chunk in enumerate(data.chunks):
                 # the average of all so far: the first one is taken as it is
-                self._share.assign(number / (number + 1))
+                for share in self._shares.values():
+                    share.assign(number / (number + 1))
                 if self._forward is None:
                     traced = tf.function(lambda x: self._model(x, training=False), autograph=False)
                     self._forward = traced.get_concrete_function(chunk)
@@ -54,12 +59,12 @@ class Recalibration:
 
 
 @contextmanager
-def _training(norms: Sequence[keras.Layer], momentum: tf.Variable) -> Iterator[None]:
-    """Has these layers work as in training, with that momentum."""
+def _training(norms: Sequence[keras.Layer], momenta: Mapping[str, tf.Variable]) -> Iterator[None]:
+    """Has these layers work as in training, with those momenta by dtype."""
     own = [layer.momentum for layer in norms]
     try:
         for layer in norms:
-            layer.momentum = momentum
+            layer.momentum = momenta[layer.moving_mean.dtype]
         with wrapped_calls(norms, _as_in_training):
             yield
     finally:

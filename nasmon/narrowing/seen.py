@@ -34,7 +34,7 @@ class Seen:
     """
 
     def __init__(self, model: keras.Model, data: Any, samples: int = SAMPLES) -> None:
-        self.probe = None if data is None else probe_set(data, samples, CHUNK)
+        self.probe = None if data is None else probe_set(data, samples, _chunk_of(model))
         self.traced = follow_model(model, self.inputs)
         self.received = None if self.probe is None else gather(self.traced, self.probe)
         self._orders: dict[str, Order] = {}
@@ -74,3 +74,9 @@ class Seen:
             if widths.get(group.leader, group.channels) != group.channels
         }
         return self.traced.alive(kept)
+
+
+def _chunk_of(model: keras.Model) -> int:
+    """How many samples a forward pass takes: as many as the model does, if it says so."""
+    inputs = keras.tree.flatten(getattr(model, "_inputs_struct", None))
+    return next((one.shape[0] for one in inputs if one is not None and one.shape[0]), CHUNK)

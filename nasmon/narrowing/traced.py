@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.models.functional import Functional
 
-from nasmon.capture import Call, Captured, capture, named_layers
+from nasmon.capture import LOOPS, Call, Captured, capture, named_layers
 from nasmon.errors import UsageError
 from nasmon.taps import is_built
 from nasmon.widths.follow import read_widths
 from nasmon.widths.graph import Cost, ModelWidths, Owner, WidthGroup, groups_of
-from nasmon.widths.layer_rules import effect_of, is_bound
+from nasmon.widths.layer_rules import effect_of, is_bound, weight_called
 
 
 class Inlet(NamedTuple):
@@ -71,6 +72,11 @@ class Traced(NamedTuple):
                 alive[numbers[:, kept[group.leader]]] = True
         return alive
 
+    def adds_constants(self, inlet: Inlet) -> bool:
+        """Whether a constant can be added to what a layer makes of what comes in there."""
+        has_bias = weight_called(self.layers[inlet.layer], "bias") is not None
+        return not inlet.recurrent and (has_bias or inlet.layer in self.normalized)
+
     def consumers(self) -> dict[Inlet, np.ndarray]:
         """Where channels are mixed, with the numbers of those that are."""
         return consumers_among(self.layers, self.widths)
@@ -98,7 +104,33 @@ def follow_model(model: keras.Model, x: Any = None) -> Traced:
         return tf.constant(0)
 
     tf.function(tapped, autograph=False).get_concrete_function(given)
-    return Traced(model, dict(named_layers(model)), *found[-1], int(model.count_params()))
+    widths, normalized = found[-1]
+    layers = dict(named_layers(model))
+    if isinstance(model, keras.Sequential | Functional):
+        widths = _held_by_blocks(layers, widths)
+    return Traced(model, layers, widths, normalized, int(model.count_params()))
+
+
+def _held_by_blocks(layers: Mapping[str, keras.Layer], widths: ModelWidths) -> ModelWidths:
+    """The widths of a model that is made anew from its config: what is inside of a layer that is no
+    such model itself, its config does not tell, and so it stays.
+    """
+    fixed: dict[str, str] = {}
+    for name, layer in layers.items():
+        if isinstance(layer, (keras.Sequential, Functional, *LOOPS)):
+            continue
+        inside = [owner for owner in widths.first_channel if owner.startswith(f"{name}/")]
+        # one of Keras's wrappers also keeps the shape that the layer inside was built for
+        if isinstance(layer, keras.layers.Wrapper):
+            given = [one for one in widths.inputs.get(name, ()) if one is not None]
+            inside += [widths.owner_of(number) for one in given for number in one]
+        for owner in inside:
+            fixed.setdefault(owner, name)
+    owners = tuple(
+        owner._replace(fixed_by=owner.fixed_by or fixed.get(owner.name, ""))
+        for owner in widths.structure.owners
+    )
+    return widths._replace(structure=widths.structure._replace(owners=owners))
 
 
 def captured_pass(model: keras.Model, inputs: Any) -> Captured:
@@ -150,12 +182,13 @@ def _normalized(captured: Captured) -> dict[str, str]:
         for call in captured.calls
         if call.leaf
         and call.output.name in norms
+        and effect_of(call.layer) != "recurs"
         and getattr(call.layer, "activation", None) in (None, keras.activations.linear)
     }
 
 
 def zeros_for(model: keras.Model) -> Any:
-    """A batch of one of zeros, in the structure of a functional model's inputs.
+    """Zeros, in the structure of a functional model's inputs: a batch of one, or of its own size.
 
     Raises:
         UsageError: an axis but the batch's has no fixed length, or the model has no inputs of its
@@ -173,6 +206,6 @@ def zeros_for(model: keras.Model) -> Any:
                 f"the input {tensor.name!r} has the shape {tuple(tensor.shape)}; pass "
                 "data, so that the other lengths are known"
             )
-        return tf.zeros([1, *tensor.shape[1:]], tensor.dtype)
+        return tf.zeros([tensor.shape[0] or 1, *tensor.shape[1:]], tensor.dtype)
 
     return tf.nest.map_structure(zeros, inputs)

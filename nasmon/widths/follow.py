@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from nasmon.capture import INPUT, OUTPUT, Call, Captured, holds_activations, output_names
 from nasmon.reading import LayerInfo
-from nasmon.widths.followed_calls import FollowedCalls
+from nasmon.widths.followed_calls import FollowedCalls, behind
 from nasmon.widths.graph import (
     Cost,
     ModelWidths,
@@ -36,15 +36,8 @@ from nasmon.widths.layer_rules import (
     is_bound,
     repeats_of,
 )
+from nasmon.widths.operations import ELEMENTWISE, keeps_channels_apart
 from nasmon.widths.owners import Channels, OwnersMet
-
-_MIXING = (
-    *("MatMul", "BatchMatMul", "Einsum", "Conv", "DepthwiseConv", "DepthToSpace", "SpaceToDepth"),
-    *("Gather", "Reverse", "While", "StatelessWhile", "If", "StatelessIf"),
-    *("PartitionedCall", "StatefulPartitionedCall"),
-)
-
-_REDUCTIONS = ("Mean", "Max", "Min", "Sum", "Prod", "ArgMax", "ArgMin", "All", "Any")
 
 
 def read_widths(captured: Captured, samples: int) -> ModelWidths:
@@ -57,7 +50,7 @@ def read_widths(captured: Captured, samples: int) -> ModelWidths:
     """
     outputs = captured.outputs
     pass_ = _Pass(captured.calls, captured.operations)
-    pass_.follow()
+    pass_.follow(outputs)
     for tensor in outputs:
         pass_.bind_output(tensor)
     widths = pass_.result(samples, outputs)
@@ -88,8 +81,14 @@ class _Pass:
         self._met = OwnersMet()
         self._inputs: dict[str, Channels | None] = {}
 
-    def follow(self) -> None:
-        """Goes through the operations in the order in which they were made."""
+    def follow(self, outputs: Sequence[tf.Tensor]) -> None:
+        """Goes through the operations in the order in which they were made.
+
+        Args:
+            outputs: of the model: what is made for neither them nor a layer, such as a loss, holds
+                up no width.
+        """
+        needed = behind([*outputs, *(t for call in self._all_calls for t in call.outputs)])
         skipped, graph = self._whole.inside, self._whole.graph
         captured = {tensor.name for tensor in getattr(graph, "internal_captures", ())}
         done: set[int] = set()
@@ -99,12 +98,10 @@ class _Pass:
                 if call is not None and id(call) not in done:
                     done.add(id(call))
                     self._follow_call(call)
-            if operation.name in skipped:
-                continue
             if operation.type == "Placeholder":
                 if operation.outputs[0].name not in captured:
                     self._own_input(operation.outputs[0])
-            else:
+            elif operation.name in needed and operation.name not in skipped:
                 self._follow_operation(operation)
 
     def width(self, tensor: tf.Tensor) -> Channels | None:
@@ -129,6 +126,9 @@ class _Pass:
             channels={
                 call.name: (self._first_input(call), self.width(call.output))
                 for call in reversed(self._all_calls)
+            },
+            inputs={
+                call.name: tuple(map(self.width, call.inputs)) for call in reversed(self._all_calls)
             },
         )
 
@@ -167,7 +167,10 @@ class _Pass:
             if bound:
                 self._met.bind(call.name, *known)
             return outcome
-        outcome = self._passed_on(known, call.inputs, call.output, call.name)
+        kind = type(layer).__name__ if isinstance(layer, _RESHAPING) else ""
+        outcome = self._passed_on(known, call.inputs, call.output, call.name, kind)
+        if _ties_channels(layer):
+            self._met.bind(call.name, *known)
         self._met.split(outcome, blocks_of(layer), call.name)
         return outcome
 
@@ -209,7 +212,11 @@ class _Pass:
             outcome = self._side_by_side(values, axis, outputs[0], operation.name)
             self._widths[outputs[0].name] = outcome
             return
-        mixes = operation.type.startswith(_MIXING) or _moves_channels(operation)
+        mixes = not keeps_channels_apart(operation)
+        if operation.type in ELEMENTWISE:
+            # such as a constant of one number a channel
+            others = [t for t in operation.inputs if self.width(t) is None and _has_channels(t)]
+            mixes |= any(t.shape[-1] == len(known[0]) > 1 for t in others)
         for tensor in outputs:
             if tensor.shape.rank is None or tensor.dtype in (tf.int32, tf.int64, tf.bool):
                 continue
@@ -239,10 +246,9 @@ class _Pass:
             self._met.unite(alike, name)
             self._met.bind(name, *others)
             return alike[0]
-        if kind in _REDUCTIONS:
-            return None
         ranks = [t.shape.rank for t in inputs if self.width(t) is not None]
-        if len(known) == 1 and channels and ranks[0] is not None:
+        flattens = kind in ("Reshape", "Flatten")
+        if flattens and len(known) == 1 and channels and ranks[0] is not None:
             times, rest = divmod(channels, len(known[0]))
             if times and not rest and output.shape.rank < ranks[0]:
                 return np.tile(known[0], times)
@@ -316,8 +322,15 @@ def _normalizes_across(call: Call) -> bool:
     return all(axis % rank != rank - 1 for axis in (axes if isinstance(axes, list) else [axes]))
 
 
-def _moves_channels(operation: tf.Operation) -> bool:
-    if operation.type != "Transpose":
-        return False
-    order = tf.get_static_value(operation.inputs[1])
-    return order is None or order[-1] != len(order) - 1
+def _ties_channels(layer: keras.Layer) -> bool:
+    """Whether a layer without weights suits the channels that it is given today only."""
+    if isinstance(layer, keras.layers.Rescaling):
+        return max(np.size(layer.scale), np.size(layer.offset)) > 1
+    return isinstance(layer, keras.layers.Softmax | keras.layers.UnitNormalization)
+
+
+_RESHAPING = (keras.layers.Flatten, keras.layers.Reshape)
+
+
+def _has_channels(tensor: tf.Tensor) -> bool:
+    return bool(tensor.dtype.is_floating and tensor.shape.rank)

@@ -54,7 +54,7 @@ class FollowedCalls:
         recurring = [call for call in self.calls if effect_of(call.layer) == "recurs"]
         inside = set().union(*(self._inside[id(call)] for call in recurring))
         total = 0
-        for found in (macs_of(self._named(_behind(outputs) - inside)), *map(self._macs, recurring)):
+        for found in (macs_of(self._named(behind(outputs) - inside)), *map(self._macs, recurring)):
             if found is None:
                 return None
             total += sum(found.values())
@@ -70,7 +70,7 @@ class FollowedCalls:
         """The names of the operations that make a call's outputs out of its inputs."""
         borders = {tensor.name for tensor in call.inputs}
         borders |= self.of_output.keys() - {tensor.name for tensor in call.outputs}
-        return _behind(call.outputs, borders)
+        return behind(call.outputs, borders)
 
     def _named(self, names: Iterable[str]) -> list[tf.Operation]:
         return [self.graph.get_operation_by_name(name) for name in sorted(names)]
@@ -85,7 +85,7 @@ def _as_a_whole(call: Call) -> bool:
     return bool(call.layer.weights) or (ours and not isinstance(call.layer, keras.layers.Lambda))
 
 
-def _behind(tensors: Iterable[tf.Tensor], borders: Set[str] = frozenset()) -> set[str]:
+def behind(tensors: Iterable[tf.Tensor], borders: Set[str] = frozenset()) -> set[str]:
     """The names of the operations that make tensors, as far as the borders, which are tensors."""
     found: set[str] = set()
     pending = [tensor.op for tensor in tensors]

@@ -5,6 +5,7 @@ one width: they are a group, decided together. What a layer costs grows with the
 and its output, each made of owners' widths side by side.
 """
 
+from bisect import bisect
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from math import lcm, prod
@@ -62,6 +63,11 @@ class ModelWidths(NamedTuple):
     # by layer that was called, the numbers of the channels that go in first and that come out; None
     # if not known
     channels: Mapping[str, tuple[np.ndarray | None, np.ndarray | None]] = {}
+    inputs: Mapping[str, tuple[np.ndarray | None, ...]] = {}  # likewise of all that go in
+
+    def owner_of(self, number: int) -> str:
+        """Whose channel it is, by its number."""
+        return list(self.first_channel)[bisect(list(self.first_channel.values()), number) - 1]
 
 
 class WidthGroup(NamedTuple):

@@ -5,6 +5,7 @@ that width, and what it does to channels. Counting parameters and multiply-adds 
 rebuilding a layer with other widths, and carrying its weights over.
 """
 
+import re
 from collections.abc import Mapping
 from math import prod
 from typing import Literal, NamedTuple
@@ -227,10 +228,26 @@ def repeats_of(layer: keras.Layer) -> int:
 def is_bound(layer: keras.Layer) -> bool:
     """Whether the widths of a layer that mixes must suit each other, and so stay."""
     if isinstance(layer, keras.layers.EinsumDense):
-        return len(layer.kernel.shape) != 2
+        return not _mixes_last(layer.equation)
+    if getattr(layer, "lora_enabled", False):
+        return True  # its kernel is made of others
     # a state that is carried on is as long as the layer is wide
     kept_on = getattr(layer, "stateful", False)
     return getattr(layer, "data_format", None) == "channels_first" or kept_on
+
+
+def _mixes_last(equation: str) -> bool:
+    """Whether an EinsumDense does with the last axis what a Dense does.
+
+    Example:
+        >>> [_mixes_last(one) for one in ("abc,cd->abd", "abc,dc->abd", "abc,bd->adc")]
+        [True, False, False]
+    """
+    inputs, kernel, outputs = re.split(",|->", equation.replace(" ", ""))
+    if len(kernel) != 2:
+        return False
+    mixed, made = kernel[0], kernel[1]
+    return inputs[-1] == mixed and outputs == inputs[:-1] + made and mixed not in inputs[:-1]
 
 
 def configured_width(layer: keras.Layer) -> int:
