@@ -35,6 +35,7 @@ class Consumer(NamedTuple):
     covariance: np.ndarray  # [N, N]  of what it receives
     gram: np.ndarray  # [N, N]  A: how much of its output each pair of columns makes
     columns: np.ndarray  # [C, s]  int: the columns of each of the group's channels
+    rows: float = np.inf  # that the covariance was estimated from; infinite if it is known
 
 
 class Order(NamedTuple):
@@ -128,6 +129,34 @@ def in_blocks(consumers: Sequence[Consumer], order: Order, blocks: int) -> Order
         return Order(channels, order.costs)
     costs = [cost(consumers, channels[:kept]) for kept in range(0, count + 1, blocks)]
     return Order(channels, np.append(np.repeat(costs[:-1], blocks), costs[-1]))
+
+
+def beyond_rows(consumers: Sequence[Consumer], order: Order, blocks: int = 1) -> Order:
+    """An order with what is lost beyond the rows that were seen.
+
+    With k columns fitted to n rows, n / (n - k - 1) times as much is left over of others as of
+    these; with as many columns as rows nothing is left over of these, and of others it is not known
+    (NaN).
+
+    Args:
+        consumers: as for ``leaving``.
+        order: with their costs.
+        blocks: as for ``in_blocks``.
+
+    Example:
+        >>> one = Consumer(np.eye(4), np.eye(4), np.arange(4)[:, None], rows=5)
+        >>> beyond_rows([one], leaving([one])).costs.round(2).tolist()
+        [1.25, 1.25, 1.25, 1.25, 0.0]
+    """
+    kept = np.arange(len(order.channels))
+    fitted = [
+        (kept * one.columns.shape[1] + len(one.covariance) - one.columns.size) / blocks / one.rows
+        for one in consumers
+    ]
+    # the worst of them, for their costs are one sum
+    left = 1 - np.max(fitted, axis=0) - 1 / min(one.rows for one in consumers)
+    factors = np.append(1 / np.where(left > 0, left, np.nan), 1)
+    return Order(order.channels, order.costs * factors)
 
 
 def swapped(

@@ -1,8 +1,6 @@
 """Which layers are monitored, and what of a forward pass is theirs."""
 
-import re
 from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
 from typing import Any, Literal, NamedTuple
 
 import keras
@@ -18,6 +16,7 @@ from nasmon.capture import (
 )
 from nasmon.errors import UsageError
 from nasmon.reading import LayerInfo
+from nasmon.selectors import matches
 from nasmon.widths.layer_rules import configured_width, effect_of, rule_of
 
 WHOLES = (
@@ -195,19 +194,6 @@ def _unmeasurable(tensors: Sequence[tf.Tensor], axis: int) -> str | None:
 def _tap(name: str, layer: keras.Layer, required: bool = False) -> Tap:
     first = getattr(layer, "data_format", None) == "channels_first"
     return Tap(name, layer, axis=1 if first else -1, required=required)
-
-
-def matches(selector: str, name: str) -> bool:
-    """Whether a name, glob or /regular expression/ stands for the layer of that path."""
-    own_name = name.rpartition("/")[2]
-    if len(selector) > 1 and selector.startswith("/") and selector.endswith("/"):
-        try:
-            return re.search(selector[1:-1], name) is not None
-        except re.error as error:
-            raise UsageError(
-                f"layers has {selector!r}, not a regular expression: {error}"
-            ) from None
-    return fnmatchcase(name, selector) or fnmatchcase(own_name, selector)
 
 
 def _owns_width(layer: keras.Layer) -> bool:

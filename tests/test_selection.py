@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasmon.kernels.compensation import stand_in
-from nasmon.kernels.selection import Consumer, cost, entering, in_blocks, leaving, swapped
+from nasmon.kernels.selection import (
+    Consumer,
+    beyond_rows,
+    cost,
+    entering,
+    in_blocks,
+    leaving,
+    swapped,
+)
 
 
 def drawn(seed: int, channels: int, outputs: int = 3, each: int = 1, others: int = 0) -> Consumer:
@@ -186,3 +194,24 @@ def test_with_few_rows_less_is_believed() -> None:
         if len(worse) == 60:
             break
     assert np.mean(worse) < 0.25
+
+
+def test_few_rows_are_not_taken_for_spare_channels() -> None:
+    random = np.random.default_rng(0)
+    truth = random.standard_normal((4000, 24)) @ random.standard_normal((24, 24))
+    gram, columns = np.eye(24), np.arange(24)[:, None]
+    known = Consumer(np.cov(truth, rowvar=False), gram, columns)
+    few = Consumer(np.cov(truth[:16], rowvar=False), gram, columns, rows=16)
+    plain, order = leaving([few]), beyond_rows([few], leaving([few]))
+    assert plain.costs[15] < 1e-5  # as if fifteen were enough
+    assert np.isnan(order.costs[15:24]).all()
+    assert order.costs[24] == plain.costs[24]
+    # nearer to what is lost of all that these were drawn from
+    kept = [3, 6, 9, 12]
+    expected = np.array([cost([known], np.sort(order.channels[:k])) for k in kept])
+    errors = [np.abs(np.log(one.costs[kept] / expected)).sum() for one in (plain, order)]
+    assert errors[1] < 0.5 * errors[0]
+    many = known._replace(rows=4000)
+    np.testing.assert_allclose(
+        beyond_rows([many], leaving([many])).costs, leaving([many]).costs, 1e-2
+    )

@@ -209,3 +209,14 @@ def test_without_data_the_units_with_the_largest_weights_stay(
         weight.assign(value)
     small = nasmon.narrow(model, {"cells": 1})
     assert np.abs(small.get_layer("cells").get_weights()[0]).min() == 5
+
+
+def test_with_fewer_rows_than_channels_none_is_called_spare() -> None:
+    x = keras.Input((4,))
+    y = keras.layers.Dense(40, activation="relu", name="wide")(x)
+    model = unsettled(keras.Model(x, keras.layers.Dense(2)(y)))
+    random = np.random.default_rng(0).normal(size=(2000, 4)).astype(np.float32)
+    few = nasmon.plan_widths(model, random[:20], verbose=False).groups[0]
+    many = nasmon.plan_widths(model, random, samples=2000, verbose=False).groups[0]
+    assert (few.spare, few.width) == (0, 40)
+    assert many.spare < 20

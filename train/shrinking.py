@@ -10,8 +10,9 @@ import keras
 
 from nasmon import Search, Shrunk, shrink
 from nasmon.errors import UsageError
+from nasmon.narrowing.choices import curve_of
 from nasmon.narrowing.plan import WidthPlan
-from nasmon.narrowing.planner import Choices, curve_of
+from nasmon.narrowing.planner import Choices
 from nasmon.narrowing.seen import Seen
 from nasmon.record.files import shrunk_path
 from nasmon.record.shrunk import CurvePoint, ShrunkRecord, write_shrunk
@@ -62,7 +63,7 @@ def shrink_and_save(
     if len({one.outputs.model for one in prepared}) < len(prepared):
         raise UsageError("two of the budgets are the same; give each once")
     plans = [choices.plan(choices.widths()) for choices in all_choices]
-    curve = tuple(CurvePoint(*point) for point in curve_of(seen, job.limits))
+    curve = tuple(CurvePoint(*point) for point in curve_of(seen.traced, seen.costs, job.limits))
     made = []
     for budgets, one, plan in zip(job.budgets, prepared, plans, strict=True):
         announce(one.outputs, plan)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
-from nasmon.kernels.selection import Order, in_blocks, leaving, swapped
+from nasmon.kernels.selection import Order, beyond_rows, in_blocks, leaving, swapped
 from nasmon.narrowing.evidence import Received, consumers_of
 from nasmon.narrowing.layer_weights import sums_by_channel
 from nasmon.narrowing.traced import Inlet, Traced
@@ -26,7 +26,8 @@ def order_of(traced: Traced, group: WidthGroup, received: Mapping[Inlet, Receive
     """
     consumers = consumers_of(traced, group, received) if received else []
     if consumers:
-        return in_blocks(consumers, leaving(consumers), group.blocks)
+        order = in_blocks(consumers, leaving(consumers), group.blocks)
+        return beyond_rows(consumers, order, group.blocks)
     sizes = _weight_sizes(traced, group)
     unknown = np.append(np.full(group.channels, np.nan), 0.0)
     by_size = Order(np.argsort(-sizes, kind="stable"), unknown)

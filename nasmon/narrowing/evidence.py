@@ -63,7 +63,7 @@ class Received(NamedTuple):
                 columns[place[int(number)]].append(position)
         if not columns[0]:
             return None
-        return Consumer(self.covariance, self.gram, np.array(columns))
+        return Consumer(self.covariance, self.gram, np.array(columns), self.rows)
 
 
 def kernel_of(layer: keras.Layer, times: int = 1, recurrent: bool = False) -> np.ndarray:

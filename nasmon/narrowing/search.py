@@ -176,7 +176,8 @@ class _Searching:
 
     def _cost(self, shares: np.ndarray) -> float:
         widths = self._widths(shares)
-        return sum(float(self._choices.costs[name][width]) for name, width in widths.items())
+        # what is not known for want of rows is little, of nearly all channels
+        return float(np.nansum([self._choices.costs[name][n] for name, n in widths.items()]))
 
     def _try(self, number: int, widths: Mapping[str, int]) -> Try:
         options = self._options

@@ -50,12 +50,12 @@ class Seen:
             self._orders[group.leader] = order_of(self.traced, group, self.received)
         return self._orders[group.leader]
 
-    def orders(self, groups: Sequence[WidthGroup], verbose: bool = False) -> dict[str, Order]:
-        """By leader the orders of groups; how far it is is shown where that takes long."""
+    def costs(self, groups: Sequence[WidthGroup], verbose: bool = False) -> dict[str, np.ndarray]:
+        """By leader what groups lose at each width; shows how far it is where that takes long."""
         bar = SlowBar(len(groups), "group") if verbose else None
         found = {}
         for number, group in enumerate(groups, start=1):
-            found[group.leader] = self.order(group)
+            found[group.leader] = self.order(group).costs
             if bar is not None:
                 bar.done(number)
         return found

@@ -1,0 +1,216 @@
+"""What widths a model may have within budgets, and a plan of them, from what each group would lose.
+
+It needs no TensorFlow.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import isnan, lcm, nan
+from typing import TypeAlias
+
+import numpy as np
+
+from nasmon.errors import UsageError
+from nasmon.narrowing.plan import NO_LIMITS, Limits, PlannedGroup, WidthPlan
+from nasmon.selectors import matches
+from nasmon.widths.allocate import Range, by_owner, scaled_alike
+from nasmon.widths.graph import WidthGroup, groups_of
+from nasmon.widths.objectives import Amounts, Costed, sizes, totals
+
+CostsOf: TypeAlias = Callable[[Sequence[WidthGroup]], Mapping[str, np.ndarray]]
+"""What groups lose, by leader, [C + 1] float64: with k channels for each k from 0 to C."""
+
+SPARE = 1e-6
+"""A share of its consumers' outputs, a thousandth of their deviation, that a group can lose and
+count as losing nothing."""
+
+
+class WidthChoices:
+    """The widths that a model may have within budgets.
+
+    Args:
+        model: with its structure.
+        costs_of: what is lost at each width of some groups, [C + 1] by leader.
+        budgets: by the names of objectives, as for ``plan_widths``; None for none.
+        limits: as for ``plan_widths``.
+
+    Attributes:
+        free: groups that may be narrowed.
+        costs: by leader what is lost at each width of those.
+        budgets: as whole numbers.
+
+    Raises:
+        UsageError: a budget or a selector of ``keep`` that cannot be.
+    """
+
+    def __init__(
+        self,
+        model: Costed,
+        costs_of: CostsOf,
+        budgets: Mapping[str, float | None],
+        limits: Limits = NO_LIMITS,
+    ) -> None:
+        self._model, self._limits = model, limits
+        self._groups = groups_of(model.owners)
+        self._reasons = _reasons(self._groups, limits.keep)
+        self._before = sizes(model)
+        self.budgets = _absolute(budgets, self._before)
+        self.free = [group for group in self._groups if not self._reasons[group.leader]]
+        self.costs = costs_of(self.free)
+        self._needed = {leader: _needed(costs) for leader, costs in self.costs.items()}
+        _, step, least = limits
+        self._ranges = {
+            group.leader: _range(group, max(self._needed[group.leader], least), least, step)
+            for group in self.free
+        }
+
+    def widths(self, shares: Mapping[str, float] | None = None) -> dict[str, int]:
+        """Widths by leader, as wide as the budgets allow.
+
+        Args:
+            shares: by leader how wide a group is to be, next to the others; alike if None.
+
+        Raises:
+            UsageError: a budget that no widths meet; the message says what holds it up.
+        """
+        try:
+            return scaled_alike(self._model, self.free, self._ranges, self.budgets, shares)
+        except UsageError as error:
+            raise UsageError(f"{error}{_held_up(self._groups, self._reasons)}") from None
+
+    def plan(self, widths: Mapping[str, int]) -> WidthPlan:
+        """The plan of such widths."""
+        groups = [
+            self._planned(group, widths) for group in self._groups if group.fixed_by != "input"
+        ]
+        after = totals(self._model, by_owner(self.free, widths))
+        return WidthPlan(tuple(groups), self._before, after)
+
+    def _planned(self, group: WidthGroup, widths: Mapping[str, int]) -> PlannedGroup:
+        leader, channels = group.leader, group.channels
+        identity = (leader, group.owners, channels)
+        if leader not in widths:
+            return PlannedGroup(*identity, 0, channels, nan, 0, self._reasons[leader])
+        width = widths[leader]
+        alone = totals(self._model, by_owner([group], {leader: width})).params
+        params = self._before.params
+        saves = None if alone is None or params is None else params - alone
+        least = width == self._ranges[leader].least and width == self._limits.min_width > 1
+        whole_step = group.blocks > 1 and width == group.blocks
+        return PlannedGroup(
+            *identity,
+            channels - self._needed[leader],
+            width,
+            float(self.costs[leader][width]),
+            saves,
+            "min_width" if least else f"in {group.blocks} groups" if whole_step else "",
+        )
+
+
+def curve_of(model: Costed, costs_of: CostsOf, limits: Limits) -> list[tuple[int, float]]:
+    """What uniform widths of every size would lose before fine-tuning.
+
+    Args:
+        model: with its structure.
+        costs_of: as for ``WidthChoices``.
+        limits: as for ``WidthChoices``.
+
+    Returns:
+        Parameters, and shares of consumers' outputs that are lost, summed over groups; from the
+        model as it is down to the least that it can be.
+    """
+    curve: list[tuple[int, float]] = []
+    most = model.params
+    for step in range(CURVE_STEPS):
+        budgets = {"params": most if step == 0 else int(most * CURVE_RATIO**step)}
+        choices = WidthChoices(model, costs_of, budgets, limits)
+        try:
+            plan = choices.plan(choices.widths())
+        except UsageError:
+            break
+        if curve and curve[-1][0] == plan.after.params:
+            continue  # what is spare is gone at once
+        lost = sum(group.lost for group in plan.groups if not isnan(group.lost))
+        curve.append((plan.after.params or 0, lost))
+    return curve
+
+
+CURVE_STEPS, CURVE_RATIO = 20, 0.8
+"""Sizes on a curve, and from one to the next: down to a 70th."""
+
+
+def _range(group: WidthGroup, most: int, least: int, round_to: int) -> Range:
+    """The widths that a group may have, in steps that suit its blocks."""
+    step = lcm(round_to, group.blocks)
+    return Range(
+        _rounded_up(least, step, group.channels), _rounded_up(most, step, group.channels), step
+    )
+
+
+def _rounded_up(width: int, step: int, most: int) -> int:
+    return min(most, -(-width // step) * step)
+
+
+def _reasons(groups: Sequence[WidthGroup], keep: Sequence[str]) -> dict[str, str]:
+    """By leader why a group stays; "" if it may be narrowed."""
+    if isinstance(keep, str):
+        keep = [keep]
+    # those with a width of their own: to keep another layer would change nothing
+    owners = [name for group in groups if group.fixed_by != "input" for name in group.owners]
+    for selector in keep:
+        if not any(matches(selector, name) for name in owners):
+            raise UsageError(
+                f"keep has {selector!r}, which matches no layer; there are {', '.join(owners)}"
+            )
+    reasons = {}
+    for group in groups:
+        kept = any(matches(selector, owner) for selector in keep for owner in group.owners)
+        fixed = (
+            _FIXED.get(group.fixed_by, f"{group.fixed_by} needs it so") if group.fixed_by else ""
+        )
+        reasons[group.leader] = fixed or ("kept" if kept else "")
+    return reasons
+
+
+_FIXED = {"input": "the model's input", "output": "the model's output"}
+
+
+def _needed(costs: np.ndarray) -> int:
+    """The fewest channels without which nothing is lost."""
+    enough = np.flatnonzero(costs[1:] <= SPARE)
+    return int(enough[0]) + 1
+
+
+def _absolute(budgets: Mapping[str, float | None], today: Amounts) -> dict[str, int]:
+    """Budgets as whole numbers.
+
+    Raises:
+        UsageError: one that cannot be, or of what is not known of the model.
+    """
+    found = {}
+    for name, most in budgets.items():
+        if most is None:
+            continue
+        has = today.by_name()[name]
+        if isinstance(most, bool) or not isinstance(most, int | float) or not most > 0:
+            raise UsageError(
+                f"{name} is {most!r}; use a whole number, or a share of today's above 0 and up to 1"
+            )
+        if isinstance(most, float) and most > 1 and not most.is_integer():
+            raise UsageError(
+                f"{name} is {most}; a share is at most 1, and a number of them is whole"
+            )
+        if has is None:
+            raise UsageError(f"{name} is a budget, but this model's {name} are not known")
+        share = isinstance(most, float) and most <= 1
+        found[name] = int(most * has) if share else int(most)
+    return found
+
+
+def _held_up(groups: Sequence[WidthGroup], reasons: Mapping[str, str]) -> str:
+    """Which groups stay, for the error of a budget that cannot be met."""
+    held = [
+        f"{group.leader} ({group.channels}: {reasons[group.leader]})"
+        for group in sorted(groups, key=lambda group: -group.channels)
+        if reasons[group.leader] and group.fixed_by not in ("input", "output")
+    ]
+    return f"; these stay as they are: {', '.join(held[:5])}" if held else ""

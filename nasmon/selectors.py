@@ -1,0 +1,19 @@
+"""Names, globs and /regular expressions/ that stand for layers."""
+
+import re
+from fnmatch import fnmatchcase
+
+from nasmon.errors import UsageError
+
+
+def matches(selector: str, name: str) -> bool:
+    """Whether a name, glob or /regular expression/ stands for the layer of that path."""
+    own_name = name.rpartition("/")[2]
+    if len(selector) > 1 and selector.startswith("/") and selector.endswith("/"):
+        try:
+            return re.search(selector[1:-1], name) is not None
+        except re.error as error:
+            raise UsageError(
+                f"layers has {selector!r}, not a regular expression: {error}"
+            ) from None
+    return fnmatchcase(name, selector) or fnmatchcase(own_name, selector)
