@@ -95,6 +95,7 @@ def joined(width: int = 16, **fixed_by: str) -> dict[str, Any]:
                 "channels": layer["channels"],
                 "tied_to": tied.get(name, ""),
                 "fixed_by": reason,
+                "blocks": 1,
             }
         )
         kernel = width * layer["channels"]
@@ -103,8 +104,8 @@ def joined(width: int = 16, **fixed_by: str) -> dict[str, Any]:
                 "layer": name,
                 "inputs": [[source, 1]],
                 "outputs": [[name, 1]],
-                "params": {"in_out": kernel, "in": 0, "out": 0, "fixed": 0},
-                "macs": {"in_out": 10 * kernel, "in": 0, "out": 0, "fixed": 0},
+                "params": {"in_out": kernel, "in": 0, "out": 0, "out_out": 0, "fixed": 0},
+                "macs": {"in_out": 10 * kernel, "in": 0, "out": 0, "out_out": 0, "fixed": 0},
             }
         )
     total = sum(cost["params"]["in_out"] for cost in costs)
@@ -132,7 +133,7 @@ def beside(**changes: Any) -> dict[str, Any]:
         (layer,) = (layer for layer in record["layers"] if layer["name"] == name)
         layer |= change
     owners = [
-        {"name": name, "channels": channels, "tied_to": "", "fixed_by": fixed_by}
+        {"name": name, "channels": channels, "tied_to": "", "fixed_by": fixed_by, "blocks": 1}
         for name, channels, fixed_by in (("a", 24, ""), ("b", 8, ""), ("out", 2, "output"))
     ]
     return {**record, "structure": {"owners": owners, "costs": []}}

@@ -24,13 +24,21 @@ POSITIONS = 48  # of every layer's output
 def chain(widths: Sequence[int], inputs: int = 3) -> dict[str, Any]:
     """The record of a chain of 1x1 convolutions with biases; the last one is the output."""
     names = [f"conv{index}" for index in range(len(widths))]
-    owners = [{"name": "input", "channels": inputs, "tied_to": "", "fixed_by": "input"}]
+    owners = [
+        {"name": "input", "channels": inputs, "tied_to": "", "fixed_by": "input", "blocks": 1}
+    ]
     layers, costs = [], []
     before, width_before = "input", inputs
     for name, width in zip(names, widths, strict=True):
         last = name == names[-1]
         owners.append(
-            {"name": name, "channels": width, "tied_to": "", "fixed_by": "output" if last else ""}
+            {
+                "name": name,
+                "channels": width,
+                "tied_to": "",
+                "fixed_by": "output" if last else "",
+                "blocks": 1,
+            }
         )
         kernel = width_before * width
         layers.append(
@@ -50,8 +58,8 @@ def chain(widths: Sequence[int], inputs: int = 3) -> dict[str, Any]:
                 "layer": name,
                 "inputs": [[before, 1]],
                 "outputs": [[name, 1]],
-                "params": {"in_out": kernel, "in": 0, "out": width, "fixed": 0},
-                "macs": {"in_out": kernel * POSITIONS, "in": 0, "out": 0, "fixed": 0},
+                "params": {"in_out": kernel, "in": 0, "out": width, "out_out": 0, "fixed": 0},
+                "macs": {"in_out": kernel * POSITIONS, "in": 0, "out": 0, "out_out": 0, "fixed": 0},
             }
         )
         before, width_before = name, width

@@ -45,7 +45,7 @@ def shrinking(origins: Origins) -> Figure:
 
 def _lost(axes: Axes, origins: Origins) -> None:
     record, plan = origins.record, origins.record.plan
-    x, y = np.array([(point.params, point.lost) for point in record.curve]).T
+    x, y = [one.params for one in record.curve], [one.lost for one in record.curve]
     axes.plot(x, y, color=BLUE, marker="o")
     lost = sum(group.lost for group in plan.groups if not np.isnan(group.lost))
     axes.plot([record.params], [lost], color=_CHOSEN, marker="D", linestyle="none", ms=7)

@@ -21,7 +21,6 @@ from nasmon.analysis.compare.text import changes_of, comparison_table, reason_of
 from nasmon.analysis.layout import SIGNS
 from nasmon.analysis.plot.kinds import KINDS, Options, missing
 from nasmon.analysis.plot.picture import svg
-from nasmon.analysis.plot.shrinking import shrinking_svg
 from nasmon.analysis.recommend.advice import Recommendations
 from nasmon.analysis.recommend.findings import Decision, Finding
 from nasmon.analysis.recommend.text import ADVICE_CAVEAT, SHRINK, together
@@ -101,6 +100,9 @@ def page(found: Recommendations, earlier: Sequence[Run] = ()) -> str:
     origins = origins_of(found.run)
     pictures, undrawn = _pictures(found, earlier)
     if origins is not None:
+        # it loads matplotlib
+        from nasmon.analysis.plot.shrinking import shrinking_svg
+
         element = shrinking_svg(origins)
         pictures.insert(0, PagePicture(*_CAPTIONS["shrinking"], _width(element), Markup(element)))
     compared_notes = [note for each in comparison.runs for note in each.notes] if comparison else []

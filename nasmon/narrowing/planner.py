@@ -49,6 +49,7 @@ def plan_widths(
     Example:
         >>> layers = [keras.Input((4,)), keras.layers.Dense(8), keras.layers.Dense(2)]
         >>> model = keras.Sequential(layers)
+        >>> import numpy as np
         >>> plan = plan_widths(model, np.random.default_rng(0).normal(size=(64, 4)), params=0.5)
         >>> plan.after.params <= 0.5 * model.count_params()
         True
