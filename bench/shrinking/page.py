@@ -89,7 +89,7 @@ environment (`bench/shrinking/tasks.py`). Each fold has a network and a seed of 
 judged on data that nothing was trained, chosen or tuned on; a search parts the fold's training data
 for itself. Folds differ in how hard they are, so arms are held against each other fold by fold.
 AdamW, rate {rate:g} falling to 0 along a cosine, weight decay {decay:g}; after carrying over the
-rate begins there again. Seconds are of a shared machine, and some of these ran side by side: they
+rate begins there again. Seconds are of shared machines, and some of these ran side by side: they
 tell orders of magnitude.
 
 {arms}
