@@ -10,12 +10,13 @@ import csv
 import os
 import time
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 import keras
 
 from bench.shrinking.arms import ARMS, Wide
-from bench.shrinking.page import TABLE, write
+from bench.shrinking.page import REFERENCE, TABLE, write
 from bench.shrinking.tasks import FOLDS, TASKS, Task
 from nasmon.narrowing.seen import Seen
 
@@ -43,13 +44,24 @@ def _append(row: Sequence[object]) -> None:
         writer.writerow(row)
 
 
-def _missing(task: Task, fold: int, arms: Sequence[str]) -> Iterator[tuple[str, int]]:
+def _label(task: Task, number: int, before: str) -> str:
+    """What rows of a fold are called: as those of the same wide network, if there are any.
+
+    On another machine the same seed trains another one: its rows are a fold of their own.
+    """
+    found = {row["fold"]: row["before"] for row in rows() if row["task"] == task.name}
+    labels = (str(number) if n == 1 else f"{number}/{n}" for n in count(1))
+    return next(label for label in labels if found.get(label, before) == before)
+
+
+def _missing(task: Task, fold: str, arms: Sequence[str]) -> Iterator[tuple[str, int]]:
     done = {
         (row["arm"], row["budget"])
         for row in rows()
-        if (row["task"], row["fold"]) == (task.name, str(fold))
+        if (row["task"], row["fold"]) == (task.name, fold)
     }
-    for arm in arms:
+    # with what the others are held against
+    for arm in dict.fromkeys([REFERENCE, *arms]):
         for budget in task.params:
             if (arm, str(budget)) not in done:
                 yield arm, budget
@@ -78,19 +90,19 @@ def run(tasks: Sequence[str], arms: Sequence[str], folds: Sequence[int]) -> None
             print(f"{task.name}: left out")
             continue
         for number in folds:
-            missing = list(_missing(task, number, arms))
-            if not missing:
+            if not list(_missing(task, str(number), arms)):
                 continue
             wide = _wide(task, number)
             before = task.judge(wide.model, wide.fold)
-            print(f"{task.name} {number}: before {before:.4f}", flush=True)
-            for arm, budget in missing:
+            label = _label(task, number, f"{before:.4f}")
+            print(f"{task.name} {label}: before {before:.4f}", flush=True)
+            for arm, budget in _missing(task, label, arms):
                 found = ARMS[arm](wide, budget)
-                print(f"{task.name} {number}: {arm}, {budget}: {found}", flush=True)
+                print(f"{task.name} {label}: {arm}, {budget}: {found}", flush=True)
                 measured = [before, found.carried, found.after]
                 seconds = [found.carrying, found.training]
                 shown = [*(f"{value:.4f}" for value in measured), *(f"{s:.1f}" for s in seconds)]
-                _append((task.name, number, arm, budget, found.params, found.widths, *shown))
+                _append((task.name, label, arm, budget, found.params, found.widths, *shown))
             keras.backend.clear_session()
     write(rows())
 

@@ -87,7 +87,8 @@ TEXT = """# Shrinking trained networks
 Written by `python -m bench.shrinking` from `shrinking.csv`; where the data are is said by the
 environment (`bench/shrinking/tasks.py`). Each fold has a network and a seed of its own, and is
 judged on data that nothing was trained, chosen or tuned on; a search parts the fold's training data
-for itself. Folds differ in how hard they are, so arms are held against each other fold by fold.
+for itself. Folds differ in how hard they are, so arms are held against each other fold by fold; a
+fold that was trained again on another machine counts as one more.
 AdamW, rate {rate:g} falling to 0 along a cosine, weight decay {decay:g}; after carrying over the
 rate begins there again. Seconds are of shared machines, and some of these ran side by side: they
 tell orders of magnitude.
