@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
+from keras.src.layers.convolutional.base_conv import BaseConv
 
 from nasmon.isolation import untouched
 
@@ -116,7 +117,8 @@ class _Recorder:
             self.note_mask()
             inputs = self.of_this_pass((args, kwargs)) if name is not None else ()
             mask = self.mask_of(inputs[0]) if inputs else None
-            outputs = call(*args, **kwargs)
+            with _functions_inlined(not isinstance(layer, BaseConv)):
+                outputs = call(*args, **kwargs)
             self.note_mask()
             own = self.of_this_pass(outputs)
             if own and name is not None:
@@ -190,13 +192,14 @@ def _in_vectorized_map(tensor: tf.Tensor) -> bool:
 
 
 @contextmanager
-def _functions_inlined() -> Iterator[None]:
+def _functions_inlined(inlined: bool = True) -> Iterator[None]:
     """Traces a ``@tf.function`` inside the model as part of the forward pass.
 
-    Its layers' outputs could not leave a function of its own.
+    Its layers' outputs could not leave a function of its own. But Keras has convolutions in groups
+    compiled by XLA, without which some CPUs cannot do them.
     """
     before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
+    tf.config.run_functions_eagerly(inlined)
     try:
         yield
     finally:

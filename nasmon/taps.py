@@ -17,7 +17,12 @@ from nasmon.capture import (
 from nasmon.errors import UsageError
 from nasmon.reading import LayerInfo
 from nasmon.selectors import matches
-from nasmon.widths.layer_rules import configured_width, effect_of, rule_of
+from nasmon.widths.layer_rules import (
+    configured_width,
+    effect_of,
+    has_channels_first,
+    rule_of,
+)
 
 WHOLES = (
     keras.layers.RNN,
@@ -192,8 +197,7 @@ def _unmeasurable(tensors: Sequence[tf.Tensor], axis: int) -> str | None:
 
 
 def _tap(name: str, layer: keras.Layer, required: bool = False) -> Tap:
-    first = getattr(layer, "data_format", None) == "channels_first"
-    return Tap(name, layer, axis=1 if first else -1, required=required)
+    return Tap(name, layer, axis=1 if has_channels_first(layer) else -1, required=required)
 
 
 def _owns_width(layer: keras.Layer) -> bool:

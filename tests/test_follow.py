@@ -561,6 +561,20 @@ def test_what_leaves_channels_apart_leaves_their_number_free(between: Any) -> No
     assert found["a"] == (8, "", "")
 
 
+@pytest.mark.parametrize(
+    "between",
+    [
+        layers.DepthwiseConv2D(3, padding="same", data_format="channels_first"),
+        layers.MaxPooling2D((2, 1), data_format="channels_first"),
+        layers.SeparableConv2D(8, 3, padding="same", data_format="channels_first"),
+    ],
+    ids=lambda layer: layer.name,
+)
+def test_a_layer_with_channels_first_holds_what_is_last(between: keras.layers.Layer) -> None:
+    found = owners(widths_of(model_of(lambda x: conv(1, "head")(between(conv(8, "a")(x))))))
+    assert found["a"][2] == between.name
+
+
 def test_a_sum_over_channels_holds_them_but_a_loss_does_not() -> None:
     found = owners(widths_of(model_of(lambda x: ops.sum(conv(8, "a")(x), axis=-1))))
     assert found["a"][2].endswith("Sum")

@@ -149,6 +149,11 @@ def test_a_width_that_cannot_be_is_named(widths: dict[str, int], words: str) -> 
         nasmon.narrow(residual(), widths)
 
 
+def test_a_layer_to_keep_that_is_no_expression_is_named_as_it_was_given() -> None:
+    with pytest.raises(UsageError, match=r"keep has '/\(/', not a regular expression"):
+        nasmon.plan_widths(residual(), params=0.5, keep=["/(/"])
+
+
 def test_a_budget_that_cannot_be_met_says_what_can() -> None:
     with pytest.raises(UsageError, match=r"params=10 cannot be met.* has \d+ parameters"):
         nasmon.plan_widths(residual(), params=10)

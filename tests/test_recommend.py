@@ -278,6 +278,17 @@ def test_the_newest_run_is_taken_and_named_as_asked(recommend, tmp_path):
     assert text.splitlines()[1] == "NAS ANALYSIS RECOMMENDATIONS FOR MINE"
 
 
+def test_a_newer_file_that_holds_no_run_is_named(recommend, tmp_path):
+    path = write_run(tmp_path / "logs" / "nas" / "old_nas_metrics.csv")
+    os.utime(path, (1, 1))
+    assert "holds no reading" not in recommend()[2]
+    path.with_name("new_nas_metrics.csv").write_text(path.read_text().splitlines()[0] + "\n")
+    code, text, err = recommend()
+    assert (code, text.splitlines()[1]) == (0, "NAS ANALYSIS RECOMMENDATIONS FOR CHAIN")
+    assert "logs/nas/new_nas_metrics.csv was written later and holds no reading; this is" in err
+    assert "holds no reading" not in recommend("--csv", path)[2]
+
+
 def test_a_csv_copied_alone_is_advised_without_the_table(recommend, tmp_path):
     path = write_run(tmp_path / "nano_u_baseline.csv")
     for companion in (layers_path(path), record_path(path), spectra_path(path)):

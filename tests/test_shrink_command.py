@@ -145,7 +145,9 @@ def test_the_advice_names_the_command(folder: Path, before: bytes, command: Any)
     [
         ((), "there is no budget; give --params or --macs"),
         (("--params", "small"), "--params is 'small'; use a number, or a share such as 0.25"),
-        (("--params", "1.5"), "params is 1.5; a share is at most 1"),
+        (("--params", "1.5"), "--params is 1.5; a share is at most 1"),
+        (("--params", "0"), "--params is 0; use a whole number, or a share of today's"),
+        (("--macs", "nan"), "--macs is nan; use a whole number, or a share of today's"),
         (("--params", "20"), "params=20 cannot be met: with all widths at their least"),
         (("--params", "0.5", "0.5"), "two of the budgets are the same"),
         (("--params", "1", "2", "--macs", "1", "2", "3"), "--params has 2 values; give one, or 3"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nasmon.errors import UsageError
+from nasmon.narrowing.choices import check_budget
 from nasmon.narrowing.plan import Limits
 from nasmon.record.files import metrics_path, record_path
 from nasmon.record.run import Record, read_record
@@ -145,14 +146,14 @@ def _budgets(parsed: argparse.Namespace) -> tuple[dict[str, float], ...]:
 
 def _budget(flag: str, text: str) -> float:
     """A whole number as an int, a share as a float."""
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        raise UsageError(f"{flag} is {text!r}; use a number, or a share such as 0.25") from None
+    for number in (int, float):
+        try:
+            most = number(text)
+        except ValueError:
+            continue
+        check_budget(flag, most)
+        return most
+    raise UsageError(f"{flag} is {text!r}; use a number, or a share such as 0.25")
 
 
 def _whole(flag: str, text: str, least: int) -> int:

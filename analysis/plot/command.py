@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from nasmon.analysis.command_line import Parser, run_command, run_numbers, say_notes
 from nasmon.analysis.layout import printed
-from nasmon.analysis.newest import newest_run
+from nasmon.analysis.newest import run_of
 from nasmon.analysis.plot.files import (
     Picture,
     check_paths,
@@ -19,7 +19,7 @@ from nasmon.analysis.plot.files import (
     write,
 )
 from nasmon.analysis.plot.kinds import FILE_TYPES, KINDS, Options
-from nasmon.analysis.run import Run, load_run
+from nasmon.analysis.run import Run
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES
 
@@ -165,11 +165,10 @@ def _idle_flags(parsed: argparse.Namespace, kinds: Sequence[str]) -> list[str]:
 
 
 def _runs(parsed: argparse.Namespace) -> list[Run]:
-    paths = [Path(path) for path in parsed.compare or ([parsed.csv] if parsed.csv else [])]
-    paths = paths or [newest_run()]
+    paths = parsed.compare or [parsed.csv]
     names = parsed.model_name or [None] * len(paths)
     numbers = run_numbers(parsed.run, len(paths))
-    return [load_run(*which) for which in zip(paths, names, numbers, strict=True)]
+    return [run_of(*which) for which in zip(paths, names, numbers, strict=True)]
 
 
 def _pictures(

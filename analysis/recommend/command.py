@@ -13,11 +13,11 @@ from nasmon.analysis.command_line import (
     say_notes,
 )
 from nasmon.analysis.layout import ARROW, SIGNS, encodable, printed
-from nasmon.analysis.newest import newest_run
+from nasmon.analysis.newest import run_of
 from nasmon.analysis.recommend.advice import ROUND_TO, Recommendations, recommendations
 from nasmon.analysis.recommend.as_json import recommendations_json
 from nasmon.analysis.recommend.text import recommendations_markdown, recommendations_text
-from nasmon.analysis.run import Run, load_run
+from nasmon.analysis.run import Run
 from nasmon.errors import UsageError
 
 
@@ -73,7 +73,7 @@ def _recommend(parser: Parser, parsed: argparse.Namespace) -> None:
         raise UsageError(f"--format is {parsed.format!r}; use one of {', '.join(_FORMATS)}")
     round_to = counting_number("--round-to", parsed.round_to)
     (number,) = run_numbers(parsed.run, 1)
-    run = load_run(Path(parsed.csv) if parsed.csv else newest_run(), parsed.model_name, number)
+    run = run_of(parsed.csv, parsed.model_name, number)
     found = recommendations(run, parsed.config, round_to)
     say_notes(parser, found.notes)
     printed(_FORMATS[parsed.format](found))

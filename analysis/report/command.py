@@ -15,7 +15,7 @@ from nasmon.analysis.command_line import (
     say_notes,
 )
 from nasmon.analysis.layout import printed
-from nasmon.analysis.newest import newest_run
+from nasmon.analysis.newest import run_of
 from nasmon.analysis.recommend.advice import ROUND_TO, recommendations
 from nasmon.analysis.report.page import MARKER, page
 from nasmon.analysis.run import Run, load_run
@@ -91,7 +91,7 @@ def _is_report(path: Path) -> bool:
 def _report(parser: Parser, parsed: argparse.Namespace) -> None:
     compared = [Path(path) for path in parsed.compare or ()]
     number, *others = run_numbers(parsed.run, 1 + len(compared))
-    run = load_run(Path(parsed.csv) if parsed.csv else newest_run(), parsed.model_name, number)
+    run = run_of(parsed.csv, parsed.model_name, number)
     output = output_path(run, parsed.output)
     earlier = [load_run(path, number=n) for path, n in zip(compared, others, strict=True)]
     earlier = earlier or original_runs(run)

@@ -157,7 +157,7 @@ def _reasons(groups: Sequence[WidthGroup], keep: Sequence[str]) -> dict[str, str
     # those with a width of their own: to keep another layer would change nothing
     owners = [name for group in groups if group.fixed_by != "input" for name in group.owners]
     for selector in keep:
-        if not any(matches(selector, name) for name in owners):
+        if not any(matches(selector, name, "keep") for name in owners):
             raise UsageError(
                 f"keep has {selector!r}, which matches no layer; there are {', '.join(owners)}"
             )
@@ -191,19 +191,36 @@ def _absolute(budgets: Mapping[str, float | None], today: Amounts) -> dict[str, 
         if most is None:
             continue
         has = today.by_name()[name]
-        if isinstance(most, bool) or not isinstance(most, int | float) or not most > 0:
-            raise UsageError(
-                f"{name} is {most!r}; use a whole number, or a share of today's above 0 and up to 1"
-            )
-        if isinstance(most, float) and most > 1 and not most.is_integer():
-            raise UsageError(
-                f"{name} is {most}; a share is at most 1, and a number of them is whole"
-            )
+        check_budget(name, most)
         if has is None:
             raise UsageError(f"{name} is a budget, but this model's {name} are not known")
         share = isinstance(most, float) and most <= 1
         found[name] = int(most * has) if share else int(most)
     return found
+
+
+def check_budget(name: str, most: float) -> None:
+    """Checks what can be said of a budget without the model.
+
+    Args:
+        name: what it is called, for the error.
+        most: a whole number, or a share of today's.
+
+    Raises:
+        UsageError: it is neither.
+
+    Example:
+        >>> check_budget("params", 0)
+        Traceback (most recent call last):
+        nasmon.errors.UsageError: params is 0; use a whole number, or a share of today's above 0 and \
+up to 1
+    """
+    if isinstance(most, bool) or not isinstance(most, int | float) or not most > 0:
+        raise UsageError(
+            f"{name} is {most!r}; use a whole number, or a share of today's above 0 and up to 1"
+        )
+    if isinstance(most, float) and most > 1 and not most.is_integer():
+        raise UsageError(f"{name} is {most}; a share is at most 1, and a number of them is whole")
 
 
 def _held_up(groups: Sequence[WidthGroup], reasons: Mapping[str, str]) -> str:

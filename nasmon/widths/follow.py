@@ -30,9 +30,11 @@ from nasmon.widths.graph import (
 )
 from nasmon.widths.layer_costs import params_by_scaling
 from nasmon.widths.layer_rules import (
+    Effect,
     blocks_of,
     effect_of,
     fan_in,
+    has_channels_first,
     is_bound,
     repeats_of,
 )
@@ -153,7 +155,7 @@ class _Pass:
         layer, effect = call.layer, effect_of(call.layer)
         if isinstance(layer, keras.layers.Concatenate):
             return self._side_by_side(call.inputs, layer.axis, call.output, call.name)
-        if effect == "binds" or _normalizes_across(call):
+        if effect == "binds" or _across_channels(call, effect):
             self._met.bind(call.name, *known)
             return self._own_output(call, bound=True)
         self._note_input(call, known)
@@ -314,10 +316,14 @@ def _channels(output: tf.Tensor) -> int | None:
     return output.shape[-1] if rank is not None and rank >= 2 else None
 
 
-def _normalizes_across(call: Call) -> bool:
-    """Whether a call normalizes along other axes than that of the channels alone."""
+def _across_channels(call: Call, effect: Effect | None) -> bool:
+    """Whether a call takes another axis than the last to be that of channels, all of it or a part:
+    one that mixes says so itself.
+    """
+    if effect in (None, "repeats") and has_channels_first(call.layer):
+        return True
     axes, rank = getattr(call.layer, "axis", -1), call.output.shape.rank
-    if effect_of(call.layer) != "keeps" or not call.layer.weights or rank is None:
+    if effect != "keeps" or not call.layer.weights or rank is None:
         return False
     return all(axis % rank != rank - 1 for axis in (axes if isinstance(axes, list) else [axes]))
 

@@ -233,7 +233,12 @@ def is_bound(layer: keras.Layer) -> bool:
         return True  # its kernel is made of others
     # a state that is carried on is as long as the layer is wide
     kept_on = getattr(layer, "stateful", False)
-    return getattr(layer, "data_format", None) == "channels_first" or kept_on
+    return has_channels_first(layer) or kept_on
+
+
+def has_channels_first(layer: keras.Layer) -> bool:
+    """Whether a layer's channels are on the axis behind the batch's, and not on the last."""
+    return getattr(layer, "data_format", None) == "channels_first"
 
 
 def _mixes_last(equation: str) -> bool:

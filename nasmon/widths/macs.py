@@ -1,7 +1,9 @@
 """Multiply-adds of the operations of a traced graph, from their shapes."""
 
+from collections import Counter
 from collections.abc import Iterable
 from math import prod
+from typing import Any
 
 import tensorflow as tf
 
@@ -13,25 +15,33 @@ def macs_of(operations: Iterable[tf.Operation]) -> dict[str, int] | None:
         Only types that were found; None if one has a shape that is not known while tracing, or is
         in a loop, of which it is not known how often it runs.
     """
-    counted: dict[str, int] = {}
+    counted = Counter[str]()
     for operation in operations:
         if operation.type in ("While", "StatelessWhile") and _multiplies(operation):
             return None
+        if operation.type in ("PartitionedCall", "StatefulPartitionedCall"):
+            inside = macs_of(_body(operation, "f").graph.get_operations())
+            if inside is None:
+                return None
+            counted.update(inside)
         count = _COUNTS.get(operation.type)
         if count is None:
             continue
         try:
-            counted[operation.type] = counted.get(operation.type, 0) + count(operation)
+            counted[operation.type] += count(operation)
         except (TypeError, ValueError):
             # the size of an axis is None
             return None
-    return counted
+    return dict(counted)
 
 
 def _multiplies(loop: tf.Operation) -> bool:
     """Whether there is something to count in the body of a loop."""
-    body = loop.graph._get_function(loop.get_attr("body").name)
-    return any(node.op in _COUNTS for node in body.cached_definition.node_def)
+    return any(node.op in _COUNTS for node in _body(loop, "body").cached_definition.node_def)
+
+
+def _body(operation: tf.Operation, attribute: str) -> Any:
+    return operation.graph._get_function(operation.get_attr(attribute).name)
 
 
 def _shape(tensor: tf.Tensor) -> tuple[int, ...]:
