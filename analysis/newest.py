@@ -20,7 +20,8 @@ def run_of(csv: str | None, model_name: str | None = None, number: int | None = 
     Args:
         csv: its CSV; the one that was recorded last if None, with a note of newer files in which
             nothing was recorded.
-        model_name, number: as for ``load_run``.
+        model_name: as for ``load_run``.
+        number: as for ``load_run``.
 
     Raises:
         UsageError: as of ``newest_run`` and ``load_run``.

@@ -212,8 +212,8 @@ def check_budget(name: str, most: float) -> None:
     Example:
         >>> check_budget("params", 0)
         Traceback (most recent call last):
-        nasmon.errors.UsageError: params is 0; use a whole number, or a share of today's above 0 and \
-up to 1
+        nasmon.errors.UsageError: params is 0; use a whole number, or a share of today's above \
+0 and up to 1
     """
     if isinstance(most, bool) or not isinstance(most, int | float) or not most > 0:
         raise UsageError(
