@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from nasmon.widths.layer_costs import macs_by_scaling, params_by_scaling
+from nasmon.widths.layer_costs import macs_by_scaling, macs_of_steps, params_by_scaling
 from nasmon.widths.layer_rules import (
     LAYER_RULES,
     SCALINGS,
@@ -113,7 +113,9 @@ def test_what_limits_the_rank_is_what_a_linear_output_is_made_of() -> None:
 def test_an_unrolled_layer_that_recurs_is_multiplied_by_both_widths() -> None:
     layer = layers.GRU(6, unroll=True)
     layer.build((None, 5, 4))
-    macs = macs_by_scaling(layer, {"MatMul": 2 * 5 * (4 * 18 + 6 * 18)}, samples=2)
+    steps = macs_of_steps(layer, np.zeros((2, 5, 4)))
+    assert steps is not None
+    macs = macs_by_scaling(layer, steps, samples=2)
     assert (macs["in_out"], macs["out_out"]) == (5 * 4 * 18, 5 * 6 * 18)
 
 

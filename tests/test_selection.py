@@ -8,12 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasmon.kernels.compensation import stand_in
+from nasmon.kernels.orders import beyond_rows, in_blocks
 from nasmon.kernels.selection import (
     Consumer,
-    beyond_rows,
     cost,
     entering,
-    in_blocks,
     leaving,
     swapped,
 )

@@ -23,7 +23,8 @@ def plant_copies(traced: Traced, group: WidthGroup) -> None:
     numbers = traced.numbers(group)
     originals, copies = numbers[:, ::block].ravel(), numbers[:, 1::block].ravel()
     for one in weights_of(traced):
-        inputs, outputs = traced.widths.channels.get(one.name, (None, None))
+        inputs = traced.widths.first_input(one.name)
+        outputs = traced.widths.outputs.get(one.name)
         axes = axes_of(one.layer, one.weight)
         apart = effect_of(one.layer) in ("keeps", "repeats") or "depthwise" in one.weight.name
         for axis, channels in ((axes.output, outputs), (axes.input if apart else None, inputs)):

@@ -49,7 +49,7 @@ def carry(
 
 def _to_keep(traced: Traced, one: LayerWeight, alive: np.ndarray) -> str:
     """A layer whose width a weight suits no longer, that of its input before its own."""
-    inputs, _ = traced.widths.channels.get(one.name, (None, None))
+    inputs = traced.widths.first_input(one.name)
     if inputs is not None and not alive[inputs].all():
         (gone, *_) = inputs[~alive[inputs]]
         return traced.widths.owner_of(gone)
@@ -163,7 +163,7 @@ def _add(
     """Adds a constant to what a layer puts out before its activation: to its bias, or else to what
     a batch normalization right behind it subtracts.
     """
-    layer, outputs = traced.layers[name], traced.widths.channels[name][1]
+    layer, outputs = traced.layers[name], traced.widths.outputs[name]
     if outputs is not None:
         shift = shift[one_a_place(layer, alive[outputs], len(shift))]
     bias = weight_called(layer, "bias")

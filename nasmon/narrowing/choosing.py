@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-import keras
 import numpy as np
 
-from nasmon.kernels.selection import Order, beyond_rows, in_blocks, leaving, swapped
+from nasmon.kernels.orders import beyond_rows, in_blocks
+from nasmon.kernels.selection import Order, leaving, swapped
 from nasmon.narrowing.evidence import Received, consumers_of
-from nasmon.narrowing.layer_weights import sums_by_channel
+from nasmon.narrowing.layer_weights import sums_by_channel, value_of
 from nasmon.narrowing.traced import Inlet, Traced
 from nasmon.widths.graph import WidthGroup
 from nasmon.widths.layer_rules import axes_of
@@ -56,6 +56,6 @@ def _weight_sizes(traced: Traced, group: WidthGroup) -> np.ndarray:
         for weight in traced.layers[name].weights:
             axis = axes_of(traced.layers[name], weight).output
             if axis is not None:
-                value = np.asarray(keras.ops.convert_to_numpy(weight), np.float64)
+                value = value_of(weight).astype(np.float64)
                 squares += sums_by_channel(traced.layers[name], value**2, axis, group.channels)
     return np.sqrt(squares)

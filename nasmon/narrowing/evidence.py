@@ -24,6 +24,7 @@ from nasmon.kernels.compiled import CompiledKernels, Rows
 from nasmon.kernels.rows import ROWS_PER_CHANNEL, CallRows, rows_of
 from nasmon.kernels.selection import Consumer
 from nasmon.narrowing.grouped import as_whole, blocks_apart
+from nasmon.narrowing.layer_weights import value_of
 from nasmon.narrowing.traced import (
     Inlet,
     Traced,
@@ -75,16 +76,12 @@ def kernel_of(layer: keras.Layer, times: int = 1, recurrent: bool = False) -> np
         recurrent: as for ``mixing_of``.
     """
     weight, axis, output = mixing_of(layer, recurrent)
-    kernel = as_whole(_numpy(weight), blocks_of(layer))
+    kernel = as_whole(value_of(weight).astype(np.float64), blocks_of(layer))
     kernel = np.moveaxis(kernel, (axis, output), (0, -1))
     kernel = kernel.reshape(len(kernel), -1, kernel.shape[-1])
     count, _, outputs = kernel.shape
     apart = kernel.reshape(times, count // times, -1, outputs)
     return apart.transpose(1, 0, 2, 3).reshape(count // times, -1, outputs)
-
-
-def _numpy(weight: keras.Variable) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(weight), np.float64)
 
 
 def gather(traced: Traced, data: ProbeSet) -> dict[Inlet, Received]:

@@ -20,6 +20,11 @@ def as_whole(kernel: np.ndarray, groups: int) -> np.ndarray:
     return whole.reshape(*others, groups * inputs, outputs)
 
 
+def whole_shape(shape: tuple[int, ...], groups: int) -> tuple[int, ...]:
+    """The shape of ``as_whole`` of a kernel of that shape."""
+    return shape if groups == 1 else (*shape[:-2], shape[-2] * groups, shape[-1])
+
+
 def in_groups(whole: np.ndarray, groups: int) -> np.ndarray:
     """[..., C_in, C_out] -> [..., C_in / groups, C_out]: the inverse of ``as_whole``."""
     if groups == 1:

@@ -7,7 +7,7 @@ import numpy as np
 
 from nasmon.capture import LOOPS, named_layers
 from nasmon.errors import UsageError
-from nasmon.narrowing.grouped import as_whole, in_groups
+from nasmon.narrowing.grouped import as_whole, in_groups, whole_shape
 from nasmon.narrowing.traced import Traced
 from nasmon.widths.layer_rules import axes_of, blocks_of, effect_of, mixing_of
 
@@ -31,9 +31,14 @@ class LayerWeight:
         """As if convolutions in groups had one, zeros from one group to another."""
         return self.whole(self.weight)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of ``value``."""
+        return whole_shape(tuple(self.weight.shape), self._groups)
+
     def whole(self, other: keras.Variable) -> np.ndarray:
         """Another variable's value, of the same kind, in that form."""
-        return as_whole(np.asarray(keras.ops.convert_to_numpy(other)), self._groups)
+        return as_whole(value_of(other), self._groups)
 
     def own_form(self, whole: np.ndarray) -> np.ndarray:
         """What is in that form as the layer has it."""
@@ -46,13 +51,19 @@ class LayerWeight:
             traced: the model.
             alive: [numbers] bool, which of its channels are left.
         """
-        own, value_shape = axes_of(self.layer, self.weight), self.value.shape
-        inputs, outputs = traced.widths.channels.get(self.name, (None, None))
+        own, shape = axes_of(self.layer, self.weight), self.shape
+        inputs = traced.widths.first_input(self.name)
+        outputs = traced.widths.outputs.get(self.name)
         return [
-            (axis, one_a_place(self.layer, alive[channels], value_shape[axis]))
+            (axis, one_a_place(self.layer, alive[channels], shape[axis]))
             for axis, channels in ((own.input, inputs), (own.output, outputs), (own.own, outputs))
             if axis is not None and channels is not None and not alive[channels].all()
         ]
+
+
+def value_of(weight: keras.Variable) -> np.ndarray:
+    """A weight's value, fetched from its device."""
+    return np.asarray(keras.ops.convert_to_numpy(weight))
 
 
 def weights_of(traced: Traced) -> Iterator[LayerWeight]:

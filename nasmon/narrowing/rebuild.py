@@ -126,17 +126,11 @@ class _Cloning:
 
     def _from_config(self, layer: keras.Layer) -> keras.Layer:
         name = self._paths.get(id(layer), layer.name)
+        outputs = self._traced.widths.outputs.get(name)
         try:
             config = layer.get_config()
-        except NotImplementedError as error:
-            raise UsageError(
-                f"the layer {name!r} cannot be made anew: give {type(layer).__name__} a "
-                "get_config()"
-            ) from error
-        outputs = self._traced.widths.channels.get(name, (None, None))[1]
-        if outputs is not None:
-            config |= _of_width(layer, config, _width(self._alive, outputs), len(outputs))
-        try:
+            if outputs is not None:
+                config |= _of_width(layer, config, _width(self._alive, outputs), len(outputs))
             # it is the user's own, in memory: nothing is read from a file
             if isinstance(layer, keras.layers.Lambda):
                 return layer.__class__.from_config(config, safe_mode=False)
@@ -144,8 +138,8 @@ class _Cloning:
         except Exception as error:
             raise UsageError(
                 f"the layer {name!r} cannot be made anew from its get_config() "
-                f"({type(error).__name__}: {error}); give {type(layer).__name__} one that its "
-                "from_config takes"
+                f"({type(error).__name__}: {_first_line(error)}); give {type(layer).__name__} one "
+                "that its from_config takes"
             ) from error
 
     def _input(self, tensor: Any, model: keras.Model) -> Any:
@@ -244,7 +238,7 @@ def _built(traced: Traced, alive: np.ndarray, build: Build, x: Any) -> keras.Mod
             "the same layers by the same names"
         )
     for name, layer in layers.items():
-        outputs = traced.widths.channels.get(name, (None, None))[1]
+        outputs = traced.widths.outputs.get(name)
         # of one that is built: what it does to channels is known by its kernel
         trained = traced.layers[name]
         rule = rule_of(trained)

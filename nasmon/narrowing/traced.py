@@ -107,11 +107,11 @@ def follow_model(model: keras.Model, x: Any = None) -> Traced:
     widths, normalized = found[-1]
     layers = dict(named_layers(model))
     if isinstance(model, keras.Sequential | Functional):
-        widths = _held_by_blocks(layers, widths)
+        widths = _held_inside(layers, widths)
     return Traced(model, layers, widths, normalized, int(model.count_params()))
 
 
-def _held_by_blocks(layers: Mapping[str, keras.Layer], widths: ModelWidths) -> ModelWidths:
+def _held_inside(layers: Mapping[str, keras.Layer], widths: ModelWidths) -> ModelWidths:
     """The widths of a model that is made anew from its config: what is inside of a layer that is no
     such model itself, its config does not tell, and so it stays.
     """
@@ -153,7 +153,8 @@ def follow(captured: Captured, inputs: Any) -> ModelWidths:
 def consumers_among(layers: dict[str, keras.Layer], widths: ModelWidths) -> dict[Inlet, np.ndarray]:
     """Where channels are mixed, with the numbers of those that are."""
     found: dict[Inlet, np.ndarray] = {}
-    for name, (inputs, outputs) in widths.channels.items():
+    for name, outputs in widths.outputs.items():
+        inputs = widths.first_input(name)
         effect = effect_of(layers[name]) if name in layers else None
         if effect not in ("mixes", "groups", "recurs") or is_bound(layers[name]):
             continue

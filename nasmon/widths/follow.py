@@ -50,14 +50,9 @@ def read_widths(captured: Captured, samples: int) -> ModelWidths:
             what is done with the captured activations later is not among those.
         samples: how many inputs the pass was traced with.
     """
-    outputs = captured.outputs
-    pass_ = _Pass(captured.calls, captured.operations)
-    pass_.follow(outputs)
-    for tensor in outputs:
-        pass_.bind_output(tensor)
-    widths = pass_.result(samples, outputs)
-    of_outputs = zip(output_names(len(outputs)), map(pass_.segments, outputs), strict=True)
-    return widths._replace(layers={**widths.layers, **dict(of_outputs)})
+    pass_ = _Pass(captured)
+    pass_.follow()
+    return pass_.result(samples)
 
 
 def describe(info: LayerInfo, widths: ModelWidths | None) -> LayerInfo:
@@ -76,21 +71,21 @@ def describe(info: LayerInfo, widths: ModelWidths | None) -> LayerInfo:
 class _Pass:
     """The state of following: what each tensor's width is made of, and who owns widths."""
 
-    def __init__(self, calls: Sequence[Call], operations: Sequence[tf.Operation]) -> None:
-        self._all_calls, self._all_operations = calls, operations
-        self._whole = FollowedCalls(calls)
+    def __init__(self, captured: Captured) -> None:
+        self._all_calls, self._all_operations = captured.calls, captured.operations
+        self._model_outputs = captured.outputs
+        self._whole = FollowedCalls(captured.calls)
         self._widths: dict[str, Channels | None] = {}
         self._met = OwnersMet()
         self._inputs: dict[str, Channels | None] = {}
 
-    def follow(self, outputs: Sequence[tf.Tensor]) -> None:
+    def follow(self) -> None:
         """Goes through the operations in the order in which they were made.
 
-        Args:
-            outputs: of the model: what is made for neither them nor a layer, such as a loss, holds
-                up no width.
+        What is made for neither the model's outputs nor a layer, such as a loss, holds up no width.
         """
-        needed = behind([*outputs, *(t for call in self._all_calls for t in call.outputs)])
+        of_calls = (tensor for call in self._all_calls for tensor in call.outputs)
+        needed = behind([*self._model_outputs, *of_calls])
         skipped, graph = self._whole.inside, self._whole.graph
         captured = {tensor.name for tensor in getattr(graph, "internal_captures", ())}
         done: set[int] = set()
@@ -105,6 +100,8 @@ class _Pass:
                     self._own_input(operation.outputs[0])
             elif operation.name in needed and operation.name not in skipped:
                 self._follow_operation(operation)
+        for tensor in self._model_outputs:
+            self._met.bind(OUTPUT, self.width(tensor))
 
     def width(self, tensor: tf.Tensor) -> Channels | None:
         return self._widths.get(tensor.name)
@@ -112,26 +109,21 @@ class _Pass:
     def segments(self, tensor: tf.Tensor) -> Segments:
         return self._met.segments(self.width(tensor))
 
-    def bind_output(self, tensor: tf.Tensor) -> None:
-        """Notes that a width is that of the model's output."""
-        self._met.bind(OUTPUT, self.width(tensor))
-
-    def result(self, samples: int, outputs: Sequence[tf.Tensor]) -> ModelWidths:
+    def result(self, samples: int) -> ModelWidths:
+        """What was found; of a layer that was called several times, at its first call."""
+        outputs, backwards = self._model_outputs, list(reversed(self._all_calls))
         by_layer, everything = self._whole.macs_by_layer(samples), self._whole.macs(outputs)
+        segments = {c.name: self.segments(c.output) for c in self._all_calls}
+        of_outputs = zip(output_names(len(outputs)), map(self.segments, outputs), strict=True)
         return ModelWidths(
             structure=Structure(self._met.owners(), tuple(self._costs(by_layer))),
-            layers={c.name: self.segments(c.output) for c in self._all_calls},
+            layers=segments | dict(of_outputs),
             rank_limits=self._rank_limits(),
             layer_macs=self._layer_macs(by_layer),
             macs=None if everything is None else everything // samples,
             first_channel=self._met.first,
-            channels={
-                call.name: (self._first_input(call), self.width(call.output))
-                for call in reversed(self._all_calls)
-            },
-            inputs={
-                call.name: tuple(map(self.width, call.inputs)) for call in reversed(self._all_calls)
-            },
+            inputs={c.name: tuple(map(self.width, c.inputs)) for c in backwards},
+            outputs={c.name: self.width(c.output) for c in backwards},
         )
 
     def _own_input(self, tensor: tf.Tensor) -> None:
@@ -269,9 +261,6 @@ class _Pass:
             return None
         return np.concatenate(known)
 
-    def _first_input(self, call: Call) -> Channels | None:
-        return self.width(call.inputs[0]) if call.inputs else None
-
     def _costs(self, macs: dict[str, dict[str, int]]) -> Iterable[Cost]:
         for name, macs_of_layer in macs.items():
             (layer,) = {id(c.layer): c.layer for c in self._whole.calls if c.name == name}.values()
@@ -280,12 +269,12 @@ class _Pass:
             yield Cost(
                 layer=name,
                 inputs=self._met.segments(self._inputs.get(name)),
-                outputs=self._outputs(name),
+                outputs=self._made_of(name),
                 params=params_by_scaling(layer),
                 macs=macs_of_layer,
             )
 
-    def _outputs(self, name: str) -> Segments:
+    def _made_of(self, name: str) -> Segments:
         return next(self.segments(c.output) for c in self._whole.calls if c.name == name)
 
     def _layer_macs(self, by_layer: dict[str, dict[str, int]]) -> dict[str, int]:

@@ -60,10 +60,14 @@ class ModelWidths(NamedTuple):
     layer_macs: dict[str, int]  # by layer, for one input
     macs: int | None  # of all operations, for one input; None if an operation's is not known
     first_channel: Mapping[str, int] = {}  # by owner, the number of its first channel
-    # by layer that was called, the numbers of the channels that go in first and that come out; None
-    # if not known
-    channels: Mapping[str, tuple[np.ndarray | None, np.ndarray | None]] = {}
-    inputs: Mapping[str, tuple[np.ndarray | None, ...]] = {}  # likewise of all that go in
+    # by layer that was called, the numbers of the channels of all that goes in, and of what comes
+    # out first; None if not known
+    inputs: Mapping[str, tuple[np.ndarray | None, ...]] = {}
+    outputs: Mapping[str, np.ndarray | None] = {}
+
+    def first_input(self, layer: str) -> np.ndarray | None:
+        """The numbers of the channels that go into a layer first; None if not known."""
+        return next(iter(self.inputs.get(layer, ())), None)
 
     def owner_of(self, number: int) -> str:
         """Whose channel it is, by its number."""

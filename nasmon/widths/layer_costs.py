@@ -18,7 +18,8 @@ def params_by_scaling(layer: keras.Layer) -> dict[str, int]:
 
 
 def macs_of_steps(layer: keras.Layer, sequences: Any) -> dict[str, int] | None:
-    """Multiply-adds of a layer that recurs, of all samples; None if their length is not known.
+    """Multiply-adds of a layer that recurs, of all samples, by those of SCALINGS that it has; None
+    if their length is not known.
 
     Args:
         layer: of effect "recurs".
@@ -27,8 +28,10 @@ def macs_of_steps(layer: keras.Layer, sequences: Any) -> dict[str, int] | None:
     samples, steps, *_ = sequences.shape
     if samples is None or steps is None:
         return None
-    kernels = [mixing_of(layer, recurrent).weight for recurrent in (False, True)]
-    return {"steps": samples * steps * sum(prod(kernel.shape) for kernel in kernels)}
+    return {
+        scaling: samples * steps * prod(mixing_of(layer, recurrent).weight.shape)
+        for scaling, recurrent in (("in_out", False), ("out_out", True))
+    }
 
 
 def macs_by_scaling(layer: keras.Layer, macs: Mapping[str, int], samples: int) -> dict[str, int]:
@@ -36,21 +39,14 @@ def macs_by_scaling(layer: keras.Layer, macs: Mapping[str, int], samples: int) -
 
     Args:
         layer: that was called.
-        macs: by type of operation, of all samples.
+        macs: of all samples by type of operation, or as from ``macs_of_steps``.
         samples: how many inputs went in.
     """
     by_effect = {"mixes": "in_out", "groups": "in_out", "repeats": "in"}
     scaling = by_effect.get(effect_of(layer) or "", "fixed")
     scalings = dict.fromkeys(SCALINGS, 0)
     if effect_of(layer) == "recurs":
-        # both kernels are multiplied as often
-        once, again = (
-            prod(mixing_of(layer, recurrent).weight.shape) for recurrent in (False, True)
-        )
-        total = sum(macs.values()) // samples
-        scalings["in_out"] = total * once // (once + again)
-        scalings["out_out"] = total - scalings["in_out"]
-        return scalings
+        return scalings | {scaling: count // samples for scaling, count in macs.items()}
     for operation, count in macs.items():
         # the first half of a separable convolution keeps channels apart
         apart = operation.startswith("DepthwiseConv")
