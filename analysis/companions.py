@@ -16,21 +16,29 @@ from nasmon.analysis.one_run import Choice
 from nasmon.analysis.table_file import TableFile, check_is_file
 from nasmon.kernels.metric_table import AGGREGATED
 from nasmon.reading import aggregate
-from nasmon.record.files import layers_path, record_path, spectra_path
+from nasmon.record.files import layers_path, record_path, spectra_path, widths_path
 from nasmon.record.run import Record
 from nasmon.record.spectra import SpectraAt
+from nasmon.record.widths import WidthEvidence
+from nasmon.widths.graph import WidthGroup
 
-Companion = Literal["layers", "record", "spectra"]
+Companion = Literal["layers", "record", "spectra", "widths"]
 """What may lie beside a run's CSV."""
 
 WITHOUT: Mapping[Companion, str] = {
     "layers": "remove it to go on without the rows by layer",
     "record": "remove it to go on without savings and the task metric",
     "spectra": "remove it to go on without spectra and near-duplicate channels",
+    "widths": "remove it to go on without what fewer channels would lose",
 }
 """What to do with a file that cannot be read."""
 
-_PLACES = {"layers": layers_path, "record": record_path, "spectra": spectra_path}
+_PLACES = {
+    "layers": layers_path,
+    "record": record_path,
+    "spectra": spectra_path,
+    "widths": widths_path,
+}
 
 # three digits, the fewest that a spreadsheet may have left of a number and a run is known by
 _DIGITS = {"rtol": 5e-3, "atol": 5e-4}
@@ -178,6 +186,28 @@ def foreign_spectra(
         return f"they are of step {latest.step:,}, which the CSV does not have"
     spectra = {name: len(layer.eigenvalues) for name, layer in latest.layers.items()}
     return "" if widths is None else _other_widths(spectra, widths)
+
+
+def foreign_evidence(
+    evidence: WidthEvidence, moments: pd.DataFrame, choice: Choice, groups: Sequence[WidthGroup]
+) -> str:
+    """Why what fewer channels would lose is not that of a run.
+
+    Args:
+        evidence: what lies beside the CSV.
+        moments: epochs and steps of all that is known to have been read.
+        choice: which of the file's runs it is.
+        groups: of widths, as the run's record tells.
+
+    Returns:
+        The difference; "" if it may be the run's.
+    """
+    if not choice.is_last:
+        return f"it is of the last of the {choice.runs} runs in the CSV"
+    if not are_of(moments, pd.Series({"epoch": evidence.epoch, "step": evidence.step})).any():
+        return f"it is of step {evidence.step:,}, which the CSV does not have"
+    own = {group.leader: group.channels for group in groups if not group.fixed_by}
+    return _other_widths({one.leader: len(one.order) for one in evidence.groups}, own)
 
 
 def _other_widths(given: Mapping[str, int], widths: Mapping[str, int]) -> str:

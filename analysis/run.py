@@ -12,6 +12,7 @@ from nasmon.analysis.companions import (
     Absence,
     Companion,
     companion_file,
+    foreign_evidence,
     foreign_record,
     foreign_spectra,
     left_out_note,
@@ -24,7 +25,9 @@ from nasmon.analysis.run_table import ReadingsTable, model_name_from, read_readi
 from nasmon.analysis.task_history import read_history
 from nasmon.record.run import Record, read_record
 from nasmon.record.spectra import SpectraAt, read_spectra
+from nasmon.record.widths import WidthEvidence, read_widths_file
 from nasmon.thresholds import thresholds_of
+from nasmon.widths.graph import groups_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +66,7 @@ class Run:
         return thresholds_of(self.record.thresholds if self.record else None, config)
 
     def absent(self, kind: Companion) -> Absence | None:
-        """Why the rows by layer, the record or the spectra are of no use; None if they are.
+        """Why one of the files beside the CSV is of no use; None if it is.
 
         Raises:
             UsageError: the file is damaged.
@@ -71,7 +74,11 @@ class Run:
         if kind == "layers":
             found = self._layers.absence
         else:
-            is_there = self.record if kind == "record" else self.spectra
+            is_there = {
+                "record": lambda: self.record,
+                "spectra": lambda: self.spectra,
+                "widths": lambda: self.width_evidence,
+            }[kind]()
             found = None if is_there else self.lacking.get(kind, not_there(self.path, kind))
         if found and found.state == not_there(self.path, kind).state:
             return not_there(self.path, kind, self.has_steps)
@@ -128,6 +135,25 @@ class Run:
         if not reason:
             return spectra
         self._leave_out("spectra", reason)
+        return None
+
+    @cached_property
+    def width_evidence(self) -> WidthEvidence | None:
+        """What fewer channels would lose; None if it is not there, or is not this run's.
+
+        Raises:
+            UsageError: the file is damaged.
+        """
+        file = companion_file(self.path, "widths")
+        if file is None or self.record is None or not self.record.owners:
+            return None
+        evidence = read_widths_file(file.path)
+        moments = self.readings[list(MOMENT)]
+        groups = groups_of(self.record.owners)
+        reason = foreign_evidence(evidence, moments, self.choice, groups)
+        if not reason:
+            return evidence
+        self._leave_out("widths", reason)
         return None
 
     @cached_property

@@ -174,7 +174,7 @@ def metrics_of(monitor: Monitor, sets: list[np.ndarray]) -> np.ndarray:
     for samples in sets:
         fresh = probe_set(samples, len(samples), probe.chunk_size)
         assert (fresh.samples, fresh.chunk_size) == (probe.samples, probe.chunk_size)
-        probe._set = fresh
+        probe.data = fresh
         found.append(monitor.read(0).metrics)
     return np.stack(found)
 

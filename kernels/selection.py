@@ -36,6 +36,7 @@ class Consumer(NamedTuple):
     gram: np.ndarray  # [N, N]  A: how much of its output each pair of columns makes
     columns: np.ndarray  # [C, s]  int: the columns of each of the group's channels
     rows: float = np.inf  # that the covariance was estimated from; infinite if it is known
+    inverse: np.ndarray | None = None  # as of ``inverse_of(covariance)``, where it is known already
 
 
 class Order(NamedTuple):
@@ -64,11 +65,7 @@ def leaving(consumers: Sequence[Consumer]) -> Order:
         >>> int(order.channels[0]), np.round(order.costs, 3).tolist()
         (2, [1.0, 0.333, 0.0, 0.0])
     """
-    parts = [
-        _Part(np.linalg.inv(_ridged(one)), one.gram.copy(), one.columns, _share(one))
-        for one in consumers
-    ]
-    chosen, costs = _away(parts)
+    chosen, costs = _away([_to_leave(one) for one in consumers])
     costs = np.maximum(costs - _noise(consumers)[chosen], 0)
     return Order(chosen[::-1], np.concatenate([[0.0], np.cumsum(costs)])[::-1])
 
@@ -154,6 +151,17 @@ class _Part(NamedTuple):
     weighted: np.ndarray  # [N, N]  weighted by A; changed in place
     columns: np.ndarray  # [C, s]
     share: float
+
+
+def _to_leave(one: Consumer) -> _Part:
+    """A consumer from which channels leave: what is there of other groups stays, and so their
+    columns are needed no more once the inverse is known.
+    """
+    own = one.columns.ravel()
+    block = np.ix_(own, own)
+    columns = np.arange(len(own)).reshape(one.columns.shape)
+    inverse = inverse_of(one.covariance) if one.inverse is None else one.inverse
+    return _Part(inverse[block], one.gram[block], columns, _share(one))
 
 
 def _one_by_one(parts: Sequence[_Part], most: int | None) -> tuple[np.ndarray, np.ndarray]:
@@ -284,6 +292,11 @@ def _residual(ridged: np.ndarray, there: np.ndarray) -> np.ndarray:
         return ridged.copy()
     own = ridged[np.ix_(there, there)]
     return ridged - ridged[:, there] @ np.linalg.solve(own, ridged[there])
+
+
+def inverse_of(covariance: np.ndarray) -> np.ndarray:
+    """The inverse of a covariance, with what ``rounding`` says on its diagonal, [N, N]."""
+    return np.linalg.inv(covariance + rounding(covariance) * np.eye(len(covariance)))
 
 
 def _ridged(one: Consumer) -> np.ndarray:

@@ -41,6 +41,7 @@ ARGUMENTS: dict[str, Reader] = {
     "max_rows": optional(_count, "None"),
     "few_samples": switch,
     "overhead_budget": _budget,
+    "width_evidence": switch,
     "on_error": one_of(*ERROR_POLICIES),
     "if_exists": one_of(*IF_EXISTS),
     "origin": instance_of(Origin, "use nasmon.Origin(seed=..., command=...)"),

@@ -82,6 +82,9 @@ class NASMonitorCallback(keras.callbacks.Callback):
             error before training begins in either case.
         if_exists: what to do with an earlier run's CSV: "error", "append" or "overwrite". A ``fit``
             that resumes with ``initial_epoch`` appends by itself.
+        width_evidence: whether to find out, when the run ends, what each layer's width would lose
+            with fewer channels, and keep it beside the CSV for ``analysis.recommend``; counted as
+            set-up.
         origin: what the run's record tells of where it comes from: seed, command, history.
 
     Attributes:
@@ -120,6 +123,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         thresholds: Mapping[str, float] | None = None,
         on_error: ErrorPolicy = "warn",
         if_exists: IfExists = "error",
+        width_evidence: bool = True,
         origin: Origin = UNKNOWN_ORIGIN,
     ) -> None:
         super().__init__()
@@ -128,13 +132,14 @@ class NASMonitorCallback(keras.callbacks.Callback):
             **{"layers": layers, "samples": samples, "chunk": chunk, "max_rows": max_rows},
             **{"log_dir": log_dir, "csv_path": csv_path, "log_freq": log_freq},
             **{"batch_freq": batch_freq, "overhead_budget": overhead_budget, "origin": origin},
-            **{"on_error": on_error, "if_exists": if_exists},
+            **{"on_error": on_error, "if_exists": if_exists, "width_evidence": width_evidence},
             **({} if model is None else {"model": model}),
         )
         self._validation_data, self._part = validation_data, model
         self._log_dir = None if log_dir is None else given_path(log_dir)
         self._csv_path = given_path(csv_path) if csv_path else csv_path
         self._if_exists = if_exists
+        self._width_evidence = width_evidence
         self._origin = origin
         self._on_error = on_error
         self._layers, self._samples, self._chunk = layers, samples, chunk
@@ -316,6 +321,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
             sinks=self._sinks,
             on_error=self._on_error,
             thresholds=self._thresholds,
+            width_evidence=self._width_evidence,
         )
         return self._monitor
 

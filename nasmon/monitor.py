@@ -14,6 +14,7 @@ from nasmon.budget import DEFAULT_BUDGET, OverheadBudget
 from nasmon.errors import UsageError
 from nasmon.in_flight import InFlight
 from nasmon.kernels.metric_table import METRIC_NAMES
+from nasmon.narrowing.recorded import WidthRecorder
 from nasmon.probe import Probe
 from nasmon.reading import LayerInfo, Reading, Spectra, frame
 from nasmon.sinks.csv_tables import IfExists
@@ -64,6 +65,9 @@ class Monitor:
             perhaps ``begin(watched)`` and ``close(status, error)``.
         thresholds: any of ``nasmon.thresholds.THRESHOLDS``, for the remarks in
             ``summary()``.
+        width_evidence: whether to find out, when the run ends, what each layer's width would lose
+            with fewer channels, and keep it beside the CSV for ``analysis.recommend``; counted as
+            set-up.
         origin: what the run's record tells of where it comes from: seed, command, history.
 
     Attributes:
@@ -103,6 +107,7 @@ class Monitor:
         on_error: ErrorPolicy = "warn",
         sinks: Sequence[Sink | Writer] = (),
         thresholds: Mapping[str, float] | None = None,
+        width_evidence: bool = True,
         origin: Origin = UNKNOWN_ORIGIN,
     ) -> None:
         given = checked(
@@ -110,7 +115,7 @@ class Monitor:
             **{"model": model, "layers": layers, "samples": samples, "chunk": chunk},
             **{"max_rows": max_rows, "few_samples": few_samples, "log_dir": log_dir},
             **{"overhead_budget": overhead_budget, "csv_path": csv_path, "if_exists": if_exists},
-            **{"on_error": on_error, "origin": origin},
+            **{"on_error": on_error, "origin": origin, "width_evidence": width_evidence},
         )
         self.thresholds = merged_thresholds(thresholds)
         self.readings: list[Reading] = []
@@ -130,6 +135,10 @@ class Monitor:
                 warnings.warn(f"nasmon: {remark}", RuntimeWarning, stacklevel=2)
             opened = open_sinks(log_dir, given["csv_path"] or None, if_exists, origin)
             self._sinks = Sinks([*opened, *map(whole_sink, sinks)], on_error)
+            self._on_error = on_error
+            self._widths: WidthRecorder | None = None
+            if width_evidence and self._sinks.keep_widths_too and self._probe.widths is not None:
+                self._widths = WidthRecorder(model, self._probe.data)
             self.layers: tuple[LayerInfo, ...] = self._probe.layers
             self.budget.learn(self._probe.price)
             if opened or sinks:
@@ -276,6 +285,8 @@ class Monitor:
         if self._keeps_clock:
             self.budget.pause()
             self._stopped = True
+        if status == "ended" and self._widths is not None and self.readings:
+            self._keep_widths(self._widths)
         self._sinks.close(status, error)
 
     def __enter__(self) -> "Monitor":
@@ -317,6 +328,26 @@ class Monitor:
             self.budget.resume()
         trained = self.budget.training_seconds
         self._in_flight = InFlight(launched, epoch, chunks, postponed, seconds, clock(), trained)
+
+    def _keep_widths(self, recorder: WidthRecorder) -> None:
+        """Finds out what fewer channels would lose; the run's readings stand without it, too."""
+        with self.budget.setting_up():
+            try:
+                evidence = recorder.take(self.readings[-1])
+            # a model's own code may ask to leave
+            except (Exception, SystemExit) as error:
+                if self._on_error == "raise":
+                    raise
+                self._widths = None
+                warnings.warn(
+                    "nasmon: what fewer channels would lose is not recorded; "
+                    f"{type(error).__name__}: {error}",
+                    RuntimeWarning,
+                    stacklevel=3,
+                )
+                return
+        if evidence is not None:
+            self._sinks.keep_widths(evidence)
 
     def _let_go_of_latest(self) -> None:
         """Spectra are large: beside those of a reading to come only the first one's are held."""

@@ -49,6 +49,7 @@ class Probe:
         few_samples: whether as few samples as give every layer ten rows a channel will do.
 
     Attributes:
+        data: the samples of a whole reading.
         layers: what is measured, in the model's order.
         widths: what the traced forward pass tells about the model's widths; None if nothing.
         unknown_widths: why ``widths`` is None.
@@ -71,10 +72,10 @@ class Probe:
         self._noise = ""
         self._eager = bool(getattr(model, "run_eagerly", False))
         with untouched():
-            self._set = probe_set(x, samples, chunk)
+            self.data = probe_set(x, samples, chunk)
         if few_samples:
-            self._set = enough_samples(self._set, self._every_row, self._eager)
-        self._numbers = [tf.constant(number) for number in range(len(self._set.chunks))]
+            self.data = enough_samples(self.data, self._every_row, self._eager)
+        self._numbers = [tf.constant(number) for number in range(len(self.data.chunks))]
         self._forward = self._compile_forward()
         self._warm_up()
         self.price = self._rehearse()
@@ -82,17 +83,17 @@ class Probe:
     @property
     def samples(self) -> int:
         """Samples of a whole reading."""
-        return self._set.samples
+        return self.data.samples
 
     @property
     def chunk_size(self) -> int:
         """Samples of a chunk."""
-        return self._set.chunk_size
+        return self.data.chunk_size
 
     @property
     def chunks(self) -> int:
         """Chunks of a whole reading."""
-        return len(self._set.chunks)
+        return len(self.data.chunks)
 
     @property
     def rows(self) -> list[int]:
@@ -140,7 +141,7 @@ class Probe:
         fetch = self._fetch(step, clock)
         begun = time.perf_counter()
         states = self._empty
-        for chunk, number in zip(self._set.chunks[:chunks], self._numbers, strict=False):
+        for chunk, number in zip(self.data.chunks[:chunks], self._numbers, strict=False):
             states = self._kernels.absorb(states, self._forward(chunk, number))
         seconds = (time.perf_counter() - begun) / chunks
         make_room()
@@ -166,7 +167,7 @@ class Probe:
 
     def _tapped(self, x: Any, number: Any) -> Rows:
         """The forward pass, from a chunk of inputs to the rows of each tap that a reading takes."""
-        return self._rows(x, self._max_rows, len(self._set.chunks), number)
+        return self._rows(x, self._max_rows, len(self.data.chunks), number)
 
     def _every_row(self, x: Any) -> Rows:
         """The forward pass, from inputs to all rows of each tap."""
@@ -195,7 +196,7 @@ class Probe:
         # a CPU; autograph off, as in Keras's own training function
         jit = bool(getattr(self._model, "jit_compile", False))
         compiled = tf.function(self._tapped, jit_compile=jit, autograph=False)
-        program = compiled.get_concrete_function(self._set.chunks[0], self._numbers[0])
+        program = compiled.get_concrete_function(self.data.chunks[0], self._numbers[0])
         check_unchanging(program.graph)
         self._noise = draws_noise(program.graph)
         self._traced = compiled.experimental_get_tracing_count
@@ -203,13 +204,13 @@ class Probe:
 
     def _warm_up(self) -> None:
         """Finds the shapes by running one chunk, and compiles everything for them."""
-        rows = self._forward(self._set.chunks[0], self._numbers[0])
+        rows = self._forward(self.data.chunks[0], self._numbers[0])
         channels = [int(matrices[0].shape[1]) for matrices in rows]
         known = [
             None if own[0].dtype == tf.float64 else self.chunks * sum(int(m.shape[0]) for m in own)
             for own in rows
         ]
-        others = list(zip(self._set.chunks, self._numbers, strict=True))[1:]
+        others = list(zip(self.data.chunks, self._numbers, strict=True))[1:]
         counted = others if is_padded(rows) else ()
         counts = [row_counts(rows), *(row_counts(self._forward(*chunk)) for chunk in counted)]
         of_chunks = np.broadcast_to(counts, (self.chunks, len(rows)))
@@ -225,7 +226,7 @@ class Probe:
     def _rehearse(self) -> Price:
         """What a chunk and the rest cost once all is compiled."""
         begun = time.perf_counter()
-        rows = self._forward(self._set.chunks[0], self._numbers[0])
+        rows = self._forward(self.data.chunks[0], self._numbers[0])
         states = self._kernels.absorb(self._empty, rows)
         # the smallest of its tensors will do to wait for the program
         tf.nest.flatten(states)[0].numpy()
@@ -243,12 +244,12 @@ class Probe:
             if self._eager:
                 # a model that runs eagerly may do what cannot be traced
                 traced = tf.function(self._tapped, autograph=False)
-                traced.get_concrete_function(self._set.chunks[0], self._numbers[0])
+                traced.get_concrete_function(self.data.chunks[0], self._numbers[0])
             captured, self._captured = self._captured, None
             if captured is None or not captured.calls:
                 self.unknown_widths = "the model has no layers whose widths could be followed"
                 return None
-            return read_widths(captured, self._set.chunk_size)
+            return read_widths(captured, self.data.chunk_size)
         except Exception as error:
             self.unknown_widths = f"{type(error).__name__}: {error}"
             return None

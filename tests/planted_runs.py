@@ -8,6 +8,7 @@ import numpy as np
 
 from nasmon.analysis.recommend.advice import advise
 from nasmon.analysis.recommend.findings import Advice, LayerAdvice
+from nasmon.analysis.recommend.planned import Asked
 from nasmon.analysis.run import Run, load_run
 from nasmon.kernels.metric_table import METRIC_NAMES
 from nasmon.record.files import spectra_path
@@ -49,7 +50,7 @@ def planted_run(
 
 def advised(run: Run, round_to: int = 4, **thresholds: float) -> Advice:
     """The advice with some thresholds changed."""
-    return advise(run, {**DEFAULT_THRESHOLDS, **thresholds}, round_to)
+    return advise(run, {**DEFAULT_THRESHOLDS, **thresholds}, Asked(round_to=round_to))
 
 
 def layer_of(advice: Advice, name: str) -> LayerAdvice:

@@ -110,6 +110,9 @@ def test_only_the_readers_modules_of_the_monitor_are_used_by_the_analysis() -> N
         *(
             "nasmon.record.rebuild",
             "nasmon.record.shrunk",
+            "nasmon.record.widths",
+            "nasmon.narrowing.choices",
+            "nasmon.narrowing.plan",
             "nasmon.widths.graph",
             "nasmon.widths.objectives",
         ),

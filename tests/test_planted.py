@@ -1,4 +1,4 @@
-"""From planted layers through the real monitor and its files to the advice."""
+"""From planted layers through the real monitor and its files to the advice by ranks."""
 
 import json
 from pathlib import Path
@@ -51,7 +51,7 @@ def advice(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     path = tmp_path_factory.mktemp("planted") / "planted.csv"
     model = planted_model()
     x = np.random.default_rng(9).normal(size=(64, 12, 12, INPUTS)).astype(np.float32)
-    with Monitor(model, x, samples=64, csv_path=path) as monitor:
+    with Monitor(model, x, samples=64, csv_path=path, width_evidence=False) as monitor:
         for step in range(READINGS):
             plant(model, "drifting", kernel(4 + 2 * step, 4))
             monitor.read(step, epoch=step)
@@ -131,7 +131,7 @@ def test_three_channels_into_a_1x1_convolution_are_no_waste(tmp_path: Path) -> N
     wide = layers.Conv2D(16, 1, name="wide")(inputs)
     model = keras.Model(inputs, layers.Conv2D(1, 1, name="head")(layers.ReLU()(wide)))
     x = np.random.default_rng(0).normal(size=(32, 12, 12, 3)).astype(np.float32)
-    with Monitor(model, x, csv_path=tmp_path / "run.csv") as monitor:
+    with Monitor(model, x, csv_path=tmp_path / "run.csv", width_evidence=False) as monitor:
         for step in range(5):
             monitor.read(step)
     advice = recommended(tmp_path / "run.csv")
@@ -146,7 +146,8 @@ def test_few_rows_are_called_a_weak_estimate(tmp_path: Path) -> None:
     hidden = layers.Dense(32, name="hidden")(inputs)
     model = keras.Model(inputs, layers.Dense(2, name="classes")(hidden))
     x = np.random.default_rng(0).normal(size=(64, 40)).astype(np.float32)
-    with Monitor(model, x, samples=64, csv_path=tmp_path / "run.csv") as monitor:
+    path = tmp_path / "run.csv"
+    with Monitor(model, x, samples=64, csv_path=path, width_evidence=False) as monitor:
         for step in range(5):
             monitor.read(step)
     found = layer(recommended(tmp_path / "run.csv"), "hidden")

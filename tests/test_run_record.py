@@ -91,6 +91,8 @@ def test_the_spectra_are_those_of_the_first_and_the_latest_reading(
         "small_layers.csv",
         "small_run.json",
         "small_spectra.npz",
+        "small_widths.csv",
+        "small_widths.npz",
     ]
 
 

@@ -117,6 +117,7 @@ def build_monitor(prepared: Prepared) -> NASMonitorCallback | None:
         samples=nas.samples,
         overhead_budget=nas.overhead_budget,
         thresholds=vars(nas.thresholds),
+        width_evidence=nas.width_evidence,
         if_exists="overwrite" if prepared.overwrite else "error",
         origin=Origin(
             seed=settings.training.seed,

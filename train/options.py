@@ -153,6 +153,7 @@ class Nas:
         flag="--nas-overhead-budget",
     )
     layers: str | list[str] = _option(layer_selection)
+    width_evidence: bool = _option(switch)
     thresholds: Any = _section(Thresholds)
 
 

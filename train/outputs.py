@@ -27,6 +27,8 @@ class Outputs(NamedTuple):
     layer_metrics: Path | None = None  # one row a reading and layer
     record: Path | None = None  # what ran
     spectra: Path | None = None  # of the first and the latest reading
+    widths: Path | None = None  # what fewer channels would lose
+    curves: Path | None = None  # the same, for people
     events: Path | None = None  # folder of TensorBoard's event files
 
     @property
@@ -57,6 +59,8 @@ def outputs_of(settings: Settings, stem: str | None = None) -> Outputs:
         files.layers_path(metrics),
         files.record_path(metrics),
         files.spectra_path(metrics),
+        files.widths_path(metrics),
+        files.curves_path(metrics),
         log_dir / stem,
     )
 

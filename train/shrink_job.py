@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nasmon.errors import UsageError
-from nasmon.narrowing.choices import check_budget
+from nasmon.narrowing.choices import budget_of
 from nasmon.narrowing.plan import Limits
 from nasmon.record.files import metrics_path, record_path
 from nasmon.record.run import Record, read_record
@@ -127,7 +127,7 @@ def _settings(
 
 def _budgets(parsed: argparse.Namespace) -> tuple[dict[str, float], ...]:
     given = {
-        objective.name: [_budget(f"--{objective.name}", text) for text in values]
+        objective.name: [budget_of(f"--{objective.name}", text) for text in values]
         for objective in OBJECTIVES
         if (values := getattr(parsed, objective.name))
     }
@@ -142,18 +142,6 @@ def _budgets(parsed: argparse.Namespace) -> tuple[dict[str, float], ...]:
         {name: values[index % len(values)] for name, values in given.items()}
         for index in range(count)
     )
-
-
-def _budget(flag: str, text: str) -> float:
-    """A whole number as an int, a share as a float."""
-    for number in (int, float):
-        try:
-            most = number(text)
-        except ValueError:
-            continue
-        check_budget(flag, most)
-        return most
-    raise UsageError(f"{flag} is {text!r}; use a number, or a share such as 0.25")
 
 
 def _whole(flag: str, text: str, least: int) -> int:

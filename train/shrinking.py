@@ -63,7 +63,7 @@ def shrink_and_save(
     if len({one.outputs.model for one in prepared}) < len(prepared):
         raise UsageError("two of the budgets are the same; give each once")
     plans = [choices.plan(choices.widths()) for choices in all_choices]
-    curve = tuple(CurvePoint(*point) for point in curve_of(seen.traced, seen.costs, job.limits))
+    curve = tuple(CurvePoint(*point) for point in curve_of(seen.traced, seen, job.limits))
     made = []
     for budgets, one, plan in zip(job.budgets, prepared, plans, strict=True):
         announce(one.outputs, plan)

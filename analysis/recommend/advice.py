@@ -14,12 +14,14 @@ from nasmon.analysis.recommend.layers import (
     recent_layers,
 )
 from nasmon.analysis.recommend.lines import LayerContext, lines_of
+from nasmon.analysis.recommend.planned import Asked, Plan, basis_of, plan_of
 from nasmon.analysis.recommend.verdict import verdict
 from nasmon.analysis.recommend.widths import (
     GroupMember,
     WidthDecision,
     WidthMap,
     decide_width,
+    decision_planned,
     width_map,
 )
 from nasmon.analysis.run import Run
@@ -29,6 +31,9 @@ from nasmon.record.spectra import LayerSpectrum
 from nasmon.widths.objectives import UNKNOWN, Amounts, savings, sizes, totals
 
 ROUND_TO = 4
+"""Of widths by ranks, if nothing is said."""
+
+NOTHING = Asked()
 
 
 class Recommendations(NamedTuple):
@@ -42,19 +47,20 @@ class Recommendations(NamedTuple):
     notes: list[str]
 
 
-def recommendations(run: Run, config: Path | None, round_to: int = ROUND_TO) -> Recommendations:
+def recommendations(run: Run, config: Path | None, asked: Asked = NOTHING) -> Recommendations:
     """Finds out all about a run.
 
     Args:
         run: with at least one reading.
         config: whose thresholds replace the run's own; None for those.
-        round_to: what widths are rounded up to.
+        asked: what is asked for besides.
 
     Raises:
-        UsageError: the config or a file of the run cannot be used.
+        UsageError: the config or a file of the run cannot be used, or what is asked for cannot be.
     """
     thresholds = run.thresholds(config)
-    advice = advise(run, thresholds, round_to)
+    advice = advise(run, thresholds, asked)
+    round_to = asked.round_to or (ROUND_TO if advice.plan is None else 1)
     # the run's notes last: reading its other files may have added some
     notes = [*_of_the_end(run), *advice.notes, *run.notes]
     return Recommendations(run, verdict(run, thresholds), advice, thresholds, round_to, notes)
@@ -79,20 +85,21 @@ class _Decided(NamedTuple):
     widths: dict[str, int]  # new widths by owner
 
 
-def advise(run: Run, thresholds: Mapping[str, float], round_to: int = ROUND_TO) -> Advice:
+def advise(run: Run, thresholds: Mapping[str, float], asked: Asked = NOTHING) -> Advice:
     """What to do with each layer, and what all of it together would save.
 
     Args:
         run: whose rows by layer, record and spectra are read as far as they are there.
         thresholds: all of ``DEFAULT_THRESHOLDS``.
-        round_to: suggested widths are multiples of it, but for layers of at most twice as many
+        asked: what is asked for besides. Where the run does not tell what fewer channels would
+            lose, widths are multiples of ``round_to``, but for layers of at most twice as many
             channels.
 
     Returns:
         The advice; without layers, but with a note, where the rows by layer are not there.
 
     Raises:
-        UsageError: a file of the run is damaged.
+        UsageError: a file of the run is damaged, or what is asked for cannot be.
 
     Example:
         >>> import pandas as pd
@@ -102,31 +109,33 @@ def advise(run: Run, thresholds: Mapping[str, float], round_to: int = ROUND_TO) 
         'alone_layers.csv is not there, so nothing can be said by layer; copy it beside alone.csv'
     """
     record, notes = run.record, _missing_files(run)
+    plan = plan_of(run, asked)
+    shrink = shrink_command(record, asked.options) if record else None
+    basis, widths_planned = basis_of(run, plan), plan.plan if plan else None
     if not run.has_layers:
-        return _no_layers(record, notes)
+        return Advice(
+            (), {}, sizes(record), UNKNOWN, None, shrink, basis, widths_planned, tuple(notes)
+        )
     recent, of_rows = recent_layers(run, thresholds["settled_rank"])
     widths = width_map(record, recent)
-    decided = _decide(record, widths, recent, thresholds, round_to)
+    decided = _decide(record, widths, recent, thresholds, asked.round_to or ROUND_TO, plan)
     spectra, of_spectra = _latest_spectra(run)
     layers = []
     for layer in recent:
         spectrum = spectra.get(layer.name)
         evidence = _evidence(layer, spectrum, thresholds["near_duplicate"])
-        layers.append(_layer_advice(layer, evidence, widths, decided, thresholds, record))
+        layers.append(_layer_advice(layer, evidence, widths, decided, thresholds, record, plan))
     return Advice(
         layers=tuple(layers),
         widths=decided.widths,
         size=sizes(record),
         saving=_saving(record, widths.known, decided.widths),
         command=retrain_command(record, decided.widths) if record else None,
-        shrink=shrink_command(record) if record else None,
+        shrink=shrink,
+        basis=basis,
+        plan=widths_planned,
         notes=(*notes, *of_rows, *_guessed(record, widths), *of_spectra),
     )
-
-
-def _no_layers(record: Record | None, notes: Sequence[str]) -> Advice:
-    shrink = shrink_command(record) if record else None
-    return Advice((), {}, sizes(record), UNKNOWN, None, shrink, tuple(notes))
 
 
 def _missing_files(run: Run) -> list[str]:
@@ -156,8 +165,9 @@ def _decide(
     recent: Sequence[RecentLayer],
     thresholds: Mapping[str, float],
     round_to: int,
+    plan: Plan | None,
 ) -> _Decided:
-    decided = _Decided({}, {}, {}, {}, {})
+    decided = _Decided({}, {}, {}, {}, dict(plan.plan.widths) if plan else {})
     for group in widths.groups:
         members = tuple(
             GroupMember(
@@ -168,7 +178,11 @@ def _decide(
         )
         if not members:
             continue
-        decision = decide_width(group, members, thresholds, round_to)
+        planned = plan.group(group) if plan else None
+        if planned is None:
+            decision = decide_width(group, members, thresholds, round_to)
+        else:
+            decision = decision_planned(group, members, planned)
         changes = {}
         if decision.action == "narrow":
             changes = dict.fromkeys(group.owners, decision.width)
@@ -222,6 +236,7 @@ def _layer_advice(
     decided: _Decided,
     thresholds: Mapping[str, float],
     record: Record | None,
+    plan: Plan | None,
 ) -> LayerAdvice:
     leaders = tuple(widths.made_of[layer.name])
     leader = leaders[0] if len(leaders) == 1 else ""
@@ -234,6 +249,7 @@ def _layer_advice(
         decisions=tuple(decided.decisions[name] for name in leaders),
         members=decided.members[leader] if is_reported_here else (),
         watched=frozenset(widths.made_of),
+        plan=plan,
     )
     saving = decided.savings[leader] if is_reported_here else _saving(record, widths.known, {})
     return LayerAdvice(

@@ -30,7 +30,12 @@ else:
 - ``command``: to train with the new widths; null if nothing changes or it is not known.
 - ``shrink_command``: to make smaller models of the trained one, its weights carried over; null if
   it is not known.
-- ``summary``: the changes together, in words. ``caveat``: what this advice is not.
+- ``summary``: the changes together, in words. ``basis``: what the advice about widths rests on;
+  ``caveat``: what it is not.
+- ``plan``: by what fewer channels would lose, null where that is not known: by group of widths
+  ``leader``, ``owners``, ``channels``, how many of them are ``spare``, the planned ``width``, what
+  is ``lost`` (a share of its consumers' outputs, summed over them; null where not known), what it
+  ``saves`` (parameters), and the ``reason`` why it stays or is no narrower.
 - ``notes``: about files and rows that are missing.
 """
 
@@ -40,8 +45,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from nasmon.analysis.recommend.findings import Advice, LayerAdvice, Verdict
-from nasmon.analysis.recommend.text import ADVICE_CAVEAT, together
+from nasmon.analysis.recommend.text import caveat_of, together
 from nasmon.analysis.run import Run
+from nasmon.narrowing.plan import WidthPlan
 from nasmon.widths.objectives import OBJECTIVES, Amounts
 
 ADVICE_FORMAT, ADVICE_VERSION = "nasmon recommendations", 1
@@ -86,7 +92,9 @@ def recommendations_json(
         "command": advice.command,
         "shrink_command": advice.shrink,
         "summary": together(advice) if advice.layers else None,
-        "caveat": ADVICE_CAVEAT,
+        "basis": advice.basis,
+        "plan": _plan(advice.plan),
+        "caveat": caveat_of(advice),
         "notes": notes,
     }
     return json.dumps(_strict(document), indent=2, allow_nan=False)
@@ -98,6 +106,10 @@ def _layer(layer: LayerAdvice, advice: Advice) -> dict[str, Any]:
         "saving": _saving(layer.saving, advice),
         "duplicates": [pair._asdict() for pair in layer.duplicates],
     }
+
+
+def _plan(plan: WidthPlan | None) -> list[dict[str, Any]] | None:
+    return None if plan is None else [group._asdict() for group in plan.groups]
 
 
 def _saving(saving: Amounts, advice: Advice) -> dict[str, float | None]:

@@ -7,15 +7,15 @@ from typing import NoReturn
 
 from nasmon.analysis.command_line import (
     Parser,
-    counting_number,
     run_command,
     run_numbers,
     say_notes,
 )
 from nasmon.analysis.layout import ARROW, SIGNS, encodable, printed
 from nasmon.analysis.newest import run_of
-from nasmon.analysis.recommend.advice import ROUND_TO, Recommendations, recommendations
+from nasmon.analysis.recommend.advice import Recommendations, recommendations
 from nasmon.analysis.recommend.as_json import recommendations_json
+from nasmon.analysis.recommend.asking import add_asked, asked_for
 from nasmon.analysis.recommend.text import recommendations_markdown, recommendations_text
 from nasmon.analysis.run import Run
 from nasmon.errors import UsageError
@@ -45,13 +45,7 @@ def build_parser() -> Parser:
         metavar=f"{{{','.join(_FORMATS)}}}",
         help="what to print (default: text)",
     )
-    parser.add_argument(
-        "--round-to",
-        default=str(ROUND_TO),
-        metavar="N",
-        help=f"round suggested widths up to a multiple of N (default: {ROUND_TO}; layers of at "
-        "most twice as many channels are not rounded)",
-    )
+    add_asked(parser)
     return parser
 
 
@@ -71,10 +65,10 @@ def advice_text(run: Run, config: Path | None) -> str:
 def _recommend(parser: Parser, parsed: argparse.Namespace) -> None:
     if parsed.format not in _FORMATS:
         raise UsageError(f"--format is {parsed.format!r}; use one of {', '.join(_FORMATS)}")
-    round_to = counting_number("--round-to", parsed.round_to)
+    asked = asked_for(parsed)
     (number,) = run_numbers(parsed.run, 1)
     run = run_of(parsed.csv, parsed.model_name, number)
-    found = recommendations(run, parsed.config, round_to)
+    found = recommendations(run, parsed.config, asked)
     say_notes(parser, found.notes)
     printed(_FORMATS[parsed.format](found))
 

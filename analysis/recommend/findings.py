@@ -2,6 +2,7 @@
 
 from typing import Literal, NamedTuple
 
+from nasmon.narrowing.plan import WidthPlan
 from nasmon.widths.objectives import Amounts
 
 Status = Literal["warning", "info", "good", "unknown"]
@@ -82,4 +83,6 @@ class Advice(NamedTuple):
     saving: Amounts  # of all changes together
     command: str | None  # to train with the new widths; None if nothing changes or it is not known
     shrink: str | None  # the command that makes a smaller model of this one; None if not known
+    basis: str  # what the advice about widths rests on
+    plan: WidthPlan | None  # by what fewer channels would lose; None where that is not known
     notes: tuple[str, ...]  # about all layers: weak estimates, files that are missing

@@ -8,6 +8,7 @@ import numpy as np
 
 from nasmon.analysis.recommend.layers import ENOUGH, ChannelEvidence, RecentLayer
 from nasmon.analysis.recommend.need import NEED
+from nasmon.analysis.recommend.planned import Plan, planned_line
 from nasmon.analysis.recommend.widths import GroupMember, WidthDecision, is_limited
 from nasmon.analysis.words import short_count
 from nasmon.record.run import Record
@@ -30,6 +31,7 @@ class LayerContext(NamedTuple):
     decisions: tuple[WidthDecision, ...]  # about them
     members: tuple[GroupMember, ...]  # of its own group, if the decision is reported at this layer
     watched: frozenset[str]  # the names of all layers
+    plan: Plan | None = None  # of all widths, by what fewer channels would lose
 
 
 def lines_of(
@@ -56,7 +58,12 @@ def _decision_lines(
     (group,), (decision,) = context.groups, context.decisions
     by, name = decision.by.layer, context.layer.name
     there = "" if by.name == name else f" in {by.name}"
-    if decision.action in ("narrow", "keep"):
+    planned = context.plan.group(group) if context.plan and not group.fixed_by else None
+    if context.plan and planned:
+        lines = [planned_line(planned, context.plan, saved(saving, sizes(record)))]
+        if decision.action == "narrow":
+            lines += [_unsettled_line(by, there)] if not by.settled else []
+    elif decision.action in ("narrow", "keep"):
         lines = [_width_line(context, group, decision, there, saving, record)]
         lines += _limited_beside(context, decision, thresholds)
     elif decision.action == "limited":

@@ -19,6 +19,11 @@ from nasmon.analysis.recommend.findings import Advice, Finding, LayerAdvice, Ver
 from nasmon.analysis.words import printable, short_count
 from nasmon.widths.objectives import OBJECTIVES
 
+PLANNED_CAVEAT = (
+    "What is lost is measured over a few samples before any fine-tuning: it says which channels "
+    "can go, not how well the smaller model will do. Only training settles that."
+)
+
 ADVICE_CAVEAT = (
     "This is a reading of the variance, not a measurement of the loss: what varies little may "
     "still matter. Narrow, train again, compare, and keep what holds."
@@ -57,8 +62,13 @@ def recommendations_text(name: str, verdict: Verdict, advice: Advice, plain: boo
     lines += ["BY LAYER:", *_by_layer(advice, signs["info"], arrow), ""]
     if advice.layers:
         lines += [*_together(advice), ""]
-    lines += [*wrapped(ADVICE_CAVEAT, "   "), "", RULE]
+    lines += [*wrapped(f"{advice.basis} {caveat_of(advice)}", "   "), "", RULE]
     return "\n".join(lines)
+
+
+def caveat_of(advice: Advice) -> str:
+    """What the advice is not."""
+    return ADVICE_CAVEAT if advice.plan is None else PLANNED_CAVEAT
 
 
 def cells(layer: LayerAdvice) -> list[str]:
@@ -100,6 +110,8 @@ def summed_up(advice: Advice) -> list[str]:
 
 def together(advice: Advice) -> str:
     """What all changes save."""
+    if not advice.widths and advice.plan is not None:
+        return "No channel is spare; for a smaller model give a budget, such as --params 0.5."
     if not advice.widths:
         waiting = sum(layer.action == "wait" for layer in advice.layers)
         settle = f"; {waiting} {'has' if waiting == 1 else 'have'} not settled" if waiting else ""
@@ -169,7 +181,13 @@ def recommendations_markdown(
             *_finding_markdown(finding, signs),
             "",
         ]
-    lines += ["## By layer", "", *_layers_markdown(advice), "", f"> {ADVICE_CAVEAT}"]
+    lines += [
+        "## By layer",
+        "",
+        *_layers_markdown(advice),
+        "",
+        f"> {escaped(advice.basis)} {caveat_of(advice)}",
+    ]
     return "\n".join(lines)
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from nasmon.analysis.recommend.findings import Action
 from nasmon.analysis.recommend.layers import RecentLayer
+from nasmon.narrowing.plan import PlannedGroup
 from nasmon.record.run import Record
 from nasmon.widths.graph import Owner, Segments, WidthGroup, groups_of
 
@@ -89,6 +90,15 @@ def rounded(need: int, channels: int, round_to: int, blocks: int = 1) -> int:
     """
     multiple = lcm(round_to if channels > 2 * round_to else 1, blocks)
     return min(channels, max(1, -(-need // multiple)) * multiple)
+
+
+def decision_planned(
+    group: WidthGroup, members: Sequence[GroupMember], planned: PlannedGroup
+) -> WidthDecision:
+    """The decision for a group whose width is planned by what fewer channels would lose."""
+    by = next((one for one in members if one.alone), members[0])
+    action: Action = "narrow" if planned.width < group.channels else "keep"
+    return WidthDecision("fixed" if group.fixed_by else action, planned.width, by, planned.width)
 
 
 def _blocked(

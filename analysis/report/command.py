@@ -8,7 +8,6 @@ from typing import NoReturn
 
 from nasmon.analysis.command_line import (
     Parser,
-    counting_number,
     existing_parent,
     run_command,
     run_numbers,
@@ -16,7 +15,8 @@ from nasmon.analysis.command_line import (
 )
 from nasmon.analysis.layout import printed
 from nasmon.analysis.newest import run_of
-from nasmon.analysis.recommend.advice import ROUND_TO, recommendations
+from nasmon.analysis.recommend.advice import recommendations
+from nasmon.analysis.recommend.asking import add_asked, asked_for
 from nasmon.analysis.report.page import MARKER, page
 from nasmon.analysis.run import Run, load_run
 from nasmon.analysis.shrunk import original_runs
@@ -54,12 +54,7 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--model-name", metavar="NAME", help="name of the model in the title")
     parser.add_config()
-    parser.add_argument(
-        "--round-to",
-        default=str(ROUND_TO),
-        metavar="N",
-        help=f"round suggested widths up to a multiple of N (default: {ROUND_TO})",
-    )
+    add_asked(parser)
     return parser
 
 
@@ -89,13 +84,14 @@ def _is_report(path: Path) -> bool:
 
 
 def _report(parser: Parser, parsed: argparse.Namespace) -> None:
+    asked = asked_for(parsed)
     compared = [Path(path) for path in parsed.compare or ()]
     number, *others = run_numbers(parsed.run, 1 + len(compared))
     run = run_of(parsed.csv, parsed.model_name, number)
     output = output_path(run, parsed.output)
     earlier = [load_run(path, number=n) for path, n in zip(compared, others, strict=True)]
     earlier = earlier or original_runs(run)
-    found = recommendations(run, parsed.config, counting_number("--round-to", parsed.round_to))
+    found = recommendations(run, parsed.config, asked)
     html = page(found, earlier)
     _write(output, html)
     say_notes(parser, found.notes)

@@ -23,7 +23,7 @@ from nasmon.analysis.plot.kinds import KINDS, Options, missing
 from nasmon.analysis.plot.picture import svg
 from nasmon.analysis.recommend.advice import Recommendations
 from nasmon.analysis.recommend.findings import Decision, Finding
-from nasmon.analysis.recommend.text import ADVICE_CAVEAT, SHRINK, together
+from nasmon.analysis.recommend.text import SHRINK, caveat_of, together
 from nasmon.analysis.report.origin import GROUPS, SIZES, origin_of
 from nasmon.analysis.report.tables import TABLE_HEADINGS, banner, facts, layer_rows, subtitle
 from nasmon.analysis.run import Run
@@ -118,7 +118,7 @@ def page(found: Recommendations, earlier: Sequence[Run] = ()) -> str:
         "decision": _decision(found),
         "findings": [_finding(finding) for finding in found.verdict.findings],
         "change": _change(found),
-        "caveat": ADVICE_CAVEAT,
+        "caveat": f"{found.advice.basis} {caveat_of(found.advice)}",
         "headings": TABLE_HEADINGS,
         "layers": layer_rows(found.advice),
         "layers_missing": [printable(note) for note in found.advice.notes],

@@ -103,7 +103,7 @@ def needed(made: Training, monitor: Monitor) -> dict[str, int]:
         sizes.extend(_bytes(t) for tap in taps for t in tap.tensors(captured))
         return x
 
-    tf.function(trace, autograph=False).get_concrete_function(probe._set.chunks[0])
+    tf.function(trace, autograph=False).get_concrete_function(probe.data.chunks[0])
     states = sum(_bytes(t) for t in tf.nest.flatten(probe._kernels.empty()))
     numbers = sum(info.channels * (8 + 4 * info.channels) for info in monitor.layers)
     return {"activations": sum(sizes), "states": states, "numbers": numbers}

@@ -3,9 +3,9 @@
 It needs no TensorFlow.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import isnan, lcm, nan
-from typing import TypeAlias
+from typing import Protocol
 
 import numpy as np
 
@@ -16,8 +16,16 @@ from nasmon.widths.allocate import Range, by_owner, scaled_alike
 from nasmon.widths.graph import WidthGroup, groups_of
 from nasmon.widths.objectives import Amounts, Costed, sizes, totals
 
-CostsOf: TypeAlias = Callable[[Sequence[WidthGroup]], Mapping[str, np.ndarray]]
-"""What groups lose, by leader, [C + 1] float64: with k channels for each k from 0 to C."""
+
+class WidthCosts(Protocol):
+    """What is known of what groups of widths lose with fewer channels."""
+
+    def costs(self, groups: Sequence[WidthGroup]) -> Mapping[str, np.ndarray]:
+        """By leader, [C + 1] float64: with k channels for each k from 0 to C, all others whole."""
+
+    def needed(self, groups: Sequence[WidthGroup]) -> Mapping[str, int]:
+        """By leader how many channels lose nothing, if all of these groups have so many."""
+
 
 SPARE = 1e-6
 """A share of its consumers' outputs, a thousandth of their deviation, that a group can lose and
@@ -29,7 +37,7 @@ class WidthChoices:
 
     Args:
         model: with its structure.
-        costs_of: what is lost at each width of some groups, [C + 1] by leader.
+        known: what groups lose.
         budgets: by the names of objectives, as for ``plan_widths``; None for none.
         limits: as for ``plan_widths``.
 
@@ -45,7 +53,7 @@ class WidthChoices:
     def __init__(
         self,
         model: Costed,
-        costs_of: CostsOf,
+        known: WidthCosts,
         budgets: Mapping[str, float | None],
         limits: Limits = NO_LIMITS,
     ) -> None:
@@ -55,8 +63,8 @@ class WidthChoices:
         self._before = sizes(model)
         self.budgets = _absolute(budgets, self._before)
         self.free = [group for group in self._groups if not self._reasons[group.leader]]
-        self.costs = costs_of(self.free)
-        self._needed = {leader: _needed(costs) for leader, costs in self.costs.items()}
+        self.costs = known.costs(self.free)
+        self._needed = known.needed(self.free)
         _, step, least = limits
         self._ranges = {
             group.leader: _range(group, max(self._needed[group.leader], least), least, step)
@@ -106,12 +114,12 @@ class WidthChoices:
         )
 
 
-def curve_of(model: Costed, costs_of: CostsOf, limits: Limits) -> list[tuple[int, float]]:
+def curve_of(model: Costed, known: WidthCosts, limits: Limits) -> list[tuple[int, float]]:
     """What uniform widths of every size would lose before fine-tuning.
 
     Args:
         model: with its structure.
-        costs_of: as for ``WidthChoices``.
+        known: as for ``WidthChoices``.
         limits: as for ``WidthChoices``.
 
     Returns:
@@ -122,7 +130,7 @@ def curve_of(model: Costed, costs_of: CostsOf, limits: Limits) -> list[tuple[int
     most = model.params
     for step in range(CURVE_STEPS):
         budgets = {"params": most if step == 0 else int(most * CURVE_RATIO**step)}
-        choices = WidthChoices(model, costs_of, budgets, limits)
+        choices = WidthChoices(model, known, budgets, limits)
         try:
             plan = choices.plan(choices.widths())
         except UsageError:
@@ -174,8 +182,16 @@ def _reasons(groups: Sequence[WidthGroup], keep: Sequence[str]) -> dict[str, str
 _FIXED = {"input": "the model's input", "output": "the model's output"}
 
 
-def _needed(costs: np.ndarray) -> int:
-    """The fewest channels without which nothing is lost."""
+def needed_of(costs: np.ndarray) -> int:
+    """The fewest channels with which nothing is lost.
+
+    Args:
+        costs: [C + 1] float64, of one group.
+
+    Example:
+        >>> needed_of(np.array([1.0, 0.2, 0.0, 0.0]))
+        2
+    """
     enough = np.flatnonzero(costs[1:] <= SPARE)
     return int(enough[0]) + 1
 
@@ -197,6 +213,30 @@ def _absolute(budgets: Mapping[str, float | None], today: Amounts) -> dict[str, 
         share = isinstance(most, float) and most <= 1
         found[name] = int(most * has) if share else int(most)
     return found
+
+
+def budget_of(flag: str, text: str) -> float:
+    """A budget as it is typed: a whole number as an int, a share as a float.
+
+    Args:
+        flag: by which it is given.
+        text: the number.
+
+    Raises:
+        UsageError: it is none, or cannot be a budget.
+
+    Example:
+        >>> budget_of("--params", "8000"), budget_of("--params", "0.25")
+        (8000, 0.25)
+    """
+    for number in (int, float):
+        try:
+            most = number(text)
+        except ValueError:
+            continue
+        check_budget(flag, most)
+        return most
+    raise UsageError(f"{flag} is {text!r}; use a number, or a share such as 0.25")
 
 
 def check_budget(name: str, most: float) -> None:

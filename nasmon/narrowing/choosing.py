@@ -10,7 +10,7 @@ from nasmon.narrowing.evidence import Received, consumers_of
 from nasmon.narrowing.layer_weights import sums_by_channel, value_of
 from nasmon.narrowing.traced import Inlet, Traced
 from nasmon.widths.graph import WidthGroup
-from nasmon.widths.layer_rules import axes_of
+from nasmon.widths.layer_rules import axes_of, blocks_of
 
 SWAPPED_UP_TO = 128
 """Channels of a group up to which single exchanges are tried: they take its cube for each."""
@@ -32,6 +32,47 @@ def order_of(traced: Traced, group: WidthGroup, received: Mapping[Inlet, Receive
     unknown = np.append(np.full(group.channels, np.nan), 0.0)
     by_size = Order(np.argsort(-sizes, kind="stable"), unknown)
     return in_blocks([], by_size, group.blocks)
+
+
+class Remaining:
+    """What consumers receive while groups are narrowed, one after another.
+
+    Args:
+        traced: the model.
+        received: what its consumers receive; None if not known.
+
+    Attributes:
+        received: the same, less what is gone; a new one when something goes.
+    """
+
+    def __init__(self, traced: Traced, received: Mapping[Inlet, Received] | None) -> None:
+        self._traced, self.received = traced, received
+        self._alive = traced.alive({})
+        self._lacking: set[Inlet] = set()  # channels of some group
+
+    def is_whole_for(self, group: WidthGroup) -> bool:
+        """Whether a group's consumers still receive all of the others."""
+        own, received = self._traced.numbers(group), self.received or {}
+        return not any(np.isin(received[one].channels, own).any() for one in self._lacking)
+
+    def keep(self, group: WidthGroup, kept: np.ndarray) -> None:
+        """Narrows a group.
+
+        Args:
+            group: the group.
+            kept: [k] int, its channels to keep.
+        """
+        own, received = self._traced.numbers(group), dict(self.received or {})
+        self._alive[own] = False
+        self._alive[own[:, kept]] = True
+        for inlet, one in received.items():
+            of_group = np.isin(one.channels, own)
+            # of a consumer of this group alone there is nothing else to judge
+            if of_group.any() and not of_group.all():
+                blocks = blocks_of(self._traced.layers[inlet.layer])
+                received[inlet] = one.narrowed(self._alive, blocks)
+                self._lacking.add(inlet)
+        self.received = received or None
 
 
 def kept_of(

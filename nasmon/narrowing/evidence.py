@@ -13,16 +13,19 @@ without a bias or the like, where nothing can stand in for a mean.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from nasmon.capture import Call
+from nasmon.capture import Call, Captured
+from nasmon.kernels.compensation import stand_in
 from nasmon.kernels.compiled import CompiledKernels, Rows
 from nasmon.kernels.rows import ROWS_PER_CHANNEL, CallRows, rows_of
-from nasmon.kernels.selection import Consumer
+from nasmon.kernels.selection import Consumer, inverse_of
 from nasmon.narrowing.grouped import as_whole, blocks_apart
 from nasmon.narrowing.layer_weights import value_of
 from nasmon.narrowing.traced import (
@@ -30,8 +33,7 @@ from nasmon.narrowing.traced import (
     Traced,
     calls_of,
     captured_pass,
-    consumers_among,
-    follow,
+    traced_of,
 )
 from nasmon.probe_set import ProbeSet
 from nasmon.widths.graph import WidthGroup
@@ -41,7 +43,8 @@ MOST_ROWS = 16384
 """Rows of a consumer, as of a layer that is monitored."""
 
 
-class Received(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Received:
     """What a consumer receives, with its kernel as a matrix over that."""
 
     channels: np.ndarray  # [N] int64: the number of each column's channel
@@ -57,14 +60,35 @@ class Received(NamedTuple):
         Args:
             numbers: of the group's channels, as ``Traced.numbers``.
         """
-        place = {int(n): c for row in numbers for c, n in enumerate(row)}
-        columns: list[list[int]] = [[] for _ in range(numbers.shape[1])]
-        for position, number in enumerate(self.channels):
-            if int(number) in place:
-                columns[place[int(number)]].append(position)
-        if not columns[0]:
+        own = np.flatnonzero(np.isin(self.channels, numbers))
+        if not len(own):
             return None
-        return Consumer(self.covariance, self.gram, np.array(columns), self.rows)
+        # the group's channel that each of these columns is of
+        flat = np.argsort(numbers, axis=None)
+        nth = flat[np.searchsorted(numbers.ravel()[flat], self.channels[own])] % numbers.shape[1]
+        columns = own[np.argsort(nth, kind="stable")].reshape(numbers.shape[1], -1)
+        return Consumer(self.covariance, self.gram, columns, self.rows, self._inverse)
+
+    @cached_property
+    def _inverse(self) -> np.ndarray:
+        return inverse_of(self.covariance)
+
+    def narrowed(self, alive: np.ndarray, blocks: int) -> "Received":
+        """What is left of it, with a kernel in which that stands in for what is gone.
+
+        Args:
+            alive: [numbers] bool, which of the model's channels are left.
+            blocks: of its columns, as for ``stand_in``.
+        """
+        kept = np.flatnonzero(alive[self.channels])
+        stood = stand_in(self.covariance, self.mean, self.gram, kept, self.rows, blocks)
+        return replace(
+            self,
+            channels=self.channels[kept],
+            mean=self.mean[kept],
+            covariance=self.covariance[np.ix_(kept, kept)],
+            gram=stood.matrix @ self.gram @ stood.matrix.T,
+        )
 
 
 def kernel_of(layer: keras.Layer, times: int = 1, recurrent: bool = False) -> np.ndarray:
@@ -84,49 +108,65 @@ def kernel_of(layer: keras.Layer, times: int = 1, recurrent: bool = False) -> np
     return apart.transpose(1, 0, 2, 3).reshape(count // times, -1, outputs)
 
 
-def gather(traced: Traced, data: ProbeSet) -> dict[Inlet, Received]:
-    """What every consumer receives, over all samples.
+class Gathering:
+    """The program that tells what every consumer receives, traced once.
 
     Args:
-        traced: the model.
-        data: samples to run it on.
-    """
-    model, inlets, times = traced.model, list[Inlet](), dict[Inlet, int]()
+        model: built.
+        data: samples to run it on, all of them each time.
 
-    def tapped(inputs: Any) -> Rows:
-        inlets.clear()
-        captured = captured_pass(model, inputs)
-        received = consumers_among(traced.layers, follow(captured, inputs))
+    Attributes:
+        traced: the model, followed.
+    """
+
+    def __init__(self, model: keras.Model, data: ProbeSet) -> None:
+        self._data = data
+        self._inlets: list[Inlet] = []
+        self._times: dict[Inlet, int] = {}
+
+        def tapped(inputs: Any) -> Rows:
+            captured = captured_pass(model, inputs)
+            self.traced = traced_of(model, captured, inputs)
+            return self._rows(captured)
+
+        # kept as its concrete function alone would let go of the graph
+        self._tapped = tf.function(tapped, autograph=False)
+        self._forward = self._tapped.get_concrete_function(data.chunks[0])
+        received = self.traced.consumers()
+        self._kernels = CompiledKernels([len(received[i]) // self._times[i] for i in self._inlets])
+
+    def received(self) -> dict[Inlet, Received]:
+        """What every consumer receives, over all samples, with the model's weights as they are."""
+        states = self._kernels.empty()
+        for chunk in self._data.chunks:
+            states = self._kernels.absorb(states, self._forward(chunk))
+        channels = self.traced.consumers()
+        return {
+            inlet: _received(self.traced, inlet, channels[inlet], self._times[inlet], *moments)
+            for inlet, moments in zip(self._inlets, self._kernels.moments(states), strict=True)
+            if moments[0] > 1  # of a single row nothing can be told
+        }
+
+    def _rows(self, captured: Captured) -> Rows:
+        """What goes into consumers in a traced pass, as rows."""
         rows: list[tuple[CallRows, ...]] = []
-        for inlet, channels in received.items():
+        self._inlets.clear()
+        for inlet, channels in self.traced.consumers().items():
             passed = [_passed(call, inlet.recurrent) for call in calls_of(captured, inlet.layer)]
             if not all(tensor.dtype.is_floating for tensor, _ in passed):
                 continue
-            grouped = blocks_of(traced.layers[inlet.layer]) > 1
-            times[inlet] = 1 if grouped else _repetitions(channels, data.samples)
-            most, parts = MOST_ROWS, len(data.chunks) * len(passed)
+            grouped = blocks_of(self.traced.layers[inlet.layer]) > 1
+            times = 1 if grouped else _repetitions(channels, self._data.samples)
+            parts = len(self._data.chunks) * len(passed)
             rows.append(
                 tuple(
-                    rows_of(_apart(tensor, times[inlet]), -1, most, parts, mask)
+                    rows_of(_apart(tensor, times), -1, MOST_ROWS, parts, mask)
                     for tensor, mask in passed
                 )
             )
-            inlets.append(inlet)
+            self._inlets.append(inlet)
+            self._times[inlet] = times
         return tuple(rows)
-
-    forward = tf.function(tapped, autograph=False).get_concrete_function(data.chunks[0])
-    received = traced.consumers()
-    widths = [len(received[inlet]) // times[inlet] for inlet in inlets]
-    kernels = CompiledKernels(widths)
-    states = kernels.empty()
-    for chunk in data.chunks:
-        states = kernels.absorb(states, forward(chunk))
-    found = kernels.moments(states)
-    return {
-        inlet: _received(traced, inlet, received[inlet], times[inlet], *moments)
-        for inlet, moments in zip(inlets, found, strict=True)
-        if moments[0] > 1  # of a single row nothing can be told
-    }
 
 
 def consumers_of(

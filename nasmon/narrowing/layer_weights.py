@@ -63,7 +63,7 @@ class LayerWeight:
 
 def value_of(weight: keras.Variable) -> np.ndarray:
     """A weight's value, fetched from its device."""
-    return np.asarray(keras.ops.convert_to_numpy(weight))
+    return np.asarray(weight.value.numpy())
 
 
 def weights_of(traced: Traced) -> Iterator[LayerWeight]:

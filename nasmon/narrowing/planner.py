@@ -1,15 +1,16 @@
 """Chooses new widths for a trained model: what its groups may have, and a plan for a budget."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 
 from nasmon.narrowing.choices import WidthChoices
 from nasmon.narrowing.plan import NO_LIMITS, Limits, WidthPlan
 from nasmon.narrowing.seen import SAMPLES, Seen
 from nasmon.values import checked, not_text, whole
+from nasmon.widths.graph import WidthGroup
 
 
 def plan_widths(
@@ -85,5 +86,18 @@ class Choices(WidthChoices):
         limits: Limits = NO_LIMITS,
         verbose: bool = False,
     ) -> None:
-        super().__init__(seen.traced, partial(seen.costs, verbose=verbose), budgets, limits)
+        super().__init__(seen.traced, _Shown(seen, verbose), budgets, limits)
         self.seen = seen
+
+
+class _Shown(NamedTuple):
+    """What a model's groups lose, with a bar where it takes long."""
+
+    seen: Seen
+    verbose: bool
+
+    def costs(self, groups: Sequence[WidthGroup]) -> dict[str, np.ndarray]:
+        return self.seen.costs(groups, self.verbose)
+
+    def needed(self, groups: Sequence[WidthGroup]) -> dict[str, int]:
+        return self.seen.needed(groups)

@@ -79,7 +79,19 @@ class Traced(NamedTuple):
 
     def consumers(self) -> dict[Inlet, np.ndarray]:
         """Where channels are mixed, with the numbers of those that are."""
-        return consumers_among(self.layers, self.widths)
+        found: dict[Inlet, np.ndarray] = {}
+        for name, outputs in self.widths.outputs.items():
+            layer = self.layers.get(name)
+            effect = None if layer is None else effect_of(layer)
+            if effect not in ("mixes", "groups", "recurs") or is_bound(layer):
+                continue
+            inputs = self.widths.first_input(name)
+            if inputs is not None:
+                # a separable convolution makes several of each before it mixes them
+                found[Inlet(name)] = np.repeat(inputs, getattr(layer, "depth_multiplier", 1))
+            if effect == "recurs" and outputs is not None:
+                found[Inlet(name, recurrent=True)] = outputs
+        return found
 
 
 def follow_model(model: keras.Model, x: Any = None) -> Traced:
@@ -96,19 +108,29 @@ def follow_model(model: keras.Model, x: Any = None) -> Traced:
     if not is_built(model):
         raise UsageError(f"the model {model.name!r} is not built; call it on data once before")
     given = zeros_for(model) if x is None else x
-    found: list[tuple[ModelWidths, dict[str, str]]] = []
+    found: list[Traced] = []
 
     def tapped(inputs: Any) -> tf.Tensor:
-        captured = captured_pass(model, inputs)
-        found.append((follow(captured, inputs), _normalized(captured)))
+        found.append(traced_of(model, captured_pass(model, inputs), inputs))
         return tf.constant(0)
 
     tf.function(tapped, autograph=False).get_concrete_function(given)
-    widths, normalized = found[-1]
-    layers = dict(named_layers(model))
+    return found[-1]
+
+
+def traced_of(model: keras.Model, captured: Captured, inputs: Any) -> Traced:
+    """A model by a traced pass.
+
+    Raises:
+        UsageError: its widths could not be followed.
+    """
+    if not captured.calls:
+        raise UsageError("the model has no layers whose widths could be followed")
+    (samples, *_) = (int(tensor.shape[0]) for tensor in tf.nest.flatten(inputs))
+    layers, widths = dict(named_layers(model)), read_widths(captured, samples)
     if isinstance(model, keras.Sequential | Functional):
         widths = _held_inside(layers, widths)
-    return Traced(model, layers, widths, normalized, int(model.count_params()))
+    return Traced(model, layers, widths, _normalized(captured), int(model.count_params()))
 
 
 def _held_inside(layers: Mapping[str, keras.Layer], widths: ModelWidths) -> ModelWidths:
@@ -136,35 +158,6 @@ def _held_inside(layers: Mapping[str, keras.Layer], widths: ModelWidths) -> Mode
 def captured_pass(model: keras.Model, inputs: Any) -> Captured:
     """All calls of all layers, while tracing."""
     return capture(model, list(named_layers(model)), inputs)
-
-
-def follow(captured: Captured, inputs: Any) -> ModelWidths:
-    """The widths of a traced pass.
-
-    Raises:
-        UsageError: none could be followed.
-    """
-    if not captured.calls:
-        raise UsageError("the model has no layers whose widths could be followed")
-    (samples, *_) = (int(tensor.shape[0]) for tensor in tf.nest.flatten(inputs))
-    return read_widths(captured, samples)
-
-
-def consumers_among(layers: dict[str, keras.Layer], widths: ModelWidths) -> dict[Inlet, np.ndarray]:
-    """Where channels are mixed, with the numbers of those that are."""
-    found: dict[Inlet, np.ndarray] = {}
-    for name, outputs in widths.outputs.items():
-        inputs = widths.first_input(name)
-        effect = effect_of(layers[name]) if name in layers else None
-        if effect not in ("mixes", "groups", "recurs") or is_bound(layers[name]):
-            continue
-        if inputs is not None:
-            # a separable convolution makes several of each before it mixes them
-            times = getattr(layers[name], "depth_multiplier", 1)
-            found[Inlet(name)] = np.repeat(inputs, times)
-        if effect == "recurs" and outputs is not None:
-            found[Inlet(name, recurrent=True)] = outputs
-    return found
 
 
 def calls_of(captured: Captured, name: str) -> Sequence[Call]:

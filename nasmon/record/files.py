@@ -3,8 +3,8 @@
 Imports nothing heavy, so that a command can ask before it loads TensorFlow.
 
 The run's CSV is one row a reading, ``RUN_COLUMNS``; all its companions lie beside it and are named
-after its stem: the rows by layer (``LAYER_COLUMNS``), the record of what ran (JSON), and the
-spectra of the first and the latest reading (NPZ).
+after its stem: the rows by layer (``LAYER_COLUMNS``), the record of what ran (JSON), the spectra of
+the first and the latest reading (NPZ), and what fewer channels would lose (NPZ and CSV).
 """
 
 import os
@@ -46,6 +46,16 @@ def record_path(csv_path: Path) -> Path:
 def spectra_path(csv_path: Path) -> Path:
     """Eigenvalues and correlations of the first and the latest reading."""
     return csv_path.with_name(f"{csv_path.stem}_spectra.npz")
+
+
+def widths_path(csv_path: Path) -> Path:
+    """What fewer channels would lose, of each group of widths."""
+    return csv_path.with_name(f"{csv_path.stem}_widths.npz")
+
+
+def curves_path(csv_path: Path) -> Path:
+    """The same as a table, for people."""
+    return csv_path.with_name(f"{csv_path.stem}_widths.csv")
 
 
 def shrunk_path(csv_path: Path) -> Path:

@@ -39,11 +39,12 @@ def retrain_command(record: Record, widths: Mapping[str, int]) -> str | None:
     return shlex.join(parts) if all(part.isprintable() for part in parts) else None
 
 
-def shrink_command(record: Record) -> str | None:
+def shrink_command(record: Record, options: Sequence[str]) -> str | None:
     """The command that makes a smaller model of the one that was trained.
 
     Args:
         record: of the run.
+        options: such as ("--params", "0.5").
 
     Returns:
         None if our training command did not train it, or its file is not there.
@@ -57,7 +58,7 @@ def shrink_command(record: Record) -> str | None:
     if not model.exists():
         return None
     command = [typed_python(), "-m", typed_module("nasmon.train.shrink")]
-    return shlex.join([*command, "--model", os.path.relpath(model), "--params", "0.5", "0.25"])
+    return shlex.join([*command, "--model", os.path.relpath(model), *options])
 
 
 _TRAINING, _HISTORY = ("-m", "nasmon.train"), "_history.csv"

@@ -8,13 +8,18 @@ from typing import Literal, Protocol
 
 from nasmon.errors import UsageError
 from nasmon.reading import Reading
+from nasmon.record.widths import WidthEvidence
 from nasmon.sinks.csv_tables import CsvSink, IfExists
 from nasmon.sinks.run_record import UNKNOWN_ORIGIN, Origin, RunSink, Watched
 from nasmon.sinks.tensorboard import TensorBoardSink
 
 
 class Sink(Protocol):
-    """Something that keeps readings."""
+    """Something that keeps readings.
+
+    Of one with a method ``keep_widths(evidence)`` that is called before ``close``, if the run ended
+    well, with what fewer channels would lose.
+    """
 
     place: str  # where it keeps them, for a warning
 
@@ -46,6 +51,8 @@ class _UsersSink:
         self.write = given.write
         self._begin = getattr(given, "begin", None)
         self._close = getattr(given, "close", None)
+        if hasattr(given, "keep_widths"):
+            self.keep_widths = given.keep_widths
 
     def begin(self, watched: Watched) -> None:
         if self._begin is not None:
@@ -93,6 +100,10 @@ def open_sinks(
     return sinks
 
 
+def _ignore(evidence: WidthEvidence) -> None:
+    """Of a sink that keeps no such thing."""
+
+
 ErrorPolicy = Literal["warn", "raise"]
 
 ERROR_POLICIES: tuple[ErrorPolicy, ...] = ("warn", "raise")
@@ -130,6 +141,15 @@ class Sinks:
     def write(self, reading: Reading) -> None:
         """Has all keep a reading."""
         self._ask_all(lambda sink: sink.write(reading))
+
+    @property
+    def keep_widths_too(self) -> bool:
+        """Whether any keeps what fewer channels would lose."""
+        return any(hasattr(sink, "keep_widths") for sink in self._sinks)
+
+    def keep_widths(self, evidence: WidthEvidence) -> None:
+        """Has those that do so keep what fewer channels would lose."""
+        self._ask_all(lambda sink: getattr(sink, "keep_widths", _ignore)(evidence))
 
     def close(self, status: str, error: str | None = None) -> None:
         """Ends the run in all of them."""

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 from nasmon.errors import UsageError
 from nasmon.reading import Reading
-from nasmon.record.files import given_path, record_path, spectra_path
+from nasmon.record.files import curves_path, given_path, record_path, spectra_path, widths_path
 from nasmon.record.run import LayerRecord, Rebuild, Record, read_record, write_record
 from nasmon.record.spectra import Arrays, arrays_of, first_arrays, write_spectra
+from nasmon.record.widths import WidthEvidence, write_curves, write_widths
 from nasmon.widths.graph import Structure
 
 SHARE = 0.002
@@ -56,9 +57,10 @@ class Watched(NamedTuple):
 
 
 class RunSink:
-    """Writes ``<stem>_run.json`` when a run begins and when it ends, and ``<stem>_spectra.npz``.
+    """Writes ``<stem>_run.json`` when a run begins and when it ends, and what else it leaves.
 
-    Both are replaced as wholes, so that a reader never meets half a file. Spectra are written with
+    That is ``<stem>_spectra.npz``, ``<stem>_widths.npz`` and ``<stem>_widths.csv``. All are
+    replaced as wholes, so that a reader never meets half a file. Spectra are written with
     each reading as long as that takes a five-hundredth of the time, and at the end; correlations
     are fetched from the device for that alone.
 
@@ -79,6 +81,7 @@ class RunSink:
         last_step: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._record_path, self._spectra_path = record_path(csv_path), spectra_path(csv_path)
+        self._widths_path, self._curves_path = widths_path(csv_path), curves_path(csv_path)
         self.place = str(self._record_path)
         self._last_step = last_step
         self._history = given_path(origin.history) if origin.history else None
@@ -89,7 +92,8 @@ class RunSink:
         if continues:
             self._take_up()
         else:
-            for path in (self._record_path, self._spectra_path):
+            own = (self._record_path, self._spectra_path, self._widths_path, self._curves_path)
+            for path in own:
                 path.unlink(missing_ok=True)
         self._latest: Reading | None = None
         self._rest_until = 0.0
@@ -138,6 +142,13 @@ class RunSink:
             self._write_spectra()
             ended = time.perf_counter()
             self._rest_until = ended + (ended - begun) / SHARE
+
+    def keep_widths(self, evidence: WidthEvidence) -> None:
+        """Writes what fewer channels would lose."""
+        # not into a folder that was removed in the meantime
+        if self._record_path.exists():
+            write_curves(self._curves_path, evidence)
+            write_widths(self._widths_path, evidence)
 
     def close(self, status: str, error: str | None = None) -> None:
         """Writes what is left, and how the run ended: "ended", "interrupted" or "failed"."""

@@ -1,0 +1,138 @@
+"""Widths by what fewer channels would lose, where a run recorded that: what is spare, and budgets.
+
+Ranks say how much of a width the data use; this says what those who read the channels would miss.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import isnan
+from typing import NamedTuple
+
+from nasmon.analysis.run import Run
+from nasmon.errors import UsageError
+from nasmon.narrowing.choices import SPARE, WidthChoices
+from nasmon.narrowing.plan import Limits, PlannedGroup, WidthPlan
+from nasmon.record.run import Record
+from nasmon.record.widths import WidthEvidence
+from nasmon.widths.graph import WidthGroup
+
+
+class Asked(NamedTuple):
+    """What an advice is asked for, besides what is spare."""
+
+    budgets: Mapping[str, float] = {}  # by the names of objectives, as for ``plan_widths``
+    keep: Sequence[str] = ()
+    min_width: int = 1
+    round_to: int | None = None  # None for what suits what the advice rests on
+
+    @property
+    def limits(self) -> Limits:
+        """What widths may be; by what is lost nothing need be rounded."""
+        return Limits(self.keep, self.round_to or 1, self.min_width)
+
+    @property
+    def options(self) -> list[str]:
+        """As options of ``train.shrink``; of two budgets to look at if none was given."""
+        parts = [[f"--{name}", f"{most:g}"] for name, most in self.budgets.items()]
+        parts = parts or [["--params", "0.5", "0.25"]]
+        if self.keep:
+            parts.append(["--keep", *self.keep])
+        if self.min_width > 1:
+            parts.append(["--min-width", str(self.min_width)])
+        if self.round_to is not None:
+            parts.append(["--round-to", str(self.round_to)])
+        return [text for part in parts for text in part]
+
+
+class Plan(NamedTuple):
+    """New widths for the model of a run."""
+
+    plan: WidthPlan
+    evidence: WidthEvidence
+    is_asked: bool  # whether for a budget, and not for what is spare alone
+
+    def group(self, group: WidthGroup) -> PlannedGroup | None:
+        """What is planned for a group; None for the model's input."""
+        return next((one for one in self.plan.groups if one.leader == group.leader), None)
+
+    def first(self, leader: str) -> float:
+        """What is lost without the channel that is missed least; NaN if not known."""
+        costs = next(one.costs for one in self.evidence.groups if one.leader == leader)
+        return float(costs[-2])
+
+
+def plan_of(run: Run, asked: Asked) -> Plan | None:
+    """The plan for what is asked; None where the run does not tell what fewer channels would lose.
+
+    Raises:
+        UsageError: a budget that no widths meet or that cannot be; or one is asked for, and the run
+            does not tell.
+    """
+    record, evidence = run.record, run.width_evidence
+    if record is None or evidence is None:
+        if asked.budgets or asked.keep:
+            flag = next((f"--{name}" for name in asked.budgets), "--keep")
+            raise UsageError(f"{flag} needs what fewer channels would lose: {_lacking(run)}")
+        return None
+    choices = WidthChoices(record, evidence, asked.budgets, asked.limits)
+    return Plan(choices.plan(choices.widths()), evidence, bool(asked.budgets))
+
+
+def basis_of(run: Run, plan: Plan | None) -> str:
+    """What the advice about widths rests on."""
+    if plan is None:
+        return f"Widths are judged by their layers' ranks: {_lacking(run)}."
+    return (
+        f"Widths are judged by what their consumers would lose, over {plan.evidence.samples} "
+        f"samples at step {plan.evidence.step:,}."
+    )
+
+
+def _lacking(run: Run) -> str:
+    if isinstance(run.record, Record) and not run.record.owners:
+        why = run.record.unknown_structure
+        return f"the record holds no structure of this model{f' ({why})' if why else ''}"
+    absent = run.absent("widths") or run.absent("record")
+    return absent.sentence if absent else ""
+
+
+def planned_line(planned: PlannedGroup, plan: Plan, saves: str) -> str:
+    """What is to be done with a group's width, and what it costs.
+
+    Args:
+        planned: the group.
+        plan: of all groups.
+        saves: what the change saves, as "452 parameters, ..."; "" if not known.
+    """
+    channels, width = planned.channels, planned.width
+    if width == channels:
+        return f"keep {channels}: {_kept(planned, plan)}"
+    spare = (
+        f"{planned.spare} {'is' if planned.spare == 1 else 'are'} spare" if planned.spare else ""
+    )
+    if isnan(planned.lost):
+        lost = "what its consumers lose is not known"
+    elif planned.lost > SPARE:
+        lost = f"its consumers lose {_share(planned.lost)} of their outputs before fine-tuning"
+    else:
+        lost = "its consumers lose nothing"
+    why = f", and it is not to be narrower: {planned.reason}" if planned.reason else ""
+    cost = f" (saves {saves})" if saves else ""
+    return f"narrow {channels} -> {width}: {', '.join(filter(None, [spare, lost]))}{why}{cost}"
+
+
+def _kept(planned: PlannedGroup, plan: Plan) -> str:
+    if planned.reason:
+        return planned.reason
+    first = plan.first(planned.leader)
+    if isnan(first):
+        return (
+            f"{plan.evidence.samples} samples are too few to tell what its consumers would lose; "
+            "give the monitor more samples"
+        )
+    if planned.channels == 1:
+        return "it is the only channel"
+    return f"without one of them its consumers lose {_share(first)} of their outputs"
+
+
+def _share(lost: float) -> str:
+    return f"{100 * lost:.2g} %"
