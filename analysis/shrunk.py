@@ -42,6 +42,20 @@ def origins_of(run: Run) -> Origins | None:
     return Origins(record, tuple(beside))
 
 
+def made_of(run: Run) -> tuple[ShrunkRecord, ...]:
+    """The smaller models of a run's, as the files beside its CSV tell, largest first.
+
+    Raises:
+        UsageError: a file is damaged.
+    """
+    csv = unpacked_path(run.path)
+    found = [
+        read_shrunk(one) for one in sorted(csv.parent.glob("*_shrunk.json")) if _is_record(one)
+    ]
+    own = [one for one in found if one.csv is not None and _same(one.csv, csv)]
+    return tuple(sorted(own, key=lambda one: -one.params))
+
+
 def original_runs(run: Run) -> list[Run]:
     """The run of the model that a run's was made from, to hold it against; none if not known.
 

@@ -316,8 +316,8 @@ def _noise(consumers: Sequence[Consumer]) -> np.ndarray:
 
 def rounding(covariance: np.ndarray) -> float:
     """Variance below which a covariance of float32 products is nothing but their rounding."""
-    eps, tiny = float(np.finfo(np.float32).eps), float(np.finfo(np.float64).tiny)
-    return max(eps * float(np.trace(covariance)), tiny**0.5)
+    precision = np.finfo(np.float32)
+    return max(float(precision.eps) * float(np.trace(covariance)), float(precision.tiny))
 
 
 def _share(one: Consumer) -> float:

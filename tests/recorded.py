@@ -14,9 +14,18 @@ import pandas as pd
 
 from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES, METRICS
 from nasmon.reading import aggregate
-from nasmon.record.files import LAYER_COLUMNS, RUN_COLUMNS, layers_path, record_path, spectra_path
+from nasmon.record.files import (
+    LAYER_COLUMNS,
+    RUN_COLUMNS,
+    layers_path,
+    record_path,
+    spectra_path,
+    widths_path,
+)
 from nasmon.record.run import RECORD_FORMAT, RECORD_VERSION
+from nasmon.record.widths import GroupEvidence, WidthEvidence, write_widths
 from nasmon.thresholds import DEFAULT_THRESHOLDS
+from nasmon.widths.graph import Owner, groups_of
 
 POSITIONS = 48  # of every layer's output
 
@@ -122,6 +131,7 @@ def write_run(
     readings: int = 12,
     steps_an_epoch: int = 10,
     spectra: bool = True,
+    evidence: bool = False,
 ) -> Path:
     """Writes all files of a run, and returns the path of its CSV.
 
@@ -132,6 +142,7 @@ def write_run(
         readings: how many, if ``values`` is None.
         steps_an_epoch: training steps from a reading to the next.
         spectra: whether to write eigenvalues and correlations.
+        evidence: whether to write what fewer channels would lose.
     """
     record = chain((16, 32, 64, 16, 1)) if record is None else record
     layers = record["layers"]
@@ -163,7 +174,23 @@ def write_run(
     record_path(path).write_text(json.dumps(record))
     if spectra:
         write_spectra(path, record, epochs, steps)
+    if evidence:
+        write_evidence(path, record, int(epochs[-1]), int(steps[-1]))
     return path
+
+
+def write_evidence(path: Path, record: dict[str, Any], epoch: int, step: int) -> None:
+    """Costs that fall off geometrically, and the last quarter of the channels spare."""
+    owners = [Owner(**owner) for owner in record["structure"]["owners"]]
+    groups = []
+    for group in groups_of(owners):
+        if group.fixed_by:
+            continue
+        count = group.channels
+        needed = max(1, count - count // 4)
+        costs = np.append(0.5 ** np.arange(needed), np.zeros(count + 1 - needed))
+        groups.append(GroupEvidence(group.leader, np.arange(count), costs, needed))
+    write_widths(widths_path(path), WidthEvidence(epoch, step, 32, tuple(groups)))
 
 
 def write_spectra(

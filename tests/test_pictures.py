@@ -13,13 +13,13 @@ from matplotlib.text import Text
 from nasmon.analysis.plot.alternative_text import alternative_text
 from nasmon.analysis.plot.bands import bands_of
 from nasmon.analysis.plot.kinds import FILE_TYPES, KINDS, MOST_RUNS, Options, missing
+from nasmon.analysis.plot.panels import MOST_PANELS
 from nasmon.analysis.plot.picture import draw, render, svg
-from nasmon.analysis.plot.spectrum import MOST_PANELS
 from nasmon.analysis.plot.style import MARKED, publication
 from nasmon.analysis.run import load_run
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES
-from nasmon.record.files import layers_path, spectra_path
+from nasmon.record.files import layers_path, spectra_path, widths_path
 from nasmon.thresholds import DEFAULT_THRESHOLDS
 from tests.recorded import chain, metrics, write_run
 
@@ -36,7 +36,8 @@ def named(widths, name="chain", layer="conv{}"):
 
 
 def recorded(path, readings=24, widths=WIDTHS, **names):
-    return load_run(write_run(path / "run.csv", named(widths, **names), readings=readings))
+    record = named(widths, **names)
+    return load_run(write_run(path / "run.csv", record, readings=readings, evidence=True))
 
 
 def with_values(path, values, widths=WIDTHS):
@@ -106,7 +107,9 @@ def test_no_label_overlaps_another_or_leaves_the_picture(tmp_path, kind, reading
     assert_legible(figure_of(kind, run, others=others))
 
 
-@pytest.mark.parametrize(("kind", "layers"), [("layers", 60), ("layers", 130), ("spectrum", 60)])
+@pytest.mark.parametrize(
+    ("kind", "layers"), [("layers", 60), ("layers", 130), ("spectrum", 60), ("widths", 60)]
+)
 def test_no_label_overlaps_with_many_layers_of_long_names(tmp_path, kind, layers):
     run = recorded(tmp_path, 3, [16] * layers, layer=LONG, name="m" * 200)
     assert_legible(figure_of(kind, run))
@@ -545,11 +548,17 @@ def test_a_user_s_own_matplotlib_settings_change_nothing(tmp_path):
 
 def test_what_a_run_lacks_is_named_with_the_remedy(tmp_path):
     run = recorded(tmp_path)
-    assert [missing(kind, run) for kind in KINDS if kind != "comparison"] == [None] * 5
+    assert [missing(kind, run) for kind in KINDS if kind != "comparison"] == [None] * 7
     layers_path(run.path).unlink()
     spectra_path(run.path).unlink()
+    widths_path(run.path).unlink()
     alone = load_run(run.path)
-    for kind, file in (("layers", "run_layers.csv"), ("spectrum", "run_spectra.npz")):
+    for kind, file in (
+        ("layers", "run_layers.csv"),
+        ("spectrum", "run_spectra.npz"),
+        ("widths", "run_widths.npz"),
+        ("front", "run_widths.npz"),
+    ):
         message = f"{file} is not there; copy it beside run.csv"
         assert str(missing(kind, alone)).endswith(message)
         for function in (svg, alternative_text):

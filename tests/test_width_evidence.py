@@ -112,7 +112,7 @@ def test_a_budget_is_met_with_the_widths_that_plan_widths_gives(
     run: Path,
     capsys: pytest.CaptureFixture[str],
     options: Sequence[str],
-    budgets: dict[str, float],
+    budgets: dict[str, Any],
 ) -> None:
     found = advised(capsys, run, *options)
     plan = nasmon.plan_widths(planted(), inputs(), **budgets)

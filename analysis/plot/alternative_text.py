@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from nasmon.acceptance import main_metric
 from nasmon.analysis.plot.kinds import Options, chosen_layers, kind_called, missing
 from nasmon.analysis.plot.series import shares, timelines
 from nasmon.analysis.run import Run
 from nasmon.analysis.run_names import distinct_names
+from nasmon.analysis.shrunk import made_of
 from nasmon.analysis.words import count_of, number, printable
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES
@@ -40,6 +42,8 @@ def alternative_text(kind: str, run: Run, **options: Any) -> str:
         "comparison": _comparison,
         "layers": _layers,
         "spectrum": _spectrum,
+        "widths": _widths,
+        "front": _front,
     }
     return texts[kind](run, chosen)
 
@@ -108,6 +112,40 @@ def _spectrum(run: Run, options: Options) -> str:
         f"Eigenvalues of {count_of(len(rows), 'layer')} at the first and the latest reading. "
         f"Channels that hold 99 % of the variance at the latest: {', '.join(held)}."
     )
+
+
+def _widths(run: Run, options: Options) -> str:
+    if run.width_evidence is None:
+        raise AssertionError("missing() lets no run without evidence through")
+    groups = run.width_evidence.groups
+    rows = chosen_layers([group.leader for group in groups], options.layers)
+    words = [
+        f"{printable(groups[row].leader)} "
+        f"{options.widths.get(groups[row].leader, groups[row].needed)} of {len(groups[row].order)}"
+        for row in rows[:_LISTED]
+    ]
+    more = f", and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
+    what = "Advised widths" if options.widths else "Channels with which nothing is lost"
+    return (
+        f"What is lost of {count_of(len(rows), 'width')} with fewer channels. "
+        f"{what}: {', '.join(words)}{more}."
+    )
+
+
+def _front(run: Run, options: Options) -> str:
+    if run.record is None:
+        raise AssertionError("missing() lets no run without a record through")
+    sizes = f"What models smaller than {run.record.params:,} parameters give up before training."
+    made = made_of(run)
+    if not made:
+        return sizes
+    metric = main_metric(made[0].before)
+    models = "; ".join(
+        f"{one.params:,} parameters {number(one.after[metric])}"
+        for one in made
+        if metric in one.after
+    )
+    return f"{sizes} {metric} after training: {models}." if models else sizes
 
 
 def _held(spectrum: LayerSpectrum) -> tuple[float, str]:

@@ -73,7 +73,7 @@ def build_parser() -> Parser:
         "--layers",
         nargs="+",
         metavar="PATTERN",
-        help="only these layers in plot types layers and spectrum, such as 'encoder/*'",
+        help="only these layers in plot types layers, spectrum and widths, such as 'encoder/*'",
     )
     parser.add_config()
     parser.add_argument(
@@ -157,8 +157,8 @@ def _idle_flags(parsed: argparse.Namespace, kinds: Sequence[str]) -> list[str]:
     idle = []
     if parsed.metric and "layers" not in kinds:
         idle.append("--metric has no effect without --plot-type layers")
-    if parsed.layers and not {"layers", "spectrum"} & set(kinds):
-        idle.append("--layers has no effect without --plot-type layers or spectrum")
+    if parsed.layers and not {"layers", "spectrum", "widths"} & set(kinds):
+        idle.append("--layers has no effect without --plot-type layers, spectrum or widths")
     if parsed.file_type and (parsed.output or not kinds):
         idle.append("--file-type has no effect without --output-dir")
     return idle

@@ -1,6 +1,6 @@
 """The table of what can be drawn, and what a run must have recorded for it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple
 
@@ -19,7 +19,8 @@ class Kind(NamedTuple):
 
     name: str  # as in --plot-type
     shows: str  # what is seen, in a few words
-    needs: Literal["run", "layers", "spectra", "runs"]  # the run's CSV alone, or what besides
+    # the run's CSV alone, or what besides
+    needs: Literal["run", "layers", "spectra", "widths", "runs"]
 
 
 KINDS: dict[str, Kind] = {
@@ -31,6 +32,8 @@ KINDS: dict[str, Kind] = {
         Kind("comparison", "two or more runs side by side", "runs"),
         Kind("layers", "one metric of every layer over time, as a heat map", "layers"),
         Kind("spectrum", "every layer's eigenvalues and cumulative variance", "spectra"),
+        Kind("widths", "what is lost of each width with fewer channels", "widths"),
+        Kind("front", "what smaller models lose, and how those that were made do", "widths"),
     )
 }
 
@@ -40,14 +43,17 @@ class Options(NamedTuple):
 
     Attributes:
         metric: drawn by "layers": one of METRIC_NAMES.
-        layers: patterns such as "encoder/*"; "layers" and "spectrum" draw only those that match.
-            Empty for all.
+        layers: patterns such as "encoder/*"; "layers", "spectrum" and "widths" draw only those that
+            match. Empty for all.
+        widths: advised, by layer that owns one; marked by "widths" and "front". Empty for those
+            that lose nothing.
         others: drawn by "comparison" beside the run.
     """
 
     metric: str = "saturation"
     layers: tuple[str, ...] = ()
     others: tuple[Run, ...] = ()
+    widths: Mapping[str, int] = {}
 
 
 def missing(kind: str, run: Run, options: Options | None = None) -> str | None:
@@ -58,7 +64,7 @@ def missing(kind: str, run: Run, options: Options | None = None) -> str | None:
     """
     others = options.others if options else ()
     needs = kind_called(kind).needs
-    absence = run.absent(needs) if needs in ("layers", "spectra") else None
+    absence = run.absent(needs) if needs in ("layers", "spectra", "widths") else None
     if absence:
         return absence.sentence
     if needs == "runs" and not others:

@@ -86,7 +86,7 @@ def _bytes(
 
 def draw(kind: str, run: Run, thresholds: Mapping[str, float], options: Options) -> "Figure":
     """The figure of a kind that is not ``missing``; within ``style.publication``."""
-    from nasmon.analysis.plot import layers, over_time, side_by_side, spectrum
+    from nasmon.analysis.plot import front, layers, over_time, side_by_side, spectrum, widths
 
     draw = {
         "redundancy": over_time.redundancy,
@@ -95,6 +95,8 @@ def draw(kind: str, run: Run, thresholds: Mapping[str, float], options: Options)
         "comparison": side_by_side.comparison,
         "layers": layers.layers,
         "spectrum": spectrum.spectrum,
+        "widths": widths.curves,
+        "front": front.front,
     }[kind]
     return draw(run, thresholds, options)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -10,6 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from nasmon.analysis.plot.kinds import Options, chosen_layers
+from nasmon.analysis.plot.panels import MOST_PANELS, columns_of, grid_of, head, room_of
 from nasmon.analysis.plot.series import LayerShares, reduced_line, shares, timelines
 from nasmon.analysis.plot.style import BLUE, MARKED, fitted, say_undefined
 from nasmon.analysis.run import Run
@@ -17,17 +19,6 @@ from nasmon.analysis.words import count_of, power_of_ten, shortened_apart, thous
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import RESOLUTION
 from nasmon.record.spectra import SpectraAt
-
-MOST_PANELS = 120
-"""More layers than these do not fit into one picture; ``Options.layers`` chooses."""
-
-_COLUMNS = 4
-
-_WIDTH, _PANEL, _LARGE_PANEL = 10.0, 1.35, 2.6  # inches: of the figure; of a panel's height
-
-_ABOVE, _BELOW, _BETWEEN = 1.3, 0.5, 0.68  # inches: title and legend, x label, between rows
-
-_LEFT, _RIGHT = 0.75, 0.7
 
 _FIRST, _LATEST, _AREA, _MARK = "#f0a848", BLUE, "#dfdfdf", "#a03c00"
 
@@ -45,9 +36,9 @@ def spectrum(run: Run, thresholds: Mapping[str, float], options: Options) -> Fig
         raise UsageError(f"the spectra beside {run.path.name} hold no layer; draw another type")
     moved = run.spectra[0][:2] != run.spectra[1][:2]
     floor = _floor([s for at in (first, latest) for s in map(at.get, names) if s])
-    columns = min(3 if len(names) in (5, 6, 9) else _COLUMNS, len(names))
-    figure, panels = _panels(len(names), columns)
-    room = (_WIDTH - _LEFT - _RIGHT) / columns * 0.9
+    figure, panels = grid_of(len(names))
+    columns = columns_of(len(names))
+    room = room_of(columns)
     for axes, name, label in zip(panels, names, shortened_apart(names, 55), strict=True):
         _draw(axes, first.get(name) if moved else None, latest[name], floor)
         _name(
@@ -66,26 +57,6 @@ def _floor(all_shares: list[LayerShares]) -> float:
     positive = [float(s.each[s.each > 0].min()) for s in all_shares]
     least = min(positive, default=1.0)
     return 10.0 ** np.floor(np.log10(min(max(least, RESOLUTION), 0.01)))
-
-
-def _panels(count: int, columns: int) -> tuple[Figure, list[Axes]]:
-    """Empty panels, placed by inches: constrained layout takes minutes for a hundred of them."""
-    rows = -(-count // columns)
-    height = _LARGE_PANEL if rows == 1 else _PANEL
-    whole_height = _ABOVE + rows * height + (rows - 1) * _BETWEEN + _BELOW
-    figure = Figure(figsize=(_WIDTH, whole_height))
-    grid = figure.add_gridspec(
-        rows,
-        columns,
-        left=_LEFT / _WIDTH,
-        right=1 - _RIGHT / _WIDTH,
-        top=1 - _ABOVE / whole_height,
-        bottom=_BELOW / whole_height,
-        hspace=_BETWEEN / height,
-        wspace=0.1,
-    )
-    places = (divmod(index, columns) for index in range(count))
-    return figure, [figure.add_subplot(grid[row, column]) for row, column in places]
 
 
 def _draw(axes: Axes, first: LayerShares | None, latest: LayerShares | None, floor: float) -> None:
@@ -153,14 +124,11 @@ def _axes_labels(panels: list[Axes], columns: int, floor: float) -> None:
 
 
 def _head(figure: Figure, name: str, moments: tuple[str, str], moved: bool, layers: int) -> None:
-    height = figure.get_figheight()
-    left = _LEFT / _WIDTH
     title = f"Spectra of {fitted(name, 4.5, 12, 'bold')}, {count_of(layers, 'layer')}"
     if layers > MOST_PANELS:
         title += f", the first {MOST_PANELS} of them"
-    figure.text(left, 1 - 0.12 / height, title, va="top", fontsize=12, fontweight="bold")
     first, latest = moments
-    entries = [
+    entries: list[tuple[Artist, str]] = [
         (Line2D([], [], color=_LATEST), f"eigenvalues at {latest}, log scale at the left"),
         (Line2D([], [], color=_FIRST, linewidth=2.6), f"eigenvalues at {first}"),
         (Patch(color=_AREA), f"cumulative variance at {latest}, from 0 % to 100 % at the right"),
@@ -168,15 +136,7 @@ def _head(figure: Figure, name: str, moments: tuple[str, str], moved: bool, laye
     ]
     if not moved:
         del entries[1]
-    figure.legend(
-        [handle for handle, _ in entries],
-        [words for _, words in entries],
-        loc="upper left",
-        bbox_to_anchor=(left, 1 - 0.32 / height),
-        ncols=2,
-        borderaxespad=0,
-        borderpad=0.2,
-    )
+    head(figure, title, entries)
 
 
 def _moments(run: Run, spectra: tuple[SpectraAt, SpectraAt]) -> tuple[str, str]:

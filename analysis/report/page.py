@@ -35,6 +35,9 @@ MARKER = '<meta name="generator" content="nasmon">'
 
 PICTURES = ("redundancy", "correlation", "layers", "spectrum")
 
+OF_WIDTHS = ("front", "widths")
+"""Pictures of a run that tells what fewer channels would lose."""
+
 STATUS_NAMES = {"warning": "Warning", "info": "Note", "good": "Good", "unknown": "Unknown"}
 """What a status sign is called, by ``findings.Status``."""
 
@@ -66,6 +69,16 @@ _CAPTIONS = {
         "Spectrum by layer.",
         "Each layer's eigenvalues at the first and at the latest reading, and how many channels "
         "hold 99 % of the variance.",
+    ),
+    "front": (
+        "Smaller models.",
+        "What uniform widths of each size give up of what the next layers see, and how the models "
+        "that were made of this one do.",
+    ),
+    "widths": (
+        "Widths.",
+        "What the next layers would lose of what they make of each width with fewer channels, "
+        "before fine-tuning; the dotted line is the advised width.",
     ),
     "comparison": ("Runs side by side.", "This run and those it is held against."),
     "shrinking": (
@@ -225,6 +238,8 @@ def _pictures(
     """The pictures that the run's files allow, and why others are not there."""
     run, drawn, undrawn = found.run, [], []
     options: dict[str, dict[str, Any]] = {kind: {} for kind in PICTURES}
+    if run.width_evidence is not None:
+        options |= {kind: {"widths": found.advice.widths} for kind in OF_WIDTHS}
     if earlier:
         options["comparison"] = {"others": tuple(earlier)}
     for kind, chosen in options.items():
