@@ -82,7 +82,10 @@ def test_what_the_planted_layers_must_read() -> None:
     found = {n: measure(from_rows(tf.constant(rows_of(n), tf.float32))) for n in PLANTED}
     assert found["identical"]["redundancy_score"] == pytest.approx(1)
     assert found["identical"]["correlation_mean"] == pytest.approx(1)
-    assert found["identical"]["effective_rank"] == pytest.approx(1)
+    # a share of float32's rounding that is left over adds so much entropy
+    rounding = np.finfo(np.float32).eps
+    most = 1 - rounding * np.log(rounding)
+    assert 1 - 1e-9 < found["identical"]["effective_rank"] < most
     assert found["3 dead"]["dead_channels"] == 3
     assert found["rank 3 of 8"]["rank_99"] <= 3
     assert found["rank 3 of 8"]["condition_number"] == pytest.approx(1e8)

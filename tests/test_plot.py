@@ -17,7 +17,7 @@ from nasmon.record.files import layers_path, spectra_path
 from tests.commands import in_process
 from tests.recorded import chain, write_run
 
-ALONE = ["redundancy", "correlation", "dashboard", "layers", "spectrum"]
+ALONE = ["redundancy", "correlation", "dashboard", "layers", "spectrum", "widths", "front"]
 BEGINNINGS = {".png": b"\x89PNG\r\n\x1a\n", ".svg": b"<?xml ", ".pdf": b"%PDF-"}
 
 
@@ -30,13 +30,14 @@ def run_plot(capsys, monkeypatch, tmp_path):
 
 @pytest.fixture
 def csv(tmp_path):
-    return write_run(tmp_path / "logs/nas/chain_nas_metrics.csv")
+    return write_run(tmp_path / "logs/nas/chain_nas_metrics.csv", evidence=True)
 
 
 def other_run(tmp_path, name="wide", readings=6):
     record = chain((32, 64, 1))
     record["model_name"] = name
-    return write_run(tmp_path / f"logs/nas/{name}_nas_metrics.csv", record, readings=readings)
+    path = tmp_path / f"logs/nas/{name}_nas_metrics.csv"
+    return write_run(path, record, readings=readings, evidence=True)
 
 
 def written(folder):
@@ -116,7 +117,7 @@ def test_any_name_makes_a_file_in_the_folder(run_plot, tmp_path, csv, name, file
 def test_runs_of_names_that_look_alike_in_files_do_not_replace_each_other(run_plot, tmp_path):
     one, other = other_run(tmp_path, "a"), other_run(tmp_path, "b")
     run_plot("--compare", one, other, "--all", "--model-name", "a/b", "a:b")
-    assert len(written(tmp_path / "plots")) == 11
+    assert len(written(tmp_path / "plots")) == 2 * len(ALONE) + 1
 
 
 def test_an_older_picture_is_replaced(run_plot, tmp_path, csv):
@@ -175,7 +176,7 @@ def test_a_torn_file_is_drawn_with_a_note(run_plot, tmp_path, csv):
     ("flags", "note"),
     [
         (("--metric", "trace"), "--metric has no effect without --plot-type layers"),
-        (("--layers", "*"), "--layers has no effect without --plot-type layers or spectrum"),
+        (("--layers", "*"), "--layers has no effect without --plot-type layers, spec"),
         (
             ("--file-type", "png", "--output", "x.svg"),
             "--file-type has no effect without --output-",

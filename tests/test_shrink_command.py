@@ -12,8 +12,13 @@ import pandas as pd
 import pytest
 
 from nasmon.analysis.compare.command import main as compare
+from nasmon.analysis.plot.alternative_text import alternative_text
+from nasmon.analysis.plot.command import main as plot
 from nasmon.analysis.recommend.command import main as recommend
 from nasmon.analysis.report.command import main as report
+from nasmon.analysis.run import load_run
+from nasmon.analysis.shrunk import made_of
+from nasmon.analysis.words import number
 from nasmon.record.files import shrunk_path
 from nasmon.record.run import read_record
 from nasmon.record.shrunk import read_shrunk
@@ -122,6 +127,17 @@ def test_two_budgets_leave_two_models_and_all_their_files(
     code, out, err = command(compare, "--csv", last)
     assert code == 0
     assert "NANO_U_700 AGAINST NANO_U" in out
+
+    # and the original's front has both, as they did after training
+    run = load_run(Path("logs/nas/nano_u_nas_metrics.csv"))
+    made = made_of(run)
+    assert [one.params for one in made] == sorted((one.params for one in made), reverse=True)
+    text = alternative_text("front", run)
+    assert all(f"{one.params:,} parameters {number(one.after['miou'])}" in text for one in made)
+    assert len(made) == 2
+    code, out, err = command(plot, "--csv", run.path, "--plot-type", "front", "--output", "f.png")
+    assert (code, err) == (0, "")
+    assert Path("f.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_advice_names_the_command(folder: Path, before: bytes, command: Any) -> None:

@@ -85,6 +85,8 @@ def test_a_watched_run_saves_everything_in_its_place(watched, workplace):
         "nano_u_nas_metrics_layers.csv",
         "nano_u_nas_metrics_run.json",
         "nano_u_nas_metrics_spectra.npz",
+        "nano_u_nas_metrics_widths.csv",
+        "nano_u_nas_metrics_widths.npz",
         "nano_u",
     }
     assert list((logs / "nas" / "nano_u").glob("events.out.tfevents.*"))

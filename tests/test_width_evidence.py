@@ -161,12 +161,15 @@ def test_without_evidence_it_says_what_is_lacking(
     assert not widths_path(path).exists()
     assert not curves_path(path).exists()
     found = advised(capsys, path)
-    assert "run_widths.npz is not there; copy it beside run.csv" in found["basis"]
+    assert "by their layers' ranks: " in found["basis"]
+    assert "run_widths.npz is not there." in found["basis"]
     assert found["plan"] is None
     with pytest.raises(SystemExit) as ended:
         recommend(["--csv", str(path), "--params", "0.5"])
     assert ended.value.code == 2
-    assert "--params needs what fewer channels would lose" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "--params needs what fewer channels would lose: " in said
+    assert "run_widths.npz is not there; copy it beside run.csv" in said
 
 
 def test_too_few_samples_tell_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,7 @@ def columns_of(count: int) -> int:
     return min(3 if count in (5, 6, 9) else _COLUMNS, count)
 
 
-def room_of(columns: int) -> float:
+def name_room(columns: int) -> float:
     """Inches that a panel's name has."""
     return (_WIDTH - _LEFT - _RIGHT) / columns * 0.9
 

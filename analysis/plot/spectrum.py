@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from nasmon.analysis.plot.kinds import Options, chosen_layers
-from nasmon.analysis.plot.panels import MOST_PANELS, columns_of, grid_of, head, room_of
+from nasmon.analysis.plot.panels import MOST_PANELS, columns_of, grid_of, head, name_room
 from nasmon.analysis.plot.series import LayerShares, reduced_line, shares, timelines
 from nasmon.analysis.plot.style import BLUE, MARKED, fitted, say_undefined
 from nasmon.analysis.run import Run
@@ -38,7 +38,7 @@ def spectrum(run: Run, thresholds: Mapping[str, float], options: Options) -> Fig
     floor = _floor([s for at in (first, latest) for s in map(at.get, names) if s])
     figure, panels = grid_of(len(names))
     columns = columns_of(len(names))
-    room = room_of(columns)
+    room = name_room(columns)
     for axes, name, label in zip(panels, names, shortened_apart(names, 55), strict=True):
         _draw(axes, first.get(name) if moved else None, latest[name], floor)
         _name(

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from nasmon.analysis.plot.kinds import Options, chosen_layers
-from nasmon.analysis.plot.panels import MOST_PANELS, columns_of, grid_of, head, room_of
+from nasmon.analysis.plot.panels import MOST_PANELS, columns_of, grid_of, head, name_room
 from nasmon.analysis.plot.series import reduced_line
 from nasmon.analysis.plot.style import BLUE, MARKED, fitted, say_undefined
 from nasmon.analysis.run import Run
@@ -41,7 +41,7 @@ def curves(run: Run, thresholds: Mapping[str, float], options: Options) -> Figur
     for axes, group, label in zip(panels, groups, labels, strict=True):
         width = options.widths.get(group.leader, group.needed)
         _draw(axes, group, width)
-        axes.set_title(fitted(label, room_of(columns), 8.5, "bold"), fontsize=8.5, pad=15)
+        axes.set_title(fitted(label, name_room(columns), 8.5, "bold"), fontsize=8.5, pad=15)
         words = f"{width} of {count_of(len(group.order), 'channel')}"
         axes.annotate(words, (0, 1), (0, 4), "axes fraction", "offset points", fontsize=8)
     _label_axes(panels, columns)

@@ -71,7 +71,9 @@ def plan_of(run: Run, asked: Asked) -> Plan | None:
     if record is None or evidence is None:
         if asked.budgets or asked.keep:
             flag = next((f"--{name}" for name in asked.budgets), "--keep")
-            raise UsageError(f"{flag} needs what fewer channels would lose: {_lacking(run)}")
+            raise UsageError(
+                f"{flag} needs what fewer channels would lose: {'; '.join(_lacking(run))}"
+            )
         return None
     choices = WidthChoices(record, evidence, asked.budgets, asked.limits)
     return Plan(choices.plan(choices.widths()), evidence, bool(asked.budgets))
@@ -80,19 +82,24 @@ def plan_of(run: Run, asked: Asked) -> Plan | None:
 def basis_of(run: Run, plan: Plan | None) -> str:
     """What the advice about widths rests on."""
     if plan is None:
-        return f"Widths are judged by their layers' ranks: {_lacking(run)}."
+        return f"Widths are judged by their layers' ranks: {_lacking(run)[0]}."
     return (
         f"Widths are judged by what their consumers would lose, over {plan.evidence.samples} "
         f"samples at step {plan.evidence.step:,}."
     )
 
 
-def _lacking(run: Run) -> str:
+def _lacking(run: Run) -> tuple[str, str]:
+    """Why it is not known what fewer channels would lose, and what to do about it."""
     if isinstance(run.record, Record) and not run.record.owners:
         why = run.record.unknown_structure
-        return f"the record holds no structure of this model{f' ({why})' if why else ''}"
-    absent = run.absent("widths") or run.absent("record")
-    return absent.sentence if absent else ""
+        because = f" ({why})" if why else ""
+        return (
+            f"the record holds no structure of this model{because}",
+            "use nasmon.shrink in Python",
+        )
+    absent = run.absent("record") or run.absent("widths")
+    return absent or ("", "")
 
 
 def planned_line(planned: PlannedGroup, plan: Plan, saves: str) -> str:

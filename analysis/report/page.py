@@ -71,7 +71,7 @@ _CAPTIONS = {
         "hold 99 % of the variance.",
     ),
     "front": (
-        "Smaller models.",
+        "The front.",
         "What uniform widths of each size give up of what the next layers see, and how the models "
         "that were made of this one do.",
     ),

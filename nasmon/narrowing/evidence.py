@@ -33,6 +33,7 @@ from nasmon.narrowing.traced import (
     Traced,
     calls_of,
     captured_pass,
+    check_built,
     traced_of,
 )
 from nasmon.probe_set import ProbeSet
@@ -120,6 +121,7 @@ class Gathering:
     """
 
     def __init__(self, model: keras.Model, data: ProbeSet) -> None:
+        check_built(model)
         self._data = data
         self._inlets: list[Inlet] = []
         self._times: dict[Inlet, int] = {}

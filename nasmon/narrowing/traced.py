@@ -105,8 +105,7 @@ def follow_model(model: keras.Model, x: Any = None) -> Traced:
         UsageError: the model is not built, its widths cannot be followed, or its input shapes are
             not known and no inputs are given.
     """
-    if not is_built(model):
-        raise UsageError(f"the model {model.name!r} is not built; call it on data once before")
+    check_built(model)
     given = zeros_for(model) if x is None else x
     found: list[Traced] = []
 
@@ -116,6 +115,16 @@ def follow_model(model: keras.Model, x: Any = None) -> Traced:
 
     tf.function(tapped, autograph=False).get_concrete_function(given)
     return found[-1]
+
+
+def check_built(model: keras.Model) -> None:
+    """Refuses a model that is not built.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not is_built(model):
+        raise UsageError(f"the model {model.name!r} is not built; call it on data once before")
 
 
 def traced_of(model: keras.Model, captured: Captured, inputs: Any) -> Traced:
