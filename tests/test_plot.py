@@ -301,7 +301,7 @@ def repeated(path, times):
 
 
 def test_ten_thousand_readings_of_a_hundred_layers_are_drawn_in_time(run_plot, tmp_path):
-    path = write_run(tmp_path / "logs/long.csv", chain([32] * 100), readings=50)
+    path = write_run(tmp_path / "logs/long.csv", chain([32] * 100), readings=50, evidence=True)
     repeated(path, 200)
     repeated(layers_path(path), 200)
     assert len(pd.read_csv(path)) == 10_000
