@@ -98,8 +98,10 @@ def _lacking(run: Run) -> tuple[str, str]:
             f"the record holds no structure of this model{because}",
             "use nasmon.shrink in Python",
         )
-    absent = run.absent("record") or run.absent("widths")
-    return absent or ("", "")
+    record = run.absent("record")
+    if record is not None:
+        return "the model's record is not known", record.sentence
+    return run.absent("widths") or ("", "")
 
 
 def planned_line(planned: PlannedGroup, plan: Plan, saves: str) -> str:
