@@ -126,6 +126,12 @@ def test_a_budget_is_met_with_the_widths_that_plan_widths_gives(
     assert "of their outputs before fine-tuning" in found["layers"][1]["lines"][0]
 
 
+def test_a_budget_stands_in_the_command_to_the_digit() -> None:
+    asked = Asked({"params": 0.25, "macs": 12_345_678}, keep=("head",), min_width=2, round_to=4)
+    expected = "--params 0.25 --macs 12345678 --keep head --min-width 2 --round-to 4"
+    assert asked.options == expected.split()
+
+
 def test_layers_are_kept_and_widths_rounded_as_asked(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

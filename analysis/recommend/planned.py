@@ -32,7 +32,7 @@ class Asked(NamedTuple):
     @property
     def options(self) -> list[str]:
         """As options of ``train.shrink``; of two budgets to look at if none was given."""
-        parts = [[f"--{name}", f"{most:g}"] for name, most in self.budgets.items()]
+        parts = [[f"--{name}", str(most)] for name, most in self.budgets.items()]
         parts = parts or [["--params", "0.5", "0.25"]]
         if self.keep:
             parts.append(["--keep", *self.keep])
