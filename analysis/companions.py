@@ -180,10 +180,9 @@ def foreign_spectra(
     Returns:
         The difference; "" if they may be the run's.
     """
-    if not choice.is_last:
-        return f"they are of the last of the {choice.runs} runs in the CSV"
-    if not are_of(moments, pd.Series({"epoch": latest.epoch, "step": latest.step})).any():
-        return f"they are of step {latest.step:,}, which the CSV does not have"
+    other = _other_moment("they are", latest, moments, choice)
+    if other:
+        return other
     spectra = {name: len(layer.eigenvalues) for name, layer in latest.layers.items()}
     return "" if widths is None else _other_widths(spectra, widths)
 
@@ -202,12 +201,22 @@ def foreign_evidence(
     Returns:
         The difference; "" if it may be the run's.
     """
-    if not choice.is_last:
-        return f"it is of the last of the {choice.runs} runs in the CSV"
-    if not are_of(moments, pd.Series({"epoch": evidence.epoch, "step": evidence.step})).any():
-        return f"it is of step {evidence.step:,}, which the CSV does not have"
+    other = _other_moment("it is", evidence, moments, choice)
+    if other:
+        return other
     own = {group.leader: group.channels for group in groups if not group.fixed_by}
     return _other_widths({one.leader: len(one.order) for one in evidence.groups}, own)
+
+
+def _other_moment(
+    which: str, found: SpectraAt | WidthEvidence, moments: pd.DataFrame, choice: Choice
+) -> str:
+    """Why what was taken at one reading is not a run's; "" if it may be."""
+    if not choice.is_last:
+        return f"{which} of the last of the {choice.runs} runs in the CSV"
+    if not are_of(moments, pd.Series({"epoch": found.epoch, "step": found.step})).any():
+        return f"{which} of step {found.step:,}, which the CSV does not have"
+    return ""
 
 
 def _other_widths(given: Mapping[str, int], widths: Mapping[str, int]) -> str:

@@ -79,7 +79,7 @@ def entering(consumers: Sequence[Consumer], most: int | None = None) -> Order:
     """
     parts = []
     for one in consumers:
-        left = _ridged(one)
+        left = _ridged(one.covariance)
         others = np.setdiff1d(np.arange(len(left)), one.columns)
         left = _residual(left, others)
         weighted = left @ one.gram @ left
@@ -257,7 +257,7 @@ def _quotients(weighted: np.ndarray, left: np.ndarray, columns: np.ndarray) -> n
 
 def _changes(one: Consumer, kept: np.ndarray, outside: np.ndarray) -> np.ndarray:
     """By how much the cost changes, [k, C - k], if one channel leaves and another enters."""
-    ridged, own = _ridged(one), one.columns[kept]
+    ridged, own = _ridged(one.covariance), one.columns[kept]
     there = np.setdiff1d(np.arange(len(ridged)), one.columns[outside])
     inverse = np.linalg.inv(ridged[np.ix_(there, there)])
     solved = inverse @ ridged[there]  # [K, N]
@@ -284,7 +284,7 @@ def _left(one: Consumer, kept: np.ndarray) -> np.ndarray:
     """What cannot be stood in for without the group's other channels, [N, N]."""
     outside = np.setdiff1d(np.arange(len(one.columns)), kept)
     there = np.setdiff1d(np.arange(len(one.covariance)), one.columns[outside])
-    return _residual(_ridged(one), there)
+    return _residual(_ridged(one.covariance), there)
 
 
 def _residual(ridged: np.ndarray, there: np.ndarray) -> np.ndarray:
@@ -296,11 +296,11 @@ def _residual(ridged: np.ndarray, there: np.ndarray) -> np.ndarray:
 
 def inverse_of(covariance: np.ndarray) -> np.ndarray:
     """The inverse of a covariance, with what ``rounding`` says on its diagonal, [N, N]."""
-    return np.linalg.inv(covariance + rounding(covariance) * np.eye(len(covariance)))
+    return np.linalg.inv(_ridged(covariance))
 
 
-def _ridged(one: Consumer) -> np.ndarray:
-    return one.covariance + rounding(one.covariance) * np.eye(len(one.covariance))
+def _ridged(covariance: np.ndarray) -> np.ndarray:
+    return covariance + rounding(covariance) * np.eye(len(covariance))
 
 
 def _noise(consumers: Sequence[Consumer]) -> np.ndarray:

@@ -11,7 +11,6 @@ from nasmon.analysis.run import Run
 from nasmon.errors import UsageError
 from nasmon.narrowing.choices import SPARE, WidthChoices
 from nasmon.narrowing.plan import Limits, PlannedGroup, WidthPlan
-from nasmon.record.run import Record
 from nasmon.record.widths import WidthEvidence
 from nasmon.widths.graph import WidthGroup
 
@@ -48,7 +47,6 @@ class Plan(NamedTuple):
 
     plan: WidthPlan
     evidence: WidthEvidence
-    is_asked: bool  # whether for a budget, and not for what is spare alone
 
     def group(self, group: WidthGroup) -> PlannedGroup | None:
         """What is planned for a group; None for the model's input."""
@@ -76,7 +74,7 @@ def plan_of(run: Run, asked: Asked) -> Plan | None:
             )
         return None
     choices = WidthChoices(record, evidence, asked.budgets, asked.limits)
-    return Plan(choices.plan(choices.widths()), evidence, bool(asked.budgets))
+    return Plan(choices.plan(choices.widths()), evidence)
 
 
 def basis_of(run: Run, plan: Plan | None) -> str:
@@ -91,7 +89,7 @@ def basis_of(run: Run, plan: Plan | None) -> str:
 
 def _lacking(run: Run) -> tuple[str, str]:
     """Why it is not known what fewer channels would lose, and what to do about it."""
-    if isinstance(run.record, Record) and not run.record.owners:
+    if run.record is not None and not run.record.owners:
         why = run.record.unknown_structure
         because = f" ({why})" if why else ""
         return (

@@ -58,6 +58,11 @@ def curves_path(csv_path: Path) -> Path:
     return csv_path.with_name(f"{csv_path.stem}_widths.csv")
 
 
+def beside(csv_path: Path) -> list[Path]:
+    """What stands beside the run's CSV and is written as wholes, not row by row."""
+    return [place(csv_path) for place in (record_path, spectra_path, widths_path, curves_path)]
+
+
 def shrunk_path(csv_path: Path) -> Path:
     """How the model was made from a larger one, where it was."""
     return csv_path.with_name(f"{csv_path.stem}_shrunk.json")

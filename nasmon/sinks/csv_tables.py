@@ -17,14 +17,11 @@ from nasmon.reading import LayerInfo, Reading
 from nasmon.record.files import (
     LAYER_COLUMNS,
     RUN_COLUMNS,
+    beside,
     check_regular,
-    curves_path,
     layers_path,
     local_path,
-    record_path,
     regular_only,
-    spectra_path,
-    widths_path,
 )
 from nasmon.sinks.run_record import Watched
 
@@ -50,7 +47,7 @@ class CsvSink:
         self.place, self.layers_path = str(self.path), layers_path(self.path)
         self.last_step: int | None = None  # of the last row that is there
         tables = ((self.layers_path, LAYER_COLUMNS), (self.path, RUN_COLUMNS))
-        for file in (self.path, self.layers_path, *_companions(self.path)):
+        for file in (self.path, self.layers_path, *beside(self.path)):
             check_regular(file, "csv_path")
         try:
             self._check_companions(if_exists)
@@ -83,14 +80,9 @@ class CsvSink:
 
     def _check_companions(self, if_exists: str) -> None:
         """What lies there without the CSV belongs to a run whose CSV was moved away."""
-        for file in _companions(self.path):
+        for file in beside(self.path):
             if if_exists == "error" and file.exists() and not self.path.exists():
                 _refuse(file)
-
-
-def _companions(path: Path) -> list[Path]:
-    """What other sinks write beside the CSV."""
-    return [place(path) for place in (record_path, spectra_path, widths_path, curves_path)]
 
 
 def _described(info: LayerInfo) -> tuple[object, ...]:

@@ -15,7 +15,14 @@ from typing import Any, NamedTuple
 
 from nasmon.errors import UsageError
 from nasmon.reading import Reading
-from nasmon.record.files import curves_path, given_path, record_path, spectra_path, widths_path
+from nasmon.record.files import (
+    beside,
+    curves_path,
+    given_path,
+    record_path,
+    spectra_path,
+    widths_path,
+)
 from nasmon.record.run import LayerRecord, Rebuild, Record, read_record, write_record
 from nasmon.record.spectra import Arrays, arrays_of, first_arrays, write_spectra
 from nasmon.record.widths import WidthEvidence, write_curves, write_widths
@@ -92,8 +99,7 @@ class RunSink:
         if continues:
             self._take_up()
         else:
-            own = (self._record_path, self._spectra_path, self._widths_path, self._curves_path)
-            for path in own:
+            for path in beside(csv_path):
                 path.unlink(missing_ok=True)
         self._latest: Reading | None = None
         self._rest_until = 0.0
