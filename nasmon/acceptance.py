@@ -226,6 +226,6 @@ def _by_spectrum(changes: Mapping[str, Change]) -> _Found:
 
 
 def _size(changes: Mapping[str, Change]) -> Change:
-    """The first objective that changed; the last one if none did."""
+    """The first objective that is better or worse; the first of all if none is."""
     of_size = [changes[objective.name] for objective in OBJECTIVES]
-    return next((one for one in of_size if one.kind != "steady"), of_size[-1])
+    return next((one for one in of_size if one.kind in ("better", "worse")), of_size[0])

@@ -36,7 +36,8 @@ def chain(widths: Sequence[int], inputs: int = 3) -> dict[str, Any]:
     owners = [
         {"name": "input", "channels": inputs, "tied_to": "", "fixed_by": "input", "blocks": 1}
     ]
-    layers, costs = [], []
+    layers, costs, constants, steps = [], [], [], []
+    tensors = [{"size": inputs * POSITIONS, "widths": [[["input", 1]]]}]
     before, width_before = "input", inputs
     for name, width in zip(names, widths, strict=True):
         last = name == names[-1]
@@ -71,7 +72,13 @@ def chain(widths: Sequence[int], inputs: int = 3) -> dict[str, Any]:
                 "macs": {"in_out": kernel * POSITIONS, "in": 0, "out": 0, "out_out": 0, "fixed": 0},
             }
         )
+        into, own = [[before, 1]], [[name, 1]]
+        constants.append({"size": kernel, "widths": [into, own]})
+        constants.append({"size": 28 * width, "widths": [own]})
+        steps.append({"layer": name, "reads": [len(tensors) - 1], "writes": [len(tensors)]})
+        tensors.append({"size": width * POSITIONS, "widths": [own]})
         before, width_before = name, width
+    int8 = {"tensors": tensors, "steps": steps, "outputs": [len(widths)], "constants": constants}
     return {
         "format": RECORD_FORMAT,
         "version": RECORD_VERSION,
@@ -88,7 +95,7 @@ def chain(widths: Sequence[int], inputs: int = 3) -> dict[str, Any]:
         "layers": layers,
         "params": sum(layer["params"] for layer in layers),
         "macs": sum(layer["macs"] for layer in layers),
-        "structure": {"owners": owners, "costs": costs},
+        "structure": {"owners": owners, "costs": costs, "int8": {**int8, "overhead": 1000}},
         "rebuild": {
             "command": ["python", "-m", "train", "--model", "chain"],
             "flag": "--widths",

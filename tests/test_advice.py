@@ -48,7 +48,7 @@ def test_savings_together_are_not_the_sum_of_each_alone(tmp_path):
 
 def test_a_healthy_run_is_left_alone(tmp_path):
     advice = advised(planted_run(tmp_path, wide_chain(32, 16, 1), [32, 15, 1]))
-    assert (advice.widths, advice.command, advice.saving) == ({}, None, (0, 0))
+    assert (advice.widths, advice.command, advice.saving) == ({}, None, (0, 0, 0, 0))
     assert [one.action for one in advice.layers] == ["keep", "keep", "fixed"]
 
 
@@ -338,7 +338,7 @@ def test_without_the_structure_ranks_still_tell_widths_but_no_savings(tmp_path):
     record["layers"][1]["tied_to"] = "conv0"
     advice = advised(planted_run(tmp_path, record, [4, 8, 5, 1]))
     assert advice.widths == {"conv0": 8, "conv2": 8}
-    assert advice.saving == (None, None)
+    assert advice.saving == (None,) * 4
     assert layer_of(advice, "conv0").lines == ("narrow 16 -> 8: rank_99 is 8 of 16 in conv1",)
     assert layer_of(advice, "conv1").lines == ("follows conv0, 16 -> 8",)
     assert layer_of(advice, "conv3").action == "fixed"
@@ -387,7 +387,7 @@ def test_without_the_record_and_spectra_the_rows_by_layer_still_advise(tmp_path)
     for path in (record_path(run.path), spectra_path(run.path)):
         path.unlink()
     advice = advised(load_run(run.path))
-    assert (advice.widths, advice.command, advice.saving) == ({"conv1": 8}, None, (None, None))
+    assert (advice.widths, advice.command, advice.saving) == ({"conv1": 8}, None, (None,) * 4)
     assert len(advice.notes) == 3
 
 

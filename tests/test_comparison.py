@@ -40,7 +40,8 @@ def changes_to(task=None, **values):
     """Changes by quantity: given as (before, after), else unchanged."""
     bands = model_dead_bands(DEFAULT_THRESHOLDS)
     chosen = {"params": (1000, 1000), "macs": (5000, 5000), "redundancy_score": (0.5, 0.5)}
-    chosen |= {"correlation_mean": (0.4, 0.4), **values}
+    chosen |= {"flash": (2000, 2000), "ram": (3000, 3000), "correlation_mean": (0.4, 0.4)}
+    chosen |= values
     found = {name: change(Measure(name, *bands[name], both), 1) for name, both in chosen.items()}
     if task is None:
         return found, None
@@ -81,6 +82,7 @@ def test_a_better_task_is_worth_its_size_and_a_worse_one_is_worth_none():
         ({"params": (1000, 999), "macs": (5000, 6000)}, (True, 2)),
         ({"macs": (5000, 4999)}, (True, 2)),
         ({"macs": (5000, 5001)}, (False, 2)),
+        ({"flash": (NAN, 1000), "ram": (3000, 2999)}, (True, 2)),
         ({}, (False, 4)),
         ({"params": (NAN, 900), "macs": (NAN, 900)}, (False, 4)),
         ({"redundancy_score": (0.5, 0.4)}, (True, 3)),

@@ -111,10 +111,12 @@ def test_only_the_readers_modules_of_the_monitor_are_used_by_the_analysis() -> N
             "nasmon.record.rebuild",
             "nasmon.record.shrunk",
             "nasmon.record.widths",
+            "nasmon.narrowing.budgets",
             "nasmon.narrowing.choices",
             "nasmon.narrowing.plan",
             "nasmon.widths.graph",
             "nasmon.widths.objectives",
+            "nasmon.widths.segments",
         ),
     }
     for path in (ROOT / "analysis").rglob("*.py"):

@@ -173,7 +173,8 @@ def test_json_holds_all_that_the_text_says(recommend, tmp_path):
     _, text, _ = recommend("--csv", "chain_nas_metrics.csv", "--format", "json")
     tree = json.loads(text)
     assert (tree["format"], tree["version"]) == ("nasmon recommendations", 1)
-    assert tree["model"] == {"name": "chain", "params": 833, "macs": 37_632}
+    sizes = {"params": 833, "macs": 37_632, "flash": 3156, "ram": 1536}
+    assert tree["model"] == {"name": "chain", **sizes}
     assert tree["thresholds"] == DEFAULT_THRESHOLDS
     assert [one["title"] for one in tree["findings"]] == [
         section[3:-1] for section in SECTIONS[:-1]

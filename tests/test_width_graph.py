@@ -7,7 +7,7 @@ import pytest
 from nasmon.errors import UsageError
 from nasmon.record.run import read_record
 from nasmon.widths.graph import Cost, Owner, groups_of
-from nasmon.widths.objectives import OBJECTIVES, Amounts, savings, totals
+from nasmon.widths.objectives import OBJECTIVES, Amounts, savings, sizes, totals
 from tests.recorded import chain
 
 
@@ -44,8 +44,8 @@ def of_model(owners, costs, params, macs):
 
 def test_nothing_changes_without_other_widths(record_of):
     record = record_of(chain((16, 32, 64, 16, 1)))
-    assert totals(record, {}) == (record.params, record.macs)
-    assert totals(record, {"conv1": 32}) == (record.params, record.macs)
+    assert totals(record, {}) == totals(record, {"conv1": 32}) == sizes(record)
+    assert sizes(record)[:2] == (record.params, record.macs)
 
 
 @pytest.mark.parametrize("widths", [(7, 32, 64, 16, 1), (16, 5, 9, 3, 1), (1, 1, 1, 1, 1)])
@@ -53,7 +53,7 @@ def test_totals_are_those_of_a_model_built_with_those_widths(record_of, widths):
     record = record_of(chain((16, 32, 64, 16, 1)))
     other = record_of(chain(widths))
     changed = {f"conv{index}": width for index, width in enumerate(widths)}
-    assert totals(record, changed) == (other.params, other.macs)
+    assert totals(record, changed) == sizes(other)
 
 
 def skipping(a, b, c, times=2):
@@ -90,7 +90,7 @@ def skipping(a, b, c, times=2):
 def test_concatenated_and_flattened_widths_cost_what_they_are_made_of(record_of, widths):
     record = record_of(skipping(24, 16, 10))
     other = record_of(skipping(*widths))
-    assert totals(record, dict(zip("abc", widths, strict=True))) == (other.params, other.macs)
+    assert totals(record, dict(zip("abc", widths, strict=True))) == sizes(other)
 
 
 def test_multiply_adds_that_are_not_known_stay_so(record_of):
@@ -155,10 +155,10 @@ def test_a_cost_of_an_unknown_owner_is_refused(record_of):
 
 
 def test_amounts_are_there_by_the_name_of_their_objective() -> None:
-    amounts = Amounts((100, None))
-    assert (amounts.params, amounts.macs) == tuple(amounts) == (100, None)
-    assert amounts.by_name() == {"params": 100, "macs": None}
+    amounts = Amounts((100, None, None, None))
+    assert (amounts.params, amounts.macs, amounts.flash, amounts.ram) == tuple(amounts)
+    assert amounts.by_name() == {"params": 100, "macs": None, "flash": None, "ram": None}
     assert list(amounts.by_name()) == [objective.name for objective in OBJECTIVES]
-    assert savings(amounts, (60, 7)) == (40, None)
-    with pytest.raises(AttributeError, match="no objective is called 'flash'"):
-        _ = amounts.flash
+    assert savings(amounts, (60, 7, None, 8)) == (40, None, None, None)
+    with pytest.raises(AttributeError, match="no objective is called 'energy'"):
+        _ = amounts.energy

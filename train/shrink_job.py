@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nasmon.errors import UsageError
-from nasmon.narrowing.choices import budget_of
+from nasmon.narrowing.budgets import budget_of
 from nasmon.narrowing.plan import Limits
 from nasmon.record.files import metrics_path, record_path
 from nasmon.record.run import Record, read_record
@@ -127,7 +127,7 @@ def _settings(
 
 def _budgets(parsed: argparse.Namespace) -> tuple[dict[str, float], ...]:
     given = {
-        objective.name: [budget_of(f"--{objective.name}", text) for text in values]
+        objective.name: [budget_of(objective.name, text, f"--{objective.name}") for text in values]
         for objective in OBJECTIVES
         if (values := getattr(parsed, objective.name))
     }

@@ -146,9 +146,7 @@ def _shrunk(
     return shrink(
         model,
         pipelines.train,
-        params=budgets.get("params"),
-        macs=budgets.get("macs"),
-        **job.limits._asdict(),
+        **{**budgets, **job.limits._asdict()},
         validation=pipelines.val,
         accept=job.accept,
         search=options if job.search else 0,

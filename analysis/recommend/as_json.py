@@ -9,7 +9,8 @@ else:
   ``step``: of the latest reading, epochs from 0 (-1 in a loop that counts none), null where the
   CSV does not have it.
 - ``status``: of the run, "running", "ended", "interrupted" or "failed"; null without its record.
-- ``model``: ``name``; ``params`` and ``macs``, parameters and multiply-adds for one input, today.
+- ``model``: ``name``; ``params`` and ``macs``, parameters and multiply-adds for one input, today;
+  ``flash`` and ``ram``, bytes that it takes as a LiteRT file of 8-bit integers, and while it runs.
 - ``thresholds``: all that were applied, by name. ``round_to``: what widths were rounded up to.
 - ``decision``: "reduce", "optimal", "regularize", "tweak" or "undecided", where the user's flow
   ends; ``rule``: what decided, in words.
@@ -25,8 +26,9 @@ else:
   ``duplicates``, the strongest pairs of near copies, each with ``first``, ``second`` (channels
   from 0) and ``correlation``; ``duplicate_pairs``, how many pairs there are; ``lines``.
 - ``widths``: new channels by layer that owns a width, only those that change.
-- ``saving``: of all changes together: ``params`` and ``macs``, and ``params_share`` and
-  ``macs_share``, what part of the model's they are, from 0 to 1.
+- ``saving``: of all changes together: ``params``, ``macs``, ``flash`` and ``ram``; and
+  ``params_share``, ``macs_share``, ``flash_share`` and ``ram_share``, what part of the model's they
+  are, from 0 to 1.
 - ``command``: to train with the new widths; null if nothing changes or it is not known.
 - ``shrink_command``: to make smaller models of the trained one, its weights carried over; null if
   it is not known.

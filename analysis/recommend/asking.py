@@ -5,7 +5,7 @@ import argparse
 from nasmon.analysis.command_line import Parser, counting_number
 from nasmon.analysis.recommend.advice import ROUND_TO
 from nasmon.analysis.recommend.planned import Asked
-from nasmon.narrowing.choices import budget_of
+from nasmon.narrowing.budgets import budget_of
 from nasmon.widths.objectives import OBJECTIVES
 
 
@@ -37,7 +37,11 @@ def asked_for(parsed: argparse.Namespace) -> Asked:
     """
     given = {one.name: getattr(parsed, one.name) for one in OBJECTIVES}
     return Asked(
-        budgets={n: budget_of(f"--{n}", text) for n, text in given.items() if text is not None},
+        budgets={
+            name: budget_of(name, text, f"--{name}")
+            for name, text in given.items()
+            if text is not None
+        },
         keep=tuple(parsed.keep),
         min_width=counting_number("--min-width", parsed.min_width),
         round_to=counting_number("--round-to", parsed.round_to) if parsed.round_to else None,

@@ -247,6 +247,6 @@ def saved(saving: Amounts, size: Amounts) -> str:
     parts = [
         f"{short_count(less)} {one.unit}, {100 * less / whole:.1f} %"
         for one, less, whole in zip(OBJECTIVES, saving, size, strict=True)
-        if less is not None and whole
+        if one.of_layers and less is not None and whole
     ]
     return f"{'; '.join(parts)} of the model" if parts else ""

@@ -18,7 +18,8 @@ from nasmon.analysis.recommend.findings import Action
 from nasmon.analysis.recommend.layers import RecentLayer
 from nasmon.narrowing.plan import PlannedGroup
 from nasmon.record.run import Record
-from nasmon.widths.graph import Owner, Segments, WidthGroup, groups_of
+from nasmon.widths.graph import Owner, WidthGroup, groups_of
+from nasmon.widths.segments import Segments
 
 
 class GroupMember(NamedTuple):

@@ -10,11 +10,12 @@ from typing import Protocol
 import numpy as np
 
 from nasmon.errors import UsageError
+from nasmon.narrowing.budgets import absolute_budgets
 from nasmon.narrowing.plan import NO_LIMITS, Limits, PlannedGroup, WidthPlan
 from nasmon.selectors import matches
 from nasmon.widths.allocate import Range, by_owner, scaled_alike
 from nasmon.widths.graph import WidthGroup, groups_of
-from nasmon.widths.objectives import Amounts, Costed, sizes, totals
+from nasmon.widths.objectives import Costed, busiest_of, sizes, totals
 
 
 class WidthCosts(Protocol):
@@ -54,14 +55,14 @@ class WidthChoices:
         self,
         model: Costed,
         known: WidthCosts,
-        budgets: Mapping[str, float | None],
+        budgets: Mapping[str, float | str | None],
         limits: Limits = NO_LIMITS,
     ) -> None:
         self._model, self._limits = model, limits
         self._groups = groups_of(model.owners)
         self._reasons = _reasons(self._groups, limits.keep)
         self._before = sizes(model)
-        self.budgets = _absolute(budgets, self._before)
+        self.budgets = absolute_budgets(budgets, self._before)
         self.free = [group for group in self._groups if not self._reasons[group.leader]]
         self.costs = known.costs(self.free)
         self._needed = known.needed(self.free)
@@ -90,8 +91,9 @@ class WidthChoices:
         groups = [
             self._planned(group, widths) for group in self._groups if group.fixed_by != "input"
         ]
-        after = totals(self._model, by_owner(self.free, widths))
-        return WidthPlan(tuple(groups), self._before, after)
+        owned = by_owner(self.free, widths)
+        after = totals(self._model, owned)
+        return WidthPlan(tuple(groups), self._before, after, busiest_of(self._model, owned))
 
     def _planned(self, group: WidthGroup, widths: Mapping[str, int]) -> PlannedGroup:
         leader, channels = group.leader, group.channels
@@ -194,73 +196,6 @@ def needed_of(costs: np.ndarray) -> int:
     """
     enough = np.flatnonzero(costs[1:] <= SPARE)
     return int(enough[0]) + 1
-
-
-def _absolute(budgets: Mapping[str, float | None], today: Amounts) -> dict[str, int]:
-    """Budgets as whole numbers.
-
-    Raises:
-        UsageError: one that cannot be, or of what is not known of the model.
-    """
-    found = {}
-    for name, most in budgets.items():
-        if most is None:
-            continue
-        has = today.by_name()[name]
-        check_budget(name, most)
-        if has is None:
-            raise UsageError(f"{name} is a budget, but this model's {name} are not known")
-        share = isinstance(most, float) and most <= 1
-        found[name] = int(most * has) if share else int(most)
-    return found
-
-
-def budget_of(flag: str, text: str) -> float:
-    """A budget as it is typed: a whole number as an int, a share as a float.
-
-    Args:
-        flag: by which it is given.
-        text: the number.
-
-    Raises:
-        UsageError: it is none, or cannot be a budget.
-
-    Example:
-        >>> budget_of("--params", "8000"), budget_of("--params", "0.25")
-        (8000, 0.25)
-    """
-    for number in (int, float):
-        try:
-            most = number(text)
-        except ValueError:
-            continue
-        check_budget(flag, most)
-        return most
-    raise UsageError(f"{flag} is {text!r}; use a number, or a share such as 0.25")
-
-
-def check_budget(name: str, most: float) -> None:
-    """Checks what can be said of a budget without the model.
-
-    Args:
-        name: what it is called, for the error.
-        most: a whole number, or a share of today's.
-
-    Raises:
-        UsageError: it is neither.
-
-    Example:
-        >>> check_budget("params", 0)
-        Traceback (most recent call last):
-        nasmon.errors.UsageError: params is 0; use a whole number, or a share of today's above \
-0 and up to 1
-    """
-    if isinstance(most, bool) or not isinstance(most, int | float) or not most > 0:
-        raise UsageError(
-            f"{name} is {most!r}; use a whole number, or a share of today's above 0 and up to 1"
-        )
-    if isinstance(most, float) and most > 1 and not most.is_integer():
-        raise UsageError(f"{name} is {most}; a share is at most 1, and a number of them is whole")
 
 
 def _held_up(groups: Sequence[WidthGroup], reasons: Mapping[str, str]) -> str:

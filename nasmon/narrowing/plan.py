@@ -37,7 +37,7 @@ class WidthPlan(NamedTuple):
 
     Example:
         >>> group = PlannedGroup("conv", ("conv",), 8, 0, 4, 0.02, 40, "")
-        >>> plan = WidthPlan((group,), Amounts((80, None)), Amounts((40, None)))
+        >>> plan = WidthPlan((group,), *(Amounts((n, None, None, None)) for n in (80, 40)))
         >>> plan.widths
         {'conv': 4}
         >>> print(plan)
@@ -49,6 +49,7 @@ class WidthPlan(NamedTuple):
     groups: tuple[PlannedGroup, ...]
     before: Amounts
     after: Amounts
+    busiest: str = ""  # the layer at which most RAM is needed with these widths; "" if not known
 
     @property
     def widths(self) -> dict[str, int]:
@@ -79,6 +80,7 @@ class WidthPlan(NamedTuple):
         pairs = zip(OBJECTIVES, self.before, self.after, strict=True)
         ends = [
             f"{objective.unit}: {before} -> {after} ({100 * after / max(before, 1):.1f} %)"
+            f"{f', most at {self.busiest}' if objective.name == 'ram' and self.busiest else ''}"
             for objective, before, after in pairs
             if before is not None and after is not None
         ]

@@ -19,6 +19,8 @@ def plan_widths(
     *,
     params: float | None = None,
     macs: float | None = None,
+    flash: float | str | None = None,
+    ram: float | str | None = None,
     keep: Sequence[str] = (),
     round_to: int = 1,
     min_width: int = 1,
@@ -35,6 +37,9 @@ def plan_widths(
             alone: nothing is then known to be spare, and nothing of what is lost.
         params: the most parameters: a number, or a share of today's (a float of at most 1).
         macs: likewise, of multiply-adds for one input.
+        flash: likewise, of bytes of the model as a LiteRT file of 8-bit integers; or a text such as
+            "64kB".
+        ram: likewise, of bytes that are needed at once while that runs.
         keep: names, globs or /regular expressions/ of layers whose widths stay.
         round_to: widths are multiples of it.
         min_width: the least width.
@@ -56,7 +61,7 @@ def plan_widths(
         True
     """
     checked(NUMBERS, round_to=round_to, min_width=min_width, samples=samples)
-    budgets = {"params": params, "macs": macs}
+    budgets = {"params": params, "macs": macs, "flash": flash, "ram": ram}
     limits = Limits(keep, round_to, min_width)
     choices = Choices(Seen(model, data, samples), budgets, limits, verbose)
     return choices.plan(choices.widths())
@@ -82,7 +87,7 @@ class Choices(WidthChoices):
     def __init__(
         self,
         seen: Seen,
-        budgets: Mapping[str, float | None],
+        budgets: Mapping[str, float | str | None],
         limits: Limits = NO_LIMITS,
         verbose: bool = False,
     ) -> None:

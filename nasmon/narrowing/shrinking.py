@@ -64,6 +64,8 @@ def shrink(
     *,
     params: float | None = None,
     macs: float | None = None,
+    flash: float | str | None = None,
+    ram: float | str | None = None,
     fine_tune: FineTune | None = None,
     validation: Any = None,
     accept: Accept | None = None,
@@ -82,6 +84,8 @@ def shrink(
         data: to choose channels by: inputs, as ``Monitor`` takes them.
         params: as for ``plan_widths``.
         macs: as for ``plan_widths``.
+        flash: as for ``plan_widths``.
+        ram: as for ``plan_widths``.
         fine_tune: trains the model that it is given; the narrowed one is compiled as the other was.
             None to leave it as carried over.
         validation: a tuple (x, y), a ``tf.data.Dataset`` or a ``PyDataset`` with labels, to compare
@@ -115,7 +119,8 @@ def shrink(
     clock = _Clock()
     seen = Seen(model, data, samples)
     limits = Limits(keep, round_to, min_width)
-    choices = Choices(seen, {"params": params, "macs": macs}, limits, verbose)
+    budgets = {"params": params, "macs": macs, "flash": flash, "ram": ram}
+    choices = Choices(seen, budgets, limits, verbose)
     widths, found = choices.widths(), None
     clock.lap("narrow")
     if options is not None:

@@ -13,6 +13,7 @@ from nasmon.errors import UsageError
 from nasmon.taps import is_built
 from nasmon.widths.follow import read_widths
 from nasmon.widths.graph import Cost, ModelWidths, Owner, WidthGroup, groups_of
+from nasmon.widths.int8 import Int8Program
 from nasmon.widths.layer_rules import effect_of, is_bound, weight_called
 
 
@@ -47,6 +48,11 @@ class Traced(NamedTuple):
     def costs(self) -> tuple[Cost, ...]:
         """What layers cost, by what it grows with."""
         return self.widths.structure.costs
+
+    @property
+    def int8(self) -> Int8Program | None:
+        """The model as a small device runs it; None where that is not known."""
+        return self.widths.structure.int8
 
     @property
     def groups(self) -> tuple[WidthGroup, ...]:

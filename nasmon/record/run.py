@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 from nasmon.errors import UsageError
 from nasmon.record.files import whole_file
-from nasmon.widths.graph import Cost, Owner, Segments, Structure
+from nasmon.widths.graph import Cost, Owner, Structure
+from nasmon.widths.int8 import Block, Int8Program, Step
+from nasmon.widths.segments import Segments
 
 RECORD_FORMAT, RECORD_VERSION = "nasmon run", 1
 
@@ -82,6 +84,11 @@ class Record(NamedTuple):
         """The costs of layers; () where they are not known."""
         return self.structure.costs if self.structure else ()
 
+    @property
+    def int8(self) -> Int8Program | None:
+        """The model as a small device runs it; None where that is not known."""
+        return self.structure.int8 if self.structure else None
+
 
 def write_record(path: Path, record: Record) -> None:
     """Writes a record; one already there is replaced only when the new one is whole."""
@@ -147,7 +154,20 @@ def _record(tree: dict[str, Any], folder: Path) -> Record:
 
 def _structure(tree: dict[str, Any]) -> Structure:
     owners = tuple(Owner(**owner) for owner in tree["owners"])
-    return Structure(owners, tuple(Cost(**_tupled(c, "inputs", "outputs")) for c in tree["costs"]))
+    costs = tuple(Cost(**_tupled(c, "inputs", "outputs")) for c in tree["costs"])
+    # records of earlier versions lack it
+    int8 = tree.get("int8")
+    return Structure(owners, costs, int8 and _int8(int8))
+
+
+def _int8(tree: dict[str, Any]) -> Int8Program:
+    return Int8Program(
+        tensors=tuple(Block(**_tupled(block, "widths")) for block in tree["tensors"]),
+        steps=tuple(Step(**_tupled(step, "reads", "writes")) for step in tree["steps"]),
+        outputs=tuple(tree["outputs"]),
+        constants=tuple(Block(**_tupled(block, "widths")) for block in tree["constants"]),
+        overhead=int(tree["overhead"]),
+    )
 
 
 def _tupled(tree: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def write_shrunk(path: Path, record: ShrunkRecord) -> None:
             "groups": [_without_nan(group._asdict()) for group in record.plan.groups],
             "before": record.plan.before.by_name(),
             "after": record.plan.after.by_name(),
+            "busiest": record.plan.busiest,
         },
         "curve": [point._asdict() for point in record.curve],
     }
@@ -103,6 +104,7 @@ def _shrunk(tree: dict[str, Any], folder: Path) -> ShrunkRecord:
             tuple(_group(group) for group in plan["groups"]),
             _amounts(plan["before"]),
             _amounts(plan["after"]),
+            plan.get("busiest", ""),
         ),
         "curve": tuple(CurvePoint(**point) for point in tree["curve"]),
     }
@@ -120,7 +122,8 @@ def _group(tree: dict[str, Any]) -> PlannedGroup:
 
 
 def _amounts(tree: dict[str, int | None]) -> Amounts:
-    return Amounts(tree[objective.name] for objective in OBJECTIVES)
+    # records of earlier versions lack flash and RAM
+    return Amounts(tree.get(objective.name) for objective in OBJECTIVES)
 
 
 def _number(value: float | None) -> float:

@@ -20,12 +20,17 @@ class Range(NamedTuple):
     least: int
     most: int
     step: int  # widths between are multiples of it
+    cap: int | None = None  # the most that memory has room for, whatever the scale
 
     def at(self, scale: float) -> int:
         """The width at a share of the most, from below."""
-        return min(
-            self.most, max(self.least, int(scale * self.most + 1e-9) // self.step * self.step)
-        )
+        most = self.most if self.cap is None else self.cap
+        return min(most, max(self.least, int(scale * self.most + 1e-9) // self.step * self.step))
+
+    @property
+    def can_be_narrower(self) -> bool:
+        """Whether it may be less than the widest that there is room for."""
+        return self.at(0) < self.at(1)
 
     def above(self, width: int) -> int | None:
         """The next wider one; None if there is none."""
@@ -42,7 +47,8 @@ def scaled_alike(
 ) -> dict[str, int]:
     """The widths of groups, all the same share of what they may be, as wide as budgets allow.
 
-    What rounding leaves over goes to the groups that it took the most from.
+    Memory is needed at one place: for a budget of RAM only the groups are narrowed that are there
+    where it is exceeded. What rounding leaves over goes to the groups that it took the most from.
 
     Args:
         model: with its structure.
@@ -66,6 +72,7 @@ def scaled_alike(
     least = {group.leader: ranges[group.leader].at(0) for group in groups}
     if not fits(least):
         raise UsageError(_too_small(model, groups, least, budgets))
+    ranges = _within_memory(model, groups, ranges, budgets.get("ram"))
     factors = shares or dict.fromkeys(least, 1.0)
 
     def at(scale: float) -> dict[str, int]:
@@ -80,6 +87,43 @@ def scaled_alike(
         low, high = (middle, high) if fits(at(middle)) else (low, middle)
     wanted = {name: min(1.0, low * factors[name]) * ranges[name].most for name in least}
     return _filled(at(low), wanted, ranges, fits)
+
+
+def _within_memory(
+    model: Costed,
+    groups: Sequence[WidthGroup],
+    ranges: Mapping[str, Range],
+    most: int | None,
+) -> dict[str, Range]:
+    """Ranges with which no place needs more memory than there is, as far as they can."""
+    capped = dict(ranges)
+    program = model.int8
+    if program is None or most is None:
+        return capped
+    today = {owner.name: owner.channels for owner in model.owners}
+
+    def widths(scales: Mapping[str, float]) -> dict[str, int]:
+        each = {name: one.at(scales.get(name, 1.0)) for name, one in capped.items()}
+        return {**today, **by_owner(groups, each)}
+
+    while True:
+        peak = program.peak(today, widths({}))
+        there = program.owners_of(peak.tensors)
+        narrowed = [
+            group.leader
+            for group in groups
+            if not there.isdisjoint(group.owners) and capped[group.leader].can_be_narrower
+        ]
+        if peak.size <= most or not narrowed:
+            return capped
+        low, high = 0.0, 1.0
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            tried = widths(dict.fromkeys(narrowed, middle))
+            fits = program.together(peak.tensors, today, tried) <= most
+            low, high = (middle, high) if fits else (low, middle)
+        for name in narrowed:
+            capped[name] = capped[name]._replace(cap=capped[name].at(low))
 
 
 def by_owner(groups: Sequence[WidthGroup], widths: Mapping[str, int]) -> dict[str, int]:

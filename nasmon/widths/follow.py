@@ -23,7 +23,6 @@ from nasmon.widths.followed_calls import FollowedCalls, behind
 from nasmon.widths.graph import (
     Cost,
     ModelWidths,
-    Segments,
     Structure,
     leader_of,
     ties_of,
@@ -38,8 +37,10 @@ from nasmon.widths.layer_rules import (
     is_bound,
     repeats_of,
 )
+from nasmon.widths.lowering import lowered
 from nasmon.widths.operations import ELEMENTWISE, keeps_channels_apart
 from nasmon.widths.owners import Channels, OwnersMet
+from nasmon.widths.segments import Segments
 
 
 def read_widths(captured: Captured, samples: int) -> ModelWidths:
@@ -116,7 +117,11 @@ class _Pass:
         segments = {c.name: self.segments(c.output) for c in self._all_calls}
         of_outputs = zip(output_names(len(outputs)), map(self.segments, outputs), strict=True)
         return ModelWidths(
-            structure=Structure(self._met.owners(), tuple(self._costs(by_layer))),
+            structure=Structure(
+                self._met.owners(),
+                tuple(self._costs(by_layer)),
+                lowered(outputs, samples, self._made_of_inside, self._whole.layer_of),
+            ),
             layers=segments | dict(of_outputs),
             rank_limits=self._rank_limits(),
             layer_macs=self._layer_macs(by_layer),
@@ -276,6 +281,22 @@ class _Pass:
 
     def _made_of(self, name: str) -> Segments:
         return next(self.segments(c.output) for c in self._whole.calls if c.name == name)
+
+    def _made_of_inside(self, tensor: tf.Tensor) -> Segments:
+        """What a tensor is made of, also one inside of a call: the call's inputs or output."""
+        known, call = self.width(tensor), self._whole.around(tensor.op)
+        if known is not None or call is None or not tensor.shape.rank:
+            return self._met.segments(known)
+        channels = tensor.shape[-1]
+        widths = [self.width(one) for one in (call.output, *call.inputs)]
+        for width in widths:
+            if width is not None and len(width) == channels:
+                return self._met.segments(width)
+        for width in widths:
+            # between the halves of a separable convolution
+            if width is not None and channels and not channels % len(width):
+                return self._met.segments(np.repeat(width, channels // len(width)))
+        return ()
 
     def _layer_macs(self, by_layer: dict[str, dict[str, int]]) -> dict[str, int]:
         """Also of the layers that others are inside of."""

@@ -29,11 +29,21 @@ class FollowedCalls:
         self.calls = [call for call in calls if call.leaf and _as_a_whole(call)]
         self.of_output = {t.name: call for call in self.calls for t in call.outputs}
         self._inside = {id(call): self._between(call) for call in self.calls}
+        self._around = {name: call for call in self.calls for name in self._inside[id(call)]}
 
     @property
     def inside(self) -> set[str]:
         """The names of all operations inside of calls."""
         return set().union(*self._inside.values())
+
+    def around(self, operation: tf.Operation) -> Call | None:
+        """The call that an operation is inside of; None if of none."""
+        return self._around.get(operation.name)
+
+    def layer_of(self, operation: tf.Operation) -> str:
+        """The name of the layer that an operation belongs to; its own if to none."""
+        call = self.around(operation)
+        return operation.name if call is None else call.name
 
     def macs_by_layer(self, samples: int) -> dict[str, dict[str, int]]:
         """By layer its multiply-adds for one input, by what they grow with.

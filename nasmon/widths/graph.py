@@ -14,9 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nasmon.errors import UsageError
-
-Segments = tuple[tuple[str, int], ...]
-"""A width as owners of widths, each so many times: (("a", 1), ("b", 1)) is a and b side by side."""
+from nasmon.widths.int8 import Int8Program
+from nasmon.widths.segments import Segments, width_of
 
 
 class Owner(NamedTuple):
@@ -49,6 +48,7 @@ class Structure(NamedTuple):
 
     owners: tuple[Owner, ...] = ()
     costs: tuple[Cost, ...] = ()
+    int8: Int8Program | None = None  # as a small device runs it; None where that is not known
 
 
 class ModelWidths(NamedTuple):
@@ -125,7 +125,7 @@ def leader_of(owner: str, ties: Mapping[str, str]) -> str:
     while ties[owner]:
         following = ties[owner]
         if following not in ties or following in seen:
-            raise _damaged(f"{owner!r} is tied to {following!r}")
+            raise damaged(f"{owner!r} is tied to {following!r}")
         seen.add(following)
         owner = following
     return owner
@@ -155,7 +155,7 @@ def _group(leader: str, members: Iterable[Owner]) -> WidthGroup:
     owners = tuple(members)
     channels = {owner.channels for owner in owners}
     if len(channels) > 1:
-        raise _damaged(f"owners tied to {leader!r} have {len(channels)} different widths")
+        raise damaged(f"owners tied to {leader!r} have {len(channels)} different widths")
     reason = next((owner.fixed_by for owner in owners if owner.fixed_by), "")
     names, blocks = tuple(owner.name for owner in owners), lcm(*(one.blocks for one in owners))
     return WidthGroup(leader, names, channels.pop(), reason, blocks)
@@ -181,18 +181,14 @@ def _ratios(
     """How much wider the input and the output of a layer become; the same if nothing is known."""
     try:
         inputs, outputs = (
-            _Ratio(_width(segments, changed), _width(segments, today)) if segments else _SAME
+            _Ratio(width_of(segments, changed), width_of(segments, today)) if segments else _SAME
             for segments in (cost.inputs, cost.outputs)
         )
     except KeyError as error:
-        raise _damaged(f"the cost of {cost.layer!r} ({type(error).__name__}: {error})") from None
+        raise damaged(f"the cost of {cost.layer!r} ({type(error).__name__}: {error})") from None
     if not inputs.before or not outputs.before:
-        raise _damaged(f"the cost of {cost.layer!r} is of a layer without channels")
+        raise damaged(f"the cost of {cost.layer!r} is of a layer without channels")
     return inputs, outputs
-
-
-def _width(segments: Segments, widths: Mapping[str, int]) -> int:
-    return sum(prod((widths[owner], times)) for owner, times in segments)
 
 
 def _change(parts: Mapping[str, int], inputs: _Ratio, outputs: _Ratio) -> int | Fraction:
@@ -213,7 +209,8 @@ def _scaled(count: int, *ratios: _Ratio) -> int | Fraction:
     return whole - count if not rest else Fraction(count * after, before) - count
 
 
-def _damaged(what: str) -> UsageError:
+def damaged(what: str) -> UsageError:
+    """The error of a record whose structure does not hold together."""
     return UsageError(
         f"the record's structure of the model is damaged: {what}; remove the record "
         "(<stem>_run.json) to go on without savings"

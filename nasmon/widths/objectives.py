@@ -1,12 +1,16 @@
 """What narrower widths can save: the one table of objectives, iterated as ``METRICS`` is.
 
+Parameters and multiply-adds are those of the model; flash and RAM what it takes as a LiteRT file of
+8-bit integers, and while it runs.
+
 It needs no TensorFlow. The advice, its JSON and the acceptance of a change iterate ``OBJECTIVES``.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
-from nasmon.widths.graph import Cost, Owner, changed_cost
+from nasmon.widths.graph import Cost, Owner, changed_cost, damaged
+from nasmon.widths.int8 import Int8Program
 
 
 class Costed(Protocol):
@@ -28,6 +32,10 @@ class Costed(Protocol):
     def costs(self) -> tuple[Cost, ...]:
         """The costs of layers."""
 
+    @property
+    def int8(self) -> Int8Program | None:
+        """The model as a small device runs it; None where that is not known."""
+
 
 class Objective(NamedTuple):
     """Something of which a smaller model has less."""
@@ -36,6 +44,8 @@ class Objective(NamedTuple):
     unit: str  # how an amount is said: "452 parameters"
     today: Callable[[Costed], int | None]  # of the whole model as it is; None if not known
     total: Callable[[Costed, Mapping[str, int]], int | None]  # with new widths by owner
+    of_layers: bool = True  # whether it is the sum of what layers have, and said of each
+    in_bytes: bool = False
 
 
 class Amounts(tuple[int | None, ...]):
@@ -44,7 +54,7 @@ class Amounts(tuple[int | None, ...]):
     Each is an attribute, too, by its objective's name.
 
     Example:
-        >>> Amounts((452, None)).params
+        >>> Amounts((452, None, None, None)).params
         452
     """
 
@@ -84,9 +94,28 @@ def _macs(model: Costed) -> int | None:
     return model.macs
 
 
+def _on_device(
+    size: Callable[[Int8Program, Mapping[str, int], Mapping[str, int]], int],
+) -> tuple[Callable[[Costed], int | None], Callable[[Costed, Mapping[str, int]], int | None]]:
+    """The amount today and with new widths of what a small device has."""
+
+    def total(model: Costed, widths: Mapping[str, int]) -> int | None:
+        if model.int8 is None:
+            return None
+        before = {owner.name: owner.channels for owner in model.owners}
+        try:
+            return size(model.int8, before, {**before, **widths})
+        except (KeyError, IndexError) as error:
+            raise damaged(f"its int8 program ({type(error).__name__}: {error})") from None
+
+    return lambda model: total(model, {}), total
+
+
 OBJECTIVES: tuple[Objective, ...] = (
     Objective("params", "parameters", _params, _sum_of_layers(_params, lambda cost: cost.params)),
     Objective("macs", "multiply-adds", _macs, _sum_of_layers(_macs, lambda cost: cost.macs)),
+    Objective("flash", "bytes of flash", *_on_device(Int8Program.flash), False, True),
+    Objective("ram", "bytes of RAM", *_on_device(Int8Program.ram), False, True),
 )
 
 UNKNOWN = Amounts([None] * len(OBJECTIVES))
@@ -114,11 +143,19 @@ def totals(model: Costed, widths: Mapping[str, int]) -> Amounts:
         >>> kernel = {"in_out": 32, "in": 0, "out": 8, "fixed": 0}
         >>> cost = Cost("conv", (), (("conv", 1),), params=kernel, macs=kernel)
         >>> owners = (Owner("conv", 8, "", ""),)
-        >>> model = SimpleNamespace(params=40, macs=None, owners=owners, costs=(cost,))
+        >>> model = SimpleNamespace(
+        ...     params=40, macs=None, owners=owners, costs=(cost,), int8=None
+        ... )
         >>> totals(model, {"conv": 4}).params
         20
     """
     return Amounts(one.total(model, widths) for one in OBJECTIVES)
+
+
+def busiest_of(model: Costed, widths: Mapping[str, int]) -> str:
+    """The layer at which a model needs most RAM with new widths by owner; "" if not known."""
+    before = {owner.name: owner.channels for owner in model.owners}
+    return model.int8.peak(before, {**before, **widths}).layer if model.int8 else ""
 
 
 def savings(before: Iterable[int | None], after: Iterable[int | None]) -> Amounts:

@@ -6,7 +6,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from nasmon.widths.graph import Owner, Segments, leader_of
+from nasmon.widths.graph import Owner, leader_of
+from nasmon.widths.segments import Segments
 
 Channels: TypeAlias = np.ndarray
 """What the last axis of a tensor is made of: for each of its positions the number of an owner's
