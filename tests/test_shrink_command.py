@@ -220,7 +220,8 @@ def test_metrics_that_are_no_numbers_are_kept_as_such(tmp_path: Path, folder: Pa
     from nasmon.widths.objectives import Amounts
 
     groups = (PlannedGroup("a", ("a", "b"), 8, 1, 4, float("nan"), 0, "kept"),)
-    plan = WidthPlan(groups, *(Amounts((n, None, None, None)) for n in (80, 40)))
+    amounts = [Amounts((n, None, None, None)) for n in (80, 40)]
+    plan = WidthPlan(groups, amounts[0], amounts[1])
     record = ShrunkRecord(
         model=tmp_path / "m.keras",
         csv=None,

@@ -12,6 +12,7 @@ import tensorflow as tf
 from nasmon.train.config import how_to_rebuild
 from nasmon.train.data.pipelines import Pipelines, build_pipelines
 from nasmon.train.models import build_model
+from nasmon.train.options import Training
 from nasmon.train.outputs import HistoryFile, TrainingInterrupted, TrainingRun, save_model
 from nasmon.train.prepare import Prepared
 from nasmon.train.process import InterruptFlag, deferred_interrupt, ignored_interrupt
@@ -64,6 +65,12 @@ def fit_and_save_model(model: keras.Model, pipelines: Pipelines, prepared: Prepa
         with ignored_interrupt():
             save_model(model, outputs.model)
     return run
+
+
+def fit_model(model: keras.Model, pipelines: Pipelines, training: Training) -> None:
+    """As ``fit_and_save_model`` trains, without a file and without a word."""
+    compile_model(model, training.lr, training.weight_decay, training.epochs * len(pipelines.train))
+    model.fit(pipelines.train, epochs=training.epochs, verbose=0, shuffle=False)
 
 
 def make_deterministic(seed: int) -> None:

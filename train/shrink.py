@@ -89,6 +89,17 @@ def build_parser() -> argparse.ArgumentParser:
         help="how much a metric may change, such as 'miou >= -0.01' (the default)",
     )
     parser.add_argument(
+        "--accept-on",
+        choices=("float32", "int8"),
+        default="float32",
+        help="judge the models as they are, or both as 8-bit integers (default: float32)",
+    )
+    parser.add_argument(
+        "--prove",
+        action="store_true",
+        help="also train what a sceptic would have: the same widths from scratch, for as long",
+    )
+    parser.add_argument(
         "--search",
         default="0",
         metavar="N",
@@ -129,6 +140,8 @@ def _say(made: Made, job: Job) -> None:
     if record.searched is not None:
         print(f"search: {record.searched}\n{record.plan}\n")
     print("\n".join(aligned(_metrics_table(record))))
+    for rival in record.rivals:
+        print(f"{rival.name}: {rival.words}")
     seconds = ", ".join(f"{name} {value:.0f} s" for name, value in record.seconds.items() if value)
     print(f"took: {seconds}")
     word = {True: "accepted", False: "reverted", None: "not judged"}[record.accepted]
@@ -140,11 +153,16 @@ def _say(made: Made, job: Job) -> None:
 
 def _metrics_table(record: ShrunkRecord) -> list[list[str]]:
     """A metric a row."""
-    rows = [["", "before", "carried over", "after"]]
-    for name in record.before:
-        found = (record.before, record.carried, record.after)
-        rows.append([name, *(f"{metrics[name]:.4g}" for metrics in found)])
-    return rows
+    found = [record.before, record.carried, record.after]
+    head = ["", "before", "carried over", "after"]
+    if record.int8 is not None:
+        found += [record.int8.before, record.int8.after]
+        head += ["int8 before", "int8 after"]
+    rows = [[name, *(f"{metrics[name]:.4g}" for metrics in found)] for name in record.before]
+    if record.int8 is not None:
+        of_int8 = [("bytes of flash", record.int8.flash), ("bytes of RAM", record.int8.ram)]
+        rows += [[name, "", "", "", "", f"{size:,}"] for name, size in of_int8]
+    return [head, *rows]
 
 
 def _front(made: Sequence[Made]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from nasmon.errors import UsageError
 from nasmon.narrowing.budgets import budget_of
@@ -35,6 +35,8 @@ class Job(NamedTuple):
     limits: Limits
     search: int
     accept: str | None
+    accept_on: Literal["float32", "int8"]
+    prove: bool
     overwrite: bool
 
     @property
@@ -88,6 +90,8 @@ def job_of(parsed: argparse.Namespace) -> Job:
         ),
         search=_whole("--search", parsed.search, 0),
         accept=parsed.accept,
+        accept_on=parsed.accept_on,
+        prove=parsed.prove,
         overwrite=parsed.overwrite,
     )
 

@@ -15,11 +15,22 @@ from nasmon.narrowing.plan import WidthPlan
 from nasmon.narrowing.planner import Choices
 from nasmon.narrowing.seen import Seen
 from nasmon.record.files import shrunk_path
-from nasmon.record.shrunk import CurvePoint, ShrunkRecord, write_shrunk
+from nasmon.record.shrunk import (
+    CurvePoint,
+    Int8Record,
+    RivalRecord,
+    ShrunkRecord,
+    write_shrunk,
+)
 from nasmon.train.data.image_folder import load_image_folder
 from nasmon.train.data.pipelines import Images, Pipelines, build_pipelines
 from nasmon.train.data.terrain import load_terrain
-from nasmon.train.fitting import compile_model, fit_and_save_model, make_deterministic
+from nasmon.train.fitting import (
+    compile_model,
+    fit_and_save_model,
+    fit_model,
+    make_deterministic,
+)
 from nasmon.train.outputs import Outputs, outputs_of
 from nasmon.train.prepare import Prepared, make_folders, refuse_earlier_run
 from nasmon.train.shrink_job import Job
@@ -136,6 +147,10 @@ def _shrunk(
         small.name = prepared.outputs.model.stem
         fit_and_save_model(small, pipelines, prepared)
 
+    def fit_rival(rival: keras.Model) -> None:
+        make_deterministic(training.seed)
+        fit_model(rival, pipelines, training)
+
     options = Search(
         tries=job.search + 1,
         batch_size=training.batch_size,
@@ -149,6 +164,8 @@ def _shrunk(
         **{**budgets, **job.limits._asdict()},
         validation=pipelines.val,
         accept=job.accept,
+        accept_on=job.accept_on,
+        prove=fit_rival if job.prove else False,
         search=options if job.search else 0,
         fine_tune=fine_tune,
     )
@@ -174,4 +191,6 @@ def _record(
         won=searched and searched.won,
         epochs=job.settings.training.epochs,
         seconds={name: round(value, 3) for name, value in result.seconds.items()},
+        int8=None if result.int8 is None else Int8Record(*result.int8[:4]),
+        rivals=tuple(RivalRecord(one.name, one.metrics, one.words) for one in result.rivals),
     )

@@ -1,39 +1,37 @@
 """From a trained model and a budget to a smaller one: narrowed, fine-tuned, compared, judged."""
 
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from math import isnan
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
 
 import keras
-import tensorflow as tf
 
-from nasmon.acceptance import (
-    TOLERANCE,
-    DeadBand,
-    lower_is_better,
-    main_metric,
-    moved,
-    task_dead_band,
-)
 from nasmon.errors import UsageError
-from nasmon.narrowing.labelled import has_labels
+from nasmon.litert.extra import interpreter
+from nasmon.litert.judged import calibration_of, converted
 from nasmon.narrowing.narrower import narrowed
 from nasmon.narrowing.plan import Limits, WidthPlan
 from nasmon.narrowing.planner import NUMBERS, Choices
 from nasmon.narrowing.rebuild import Build
+from nasmon.narrowing.rivals import Rival, rivals_of
+from nasmon.narrowing.sampled import Interval
 from nasmon.narrowing.search import Search, Searched, searched
 from nasmon.narrowing.seen import SAMPLES, Seen
+from nasmon.narrowing.verdict import Accept, Evaluation, Metrics, checked_rule, verdict
+from nasmon.probe_set import ProbeSet
 from nasmon.values import checked, not_text, whole
 
 FineTune = Callable[[keras.Model], Any]
 
-Metrics = dict[str, float]
 
-Accept = str | Callable[[Metrics, Metrics], bool]
-"""A rule such as "miou >= -0.01", of how much a metric changed; or a function of all metrics before
-and after."""
+class Int8Verdict(NamedTuple):
+    """Both models in 8-bit integers."""
+
+    before: Metrics
+    after: Metrics
+    flash: int  # bytes of the smaller one's file
+    ram: int  # bytes of the tensors that it needs at once, where these are most
+    file: bytes  # of the smaller one
 
 
 class Shrunk(NamedTuple):
@@ -54,8 +52,11 @@ class Shrunk(NamedTuple):
     after: Metrics  # and after that
     accepted: bool | None  # None where there was nothing to judge by
     decided_by: str  # in words
-    seconds: dict[str, float]  # "narrow", "search", "fine_tune", "evaluate"
+    seconds: dict[str, float]  # "narrow", "search", "fine_tune", "evaluate", "prove"
     searched: Searched | None = None
+    interval: Interval | None = None  # of the change that decided; None where it is not known
+    int8: Int8Verdict | None = None  # where it was asked for
+    rivals: tuple[Rival, ...] = ()  # where they were asked for
 
 
 def shrink(
@@ -69,6 +70,8 @@ def shrink(
     fine_tune: FineTune | None = None,
     validation: Any = None,
     accept: Accept | None = None,
+    accept_on: Literal["float32", "int8"] = "float32",
+    prove: bool | FineTune = False,
     keep: Sequence[str] = (),
     round_to: int = 1,
     min_width: int = 1,
@@ -91,7 +94,12 @@ def shrink(
         validation: a tuple (x, y), a ``tf.data.Dataset`` or a ``PyDataset`` with labels, to compare
             both on; ``data``, if None, where it has labels.
         accept: as ``Accept``. None: the first metric that is no loss, or else the loss, may become
-            worse by ``acceptance.TOLERANCE``.
+            worse by ``acceptance.TOLERANCE``. A rule has to hold for the whole interval of the
+            change, a paired bootstrap over the samples, where the metric is a sum over them.
+        accept_on: what is judged: the models, or both converted to 8-bit integers, with the extra
+            ``mcu``.
+        prove: whether to train the rivals, too: the same widths from scratch, and uniform ones
+            where a search found others. By ``fine_tune``, or by a function given here.
         keep: as for ``plan_widths``.
         round_to: as for ``plan_widths``.
         min_width: as for ``plan_widths``.
@@ -112,10 +120,11 @@ def shrink(
         True
     """
     checked(NUMBERS, round_to=round_to, min_width=min_width, samples=samples)
-    options = _options_of(search)
-    measured = _Evaluation(model, data if validation is None else validation)
-    before = measured.of(model)
-    decide = _rule(accept, before)
+    options, train_rival = _options_of(search), _checked_proof(prove, fine_tune)
+    in_int8 = _checked_judge(accept_on)
+    evaluation = Evaluation(model, data if validation is None else validation)
+    before = evaluation.judged(model)
+    rule = checked_rule(accept, before.metrics)
     clock = _Clock()
     seen = Seen(model, data, samples)
     limits = Limits(keep, round_to, min_width)
@@ -129,15 +138,72 @@ def shrink(
     plan = choices.plan(widths)
     small = narrowed(seen, plan.widths, build)
     clock.lap("narrow")
-    carried = measured.of(small)
+    carried = evaluation.of(small)
     clock.lap("evaluate")
     if fine_tune is not None:
         fine_tune(small)
     clock.lap("fine_tune")
-    after = measured.of(small) if fine_tune is not None else carried
+    after = evaluation.judged(small)
+    pair, int8 = (before, after), None
+    if in_int8:
+        samples_of = calibration_of(_probe(seen))
+        first, last = (converted(one, samples_of, evaluation) for one in (model, small))
+        pair, takes = (first.judged, last.judged), last.planned
+        metrics = (first.judged.metrics, last.judged.metrics)
+        int8 = Int8Verdict(*metrics, takes.flash, takes.ram, last.file)
+    found_out = verdict(rule, evaluation, *pair)
     clock.lap("evaluate")
-    accepted, words = decide(before, after)
-    return Shrunk(small, plan, before, carried, after, accepted, words, clock.seconds, found)
+    rivals: tuple[Rival, ...] = ()
+    if train_rival is not None:
+        rivals = rivals_of(choices, plan.widths, train_rival, evaluation, after, build)
+        clock.lap("prove")
+    return Shrunk(
+        model=small,
+        plan=plan,
+        before=before.metrics,
+        carried=carried,
+        after=after.metrics,
+        accepted=found_out.accepted,
+        decided_by=found_out.decided_by,
+        seconds=clock.seconds,
+        searched=found,
+        interval=found_out.interval,
+        int8=int8,
+        rivals=rivals,
+    )
+
+
+def _checked_judge(accept_on: str) -> bool:
+    """Whether int8 is judged.
+
+    Raises:
+        UsageError: neither, or what it needs is not installed.
+    """
+    if accept_on not in ("float32", "int8"):
+        raise UsageError(f'accept_on is {accept_on!r}; use "float32" or "int8"')
+    if accept_on == "int8":
+        interpreter()
+    return accept_on == "int8"
+
+
+def _checked_proof(prove: bool | FineTune, fine_tune: FineTune | None) -> FineTune | None:
+    """What trains the rivals; None if nothing is to be proved.
+
+    Raises:
+        UsageError: it is not said how to train.
+    """
+    if not prove:
+        return None
+    if callable(prove):
+        return prove
+    if fine_tune is None:
+        raise UsageError("prove=True trains rivals as fine_tune does; give fine_tune, too")
+    return fine_tune
+
+
+def _probe(seen: Seen) -> ProbeSet:
+    assert seen.probe is not None
+    return seen.probe
 
 
 def _options_of(search: int | Search) -> Search | None:
@@ -151,81 +217,10 @@ class _Clock:
     """Seconds between laps, summed by name."""
 
     def __init__(self) -> None:
-        self.seconds = dict.fromkeys(("narrow", "search", "fine_tune", "evaluate"), 0.0)
+        self.seconds = dict.fromkeys(("narrow", "search", "fine_tune", "evaluate", "prove"), 0.0)
         self._last = time.perf_counter()
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()
         self.seconds[name] += now - self._last
         self._last = now
-
-
-class _Evaluation:
-    """Metrics on validation data, where there are labels and a loss."""
-
-    def __init__(self, model: keras.Model, data: Any) -> None:
-        self._data = data
-        batches = isinstance(data, tf.data.Dataset | keras.utils.PyDataset)
-        self._possible = model.compiled and has_labels(data)
-        self._pair = () if batches else data
-
-    def of(self, model: keras.Model) -> Metrics:
-        """Of a model that is compiled; empty where nothing can be measured."""
-        if not self._possible:
-            return {}
-        settings = {"verbose": 0, "return_dict": True}
-        if self._pair:
-            found = model.evaluate(*self._pair[:2], **settings)
-        else:
-            found = model.evaluate(self._data, **settings)
-        return {name: float(value) for name, value in found.items()}
-
-
-_Decide = Callable[[Metrics, Metrics], tuple[bool | None, str]]
-
-_RULE = re.compile(r"\s*(\w+)\s*(>=|<=)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*")
-
-
-def _rule(accept: Accept | None, before: Mapping[str, float]) -> _Decide:
-    """What judges, checked before anything takes long.
-
-    Raises:
-        UsageError: it is no rule, or of a metric that is not measured.
-    """
-    if callable(accept):
-        return lambda first, last: (bool(accept(first, last)), "by the function that was given")
-    if accept is None:
-        return _not_worse
-    match = _RULE.fullmatch(accept)
-    if match is None:
-        raise UsageError(
-            f"accept is {accept!r}; use a metric, >= or <=, and by how much it may change, such as "
-            '"accuracy >= -0.01"'
-        )
-    name, sign, bound = match.groups()
-    if name not in before:
-        there = ", ".join(before) or "none: give labels, and a model that is compiled"
-        raise UsageError(f"accept has {name!r}, which is not measured; there are {there}")
-
-    def decide(first: Metrics, last: Metrics) -> tuple[bool, str]:
-        changed = last[name] - first[name]
-        accepted = changed >= float(bound) if sign == ">=" else changed <= float(bound)
-        return accepted, f"{name} changed by {changed:+.4g}, asked for is {sign} {bound}"
-
-    return decide
-
-
-def _not_worse(before: Metrics, after: Metrics) -> tuple[bool | None, str]:
-    if not before:
-        return None, "nothing was measured: there are no labels, or the model is not compiled"
-    name = main_metric(before)
-    if isnan(after[name]):
-        return False, f"{name} is not a number after the training"
-    _, band = task_dead_band(name, (before[name], after[name]), TOLERANCE)
-    worse = (after[name] > before[name]) == lower_is_better(name)
-    accepted = not (worse and moved(band, before[name], after[name]))
-    return accepted, f"{name} {before[name]:.4g} -> {after[name]:.4g}, {_allowed(band)} is allowed"
-
-
-def _allowed(band: DeadBand) -> str:
-    return f"{band.size:g} worse" if band.scale == "absolute" else f"{band.size:.0%} worse"

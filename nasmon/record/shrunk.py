@@ -25,6 +25,23 @@ class CurvePoint(NamedTuple):
     lost: float  # shares of consumers' outputs, summed over groups, before fine-tuning
 
 
+class Int8Record(NamedTuple):
+    """Both models in 8-bit integers."""
+
+    before: dict[str, float]  # metrics on validation data
+    after: dict[str, float]
+    flash: int  # bytes of the smaller one's file
+    ram: int  # bytes of the tensors that it needs at once
+
+
+class RivalRecord(NamedTuple):
+    """Another way to a model as small, trained and judged alike."""
+
+    name: str
+    metrics: dict[str, float]
+    words: str
+
+
 class ShrunkRecord(NamedTuple):
     """Everything about one smaller model."""
 
@@ -43,6 +60,8 @@ class ShrunkRecord(NamedTuple):
     won: bool | None
     epochs: int
     seconds: dict[str, float]
+    int8: Int8Record | None = None  # where the models were judged as 8-bit integers
+    rivals: tuple[RivalRecord, ...] = ()  # where they were trained
 
 
 def write_shrunk(path: Path, record: ShrunkRecord) -> None:
@@ -61,6 +80,10 @@ def write_shrunk(path: Path, record: ShrunkRecord) -> None:
             "busiest": record.plan.busiest,
         },
         "curve": [point._asdict() for point in record.curve],
+        "int8": record.int8 and _int8_tree(record.int8),
+        "rivals": [
+            {**rival._asdict(), "metrics": _without_nan(rival.metrics)} for rival in record.rivals
+        ],
     }
     for name in ("before", "carried", "after"):
         tree[name] = _without_nan(tree[name])
@@ -95,7 +118,10 @@ def read_shrunk(path: Path) -> ShrunkRecord:
 
 def _shrunk(tree: dict[str, Any], folder: Path) -> ShrunkRecord:
     plan = tree["plan"]
-    values = {name: tree[name] for name in ShrunkRecord._fields}
+    defaults = ShrunkRecord._field_defaults
+    values = {name: tree[name] for name in ShrunkRecord._fields if name not in defaults}
+    # what records of earlier versions lack
+    int8, rivals = tree.get("int8"), tree.get("rivals", ())
     values |= {
         "model": _from(folder, tree["model"]),
         "csv": _from(folder, tree["csv"]) if tree["csv"] else None,
@@ -107,9 +133,14 @@ def _shrunk(tree: dict[str, Any], folder: Path) -> ShrunkRecord:
             plan.get("busiest", ""),
         ),
         "curve": tuple(CurvePoint(**point) for point in tree["curve"]),
+        "int8": int8 and Int8Record(**int8 | {n: _numbers(int8[n]) for n in ("before", "after")}),
+        "rivals": tuple(
+            RivalRecord(rival["name"], _numbers(rival["metrics"]), rival["words"])
+            for rival in rivals
+        ),
     }
     for name in ("before", "carried", "after"):
-        values[name] = {key: _number(value) for key, value in tree[name].items()}
+        values[name] = _numbers(tree[name])
     return ShrunkRecord(**values)
 
 
@@ -128,6 +159,15 @@ def _amounts(tree: dict[str, int | None]) -> Amounts:
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
+
+
+def _numbers(tree: dict[str, float | None]) -> dict[str, float]:
+    return {name: _number(value) for name, value in tree.items()}
+
+
+def _int8_tree(record: Int8Record) -> dict[str, Any]:
+    both = {name: _without_nan(getattr(record, name)) for name in ("before", "after")}
+    return {**record._asdict(), **both}
 
 
 def _without_nan(tree: dict[str, Any]) -> dict[str, Any]:

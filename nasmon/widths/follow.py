@@ -120,7 +120,7 @@ class _Pass:
             structure=Structure(
                 self._met.owners(),
                 tuple(self._costs(by_layer)),
-                lowered(outputs, samples, self._made_of_inside, self._whole.layer_of),
+                lowered(outputs, samples, self._made_of_inside, self._whole),
             ),
             layers=segments | dict(of_outputs),
             rank_limits=self._rank_limits(),

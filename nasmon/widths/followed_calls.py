@@ -36,6 +36,10 @@ class FollowedCalls:
         """The names of all operations inside of calls."""
         return set().union(*self._inside.values())
 
+    def inside_of(self, call: Call) -> set[str]:
+        """The names of the operations inside of one of the calls."""
+        return self._inside[id(call)]
+
     def around(self, operation: tf.Operation) -> Call | None:
         """The call that an operation is inside of; None if of none."""
         return self._around.get(operation.name)

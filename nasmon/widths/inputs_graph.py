@@ -1,8 +1,8 @@
 """The operations of a traced graph that compute with the model's inputs, and which are one."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence, Set
+from typing import Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +15,7 @@ class InSeveral(NamedTuple):
     """What a LiteRT interpreter has as one operation and TensorFlow in several."""
 
     x: tf.Tensor  # what it computes with
-    slopes: bool  # whether it has a number a channel besides: it is a PReLU
+    has: Literal["", "slopes", "size"] = ""  # besides: a number a channel, or its output's size
 
 
 class InputsGraph:
@@ -23,6 +23,8 @@ class InputsGraph:
 
     Args:
         outputs: of the model, traced.
+        upsampled: of layers that are one operation each, a resizing, their output and input, and
+            the names of the operations that they are of.
 
     Attributes:
         operations: in the order in which they were made.
@@ -30,14 +32,20 @@ class InputsGraph:
         parts: the names of the others.
     """
 
-    def __init__(self, outputs: Sequence[tf.Tensor]) -> None:
+    def __init__(
+        self,
+        outputs: Sequence[tf.Tensor],
+        upsampled: Iterable[tuple[tf.Tensor, tf.Tensor, Set[str]]] = (),
+    ) -> None:
         graph, needed = outputs[0].graph, behind(outputs)
         self.operations = _depending([op for op in graph.get_operations() if op.name in needed])
         self._names = {operation.name for operation in self.operations}
         read = [tensor for operation in self.operations for tensor in operation.inputs]
         self._readers = Counter(tensor.name for tensor in [*read, *outputs])
-        self.in_several: Mapping[str, InSeveral]
         self.in_several, self.parts = self._find()
+        for output, x, inside in upsampled:
+            self.in_several[output.op.name] = InSeveral(x, "size")
+            self.parts |= inside - {output.op.name}
 
     def depends(self, tensor: tf.Tensor) -> bool:
         """Whether a tensor depends on the model's inputs."""
@@ -77,7 +85,7 @@ class InputsGraph:
                 parts = find(self, one, other)
                 if parts:
                     x = self.given(parts[-1])[0]
-                    known[operation.name] = InSeveral(x, find is _prelu)
+                    known[operation.name] = InSeveral(x, "slopes" if find is _prelu else "")
                     found |= {part.name for part in parts}
         return known, found
 

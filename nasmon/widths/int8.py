@@ -85,7 +85,7 @@ class Int8Program(NamedTuple):
         return {owner for segments in widths for owner, _ in segments}
 
     def _aligned(self, number: int, today: Mapping[str, int], widths: Mapping[str, int]) -> int:
-        return -(-_size(self.tensors[number], today, widths) // ALIGNMENT) * ALIGNMENT
+        return aligned(_size(self.tensors[number], today, widths))
 
 
 def peak_of(sizes: Sequence[int], steps: Sequence[Step], outputs: Sequence[int]) -> Peak:
@@ -133,6 +133,16 @@ def _lives(
     for number in outputs:
         last[number] = len(steps)
     return first, last
+
+
+def aligned(size: int) -> int:
+    """What a tensor of some bytes takes in memory.
+
+    Example:
+        >>> aligned(1), aligned(32)
+        (16, 32)
+    """
+    return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def _size(block: Block, today: Mapping[str, int], widths: Mapping[str, int]) -> int:

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 from math import prod
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
+from nasmon.widths.followed_calls import FollowedCalls
 from nasmon.widths.inputs_graph import InputsGraph
 from nasmon.widths.int8 import Block, Int8Program, Step
 from nasmon.widths.int8_operations import (
@@ -42,7 +44,7 @@ def lowered(
     outputs: Sequence[tf.Tensor],
     samples: int,
     made_of: Callable[[tf.Tensor], Segments],
-    layer_of: Callable[[tf.Operation], str],
+    calls: FollowedCalls,
 ) -> Int8Program | None:
     """A model as the interpreter runs it.
 
@@ -50,17 +52,26 @@ def lowered(
         outputs: of the model, traced.
         samples: how many inputs the pass was traced with.
         made_of: what the last axis of a tensor is made of; () if not known.
-        layer_of: the layer that an operation belongs to, or the operation's own name.
+        calls: of layers, that operations are inside of.
 
     Returns:
         None where it is not known what becomes of an operation, or a shape is not.
     """
     try:
-        lowering = _Lowering(outputs, samples, made_of, layer_of)
+        lowering = _Lowering(outputs, samples, made_of, calls)
         lowering.follow()
     except _UnknownError:
         return None
     return lowering.program()
+
+
+def is_one_resizing(layer: keras.Layer) -> bool:
+    """Whether a layer repeats rows and columns: as its export has it, that is one operation."""
+    return (
+        isinstance(layer, keras.layers.UpSampling2D)
+        and layer.interpolation == "nearest"
+        and layer.data_format == "channels_last"
+    )
 
 
 class _UnknownError(Exception):
@@ -84,11 +95,14 @@ class _Lowering:
         outputs: Sequence[tf.Tensor],
         samples: int,
         made_of: Callable[[tf.Tensor], Segments],
-        layer_of: Callable[[tf.Operation], str],
+        calls: FollowedCalls,
     ) -> None:
         self._outputs, self._samples = outputs, samples
-        self._made_of, self._layer_of = made_of, layer_of
-        self._graph = InputsGraph(outputs)
+        self._made_of, self._layer_of = made_of, calls.layer_of
+        upsampled = [call for call in calls.calls if is_one_resizing(call.layer)]
+        self._graph = InputsGraph(
+            outputs, [(call.output, call.inputs[0], calls.inside_of(call)) for call in upsampled]
+        )
         self._made: dict[str, _Made] = {}
         self._tensors: list[Block] = []
         self._shapes: list[Shape] = []  # of those
@@ -205,11 +219,13 @@ class _Lowering:
         self._made[output.name] = _Made(number, bool(weights), True, shape)
         self._steps.append(Step(self._layer_of(operation), (made.number,), (number,)))
 
-    def _whole(self, operation: tf.Operation, x: tf.Tensor, slopes: bool) -> None:
+    def _whole(self, operation: tf.Operation, x: tf.Tensor, has: str) -> None:
         """Several operations that are one."""
         output = operation.outputs[0]
-        if slopes:
+        if has == "slopes":
             self._constants.append(_block(_shape(output)[-1], self._made_of(output)))
+        elif has == "size":
+            self._numbers[operation.name] = _shape(output)[1:-1]
         self._step(operation, [x])
 
     def _arithmetic(self, operation: tf.Operation, given: Sequence[tf.Tensor]) -> None:

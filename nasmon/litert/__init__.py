@@ -1,0 +1,1 @@
+"""A model as a LiteRT file of 8-bit integers: converted, looked at, and run."""

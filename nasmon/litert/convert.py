@@ -1,0 +1,122 @@
+"""Converts a model into a LiteRT file of 8-bit integers, by Keras's own export."""
+
+import re
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from nasmon.capture import named_layers, wrapped_calls
+from nasmon.errors import UsageError
+from nasmon.litert.extra import flatbuffer_utils
+from nasmon.narrowing.traced import check_built
+from nasmon.widths.lowering import is_one_resizing
+
+
+def int8_file(model: keras.Model, samples: Any) -> bytes:
+    """A model as a LiteRT file with weights, activations, input and output in 8-bit integers.
+
+    The file takes one input at a time, as a microcontroller does, and holds no names. Layers that
+    repeat rows and columns become one operation, where Keras would make five of them that hold
+    twice as much.
+
+    Args:
+        model: built and trained; it is left as it is.
+        samples: inputs as the model takes them, arrays of [B, ...]: what the ranges of activations
+            are found with. A hundred will do.
+
+    Raises:
+        UsageError: the model is not built, has layers that recur, or cannot be converted.
+    """
+    check_built(model)
+    spec = tf.nest.map_structure(
+        lambda array: tf.TensorSpec((1, *array.shape[1:]), array.dtype), samples
+    )
+    _refuse_loops(model, spec)
+    resized = [layer for _, layer in named_layers(model) if is_one_resizing(layer)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.tflite")
+        try:
+            with wrapped_calls(resized, _as_resizing), warnings.catch_warnings():
+                # of the converter's own interpreter, for several inputs
+                warnings.filterwarnings("ignore", r"\s*Warning: tf.lite.Interpreter is deprecated")
+                model.export(
+                    path,
+                    format="litert",
+                    verbose=False,
+                    input_signature=[spec],
+                    optimizations=[tf.lite.Optimize.DEFAULT],
+                    representative_dataset=lambda: _one_by_one(samples),
+                    target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
+                    inference_input_type=tf.int8,
+                    inference_output_type=tf.int8,
+                )
+        except Exception as error:
+            # a converter may refuse anything, in words of its own
+            reason = str(error).strip().partition("\n")[0]
+            raise UsageError(
+                f"the model {model.name!r} cannot be converted to 8-bit integers "
+                f"({type(error).__name__}: {reason})"
+            ) from error
+        file = flatbuffer_utils().read_model(str(path))
+    _put_in_order(file)
+    flatbuffer_utils().strip_strings(file)
+    return bytes(flatbuffer_utils().convert_object_to_bytearray(file))
+
+
+def _one_by_one(samples: Any) -> Iterator[dict[str, np.ndarray]]:
+    arrays = [np.asarray(array) for array in tf.nest.flatten(samples)]
+    names = ["args_0", *(f"args_0_{number}" for number in range(1, len(arrays)))]
+    for index in range(len(arrays[0])):
+        yield {name: array[index : index + 1] for name, array in zip(names, arrays, strict=True)}
+
+
+def _put_in_order(file: Any) -> None:
+    """Inputs and outputs as the model has them: by their names, which are then dropped."""
+    (graph,), (signature,) = file.subgraphs, file.signatureDefs
+    graph.inputs = [one.tensorIndex for one in sorted(signature.inputs, key=_place)]
+    graph.outputs = [one.tensorIndex for one in sorted(signature.outputs, key=_place)]
+
+
+def _place(one: Any) -> tuple[int, str]:
+    """Numbered ones in the order of their numbers, those of a dictionary by their keys."""
+    name = one.name.decode()
+    match = re.fullmatch(r"(?:args_0|output)(?:_(\d+))?", name)
+    return (int(match[1] or 0), "") if match else (0, name)
+
+
+def _refuse_loops(model: keras.Model, spec: Any) -> None:
+    """The converter ends the whole process over loops.
+
+    Raises:
+        UsageError: the model has one.
+    """
+    graph = (
+        tf.function(lambda x: model(x, training=False), autograph=False)
+        .get_concrete_function(spec)
+        .graph
+    )
+    loops = [one.name for one in graph.get_operations() if one.type in ("While", "StatelessWhile")]
+    if loops:
+        raise UsageError(
+            f"{loops[0].partition('/while')[0]} computes in a loop, which LiteRT's converter "
+            "cannot turn into 8-bit integers; use unroll=True for a layer that recurs"
+        )
+
+
+def _as_resizing(layer: keras.layers.UpSampling2D) -> Callable[[tf.Tensor], tf.Tensor]:
+    rows, columns = layer.size
+
+    def call(x: tf.Tensor) -> tf.Tensor:
+        _, height, width, _ = x.shape
+        # with half_pixel_centers a rounded scale cannot take the neighbour
+        return tf.raw_ops.ResizeNearestNeighbor(
+            images=x, size=(height * rows, width * columns), half_pixel_centers=True
+        )
+
+    return call

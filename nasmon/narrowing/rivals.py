@@ -1,0 +1,75 @@
+"""Whether it was worth it: the same training for what a sceptic would have tried instead."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import keras
+
+from nasmon.acceptance import lower_is_better, main_metric
+from nasmon.narrowing.narrower import narrowed
+from nasmon.narrowing.planner import Choices
+from nasmon.narrowing.rebuild import Build, rebuilt
+from nasmon.narrowing.sampled import Interval
+from nasmon.narrowing.verdict import Evaluation, Judged, Metrics
+
+
+class Rival(NamedTuple):
+    """Another way to a model as small, trained and judged in the same way."""
+
+    name: str  # "from scratch" or "uniform widths"
+    metrics: Metrics
+    interval: Interval | None  # of what the model has over it; None where it is not known
+    words: str
+
+
+def rivals_of(
+    choices: Choices,
+    plan_widths: Mapping[str, int],
+    train: Callable[[keras.Model], object],
+    evaluation: Evaluation,
+    ours: Judged,
+    build: Build | None = None,
+) -> tuple[Rival, ...]:
+    """Trains the rivals of a model.
+
+    Args:
+        choices: by which its widths were chosen.
+        plan_widths: by owner, those that change.
+        train: as the model was trained.
+        evaluation: that judged it.
+        ours: the model, judged.
+        build: as for ``narrow``.
+
+    Returns:
+        The same widths with weights drawn anew; and where a search found others than those of all
+        layers scaled alike, these, with their weights carried over.
+    """
+    seen = choices.seen
+    leaders = {owner: group.leader for group in seen.traced.groups for owner in group.owners}
+    alive = seen.alive({leaders[owner]: width for owner, width in plan_widths.items()})
+    found = {"from scratch": lambda: rebuilt(seen.traced, alive, build, seen.inputs)}
+    uniform = choices.plan(choices.widths()).widths
+    if uniform != dict(plan_widths):
+        found["uniform widths"] = lambda: narrowed(seen, uniform, build)
+    rivals = []
+    for name, make in found.items():
+        model = make()
+        train(model)
+        rivals.append(_rival(name, evaluation, evaluation.judged(model), ours))
+    return tuple(rivals)
+
+
+def _rival(name: str, evaluation: Evaluation, rival: Judged, ours: Judged) -> Rival:
+    metric = main_metric(ours.metrics)
+    interval = evaluation.interval(metric, rival, ours)
+    sign = -1 if lower_is_better(metric) else 1
+    values = f"{metric} {rival.metrics[metric]:.4g}"
+    if interval is None:
+        better = sign * (ours.metrics[metric] - rival.metrics[metric]) > 0
+        told = "does worse" if better else "does as well or better"
+        words = f"{values}: {told}; how sure that is, is not known"
+    else:
+        low, high = sorted((sign * interval.low, sign * interval.high))
+        told = "does worse" if low > 0 else "does better" if high < 0 else "does as well"
+        words = f"{values}: {told}; this model has {interval} more"
+    return Rival(name, rival.metrics, interval, words)

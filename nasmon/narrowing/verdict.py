@@ -1,0 +1,209 @@
+"""Whether a smaller model does as well: both judged on the same samples, and by what rule."""
+
+import re
+from collections.abc import Callable, Mapping
+from math import isnan
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from nasmon.acceptance import (
+    TOLERANCE,
+    DeadBand,
+    lower_is_better,
+    main_metric,
+    task_dead_band,
+)
+from nasmon.errors import UsageError
+from nasmon.narrowing.labelled import has_labels
+from nasmon.narrowing.sampled import Blocks, Interval, Predict, SampledMetrics
+
+Metrics = dict[str, float]
+
+Accept = str | Callable[[Metrics, Metrics], bool]
+"""A rule such as "miou >= -0.01", of how much a metric may change; or a function of all metrics
+before and after."""
+
+SAME = 1e-3
+"""A share by which a metric of samples may differ from Keras's own over batches: what differs more
+is no sum over samples, and has no interval."""
+
+
+class Judged(NamedTuple):
+    """A model on the validation data."""
+
+    metrics: Metrics  # empty where nothing can be measured
+    blocks: Blocks | None = None  # None where a metric is no sum over samples
+
+
+class Evaluation:
+    """Judges models on validation data, where there are labels and a loss.
+
+    Args:
+        model: as which all are compiled.
+        data: as for ``shrink``.
+    """
+
+    def __init__(self, model: keras.Model, data: Any) -> None:
+        self._data, self._model = data, model
+        batches = isinstance(data, tf.data.Dataset | keras.utils.PyDataset)
+        self._possible = model.compiled and has_labels(data)
+        self._pair = () if batches else data
+        self._sampled: SampledMetrics | None = None
+
+    def of(self, model: keras.Model) -> Metrics:
+        """Metrics by name of a model that is compiled; empty where nothing can be measured."""
+        if not self._possible:
+            return {}
+        settings = {"verbose": 0, "return_dict": True}
+        if self._pair:
+            found = model.evaluate(*self._pair[:2], **settings)
+        else:
+            found = model.evaluate(self._data, **settings)
+        return {name: float(value) for name, value in found.items()}
+
+    def judged(self, model: keras.Model) -> Judged:
+        """A model, with what its metrics sum up over samples."""
+        metrics = self.of(model)
+        if not metrics:
+            return Judged({})
+        try:
+            by_samples = self.predicted(model.predict_on_batch)
+        except Exception:
+            # a loss or a metric may be anything; then there is no interval
+            return Judged(metrics)
+        name = main_metric(metrics)
+        difference = abs(by_samples.metrics.get(name, float("nan")) - metrics[name])
+        is_sum = difference <= SAME * (1 + abs(metrics[name]))
+        return Judged(metrics, by_samples.blocks if is_sum else None)
+
+    def predicted(self, predict: Predict) -> Judged:
+        """What predicts, by its predictions alone.
+
+        Args:
+            predict: from a batch of inputs to what the model puts out.
+
+        Raises:
+            UsageError: there is nothing to judge by.
+        """
+        if not self._possible:
+            raise UsageError(f"there is nothing to judge by: {NOTHING}")
+        self._sampled = self._sampled or SampledMetrics(self._model, self._data)
+        blocks = self._sampled.blocks(predict)
+        return Judged(self._sampled.values(blocks.sums.sum(0)), blocks)
+
+    def interval(self, name: str, before: Judged, after: Judged) -> Interval | None:
+        """How much a metric changed; None where it is not known how sure that is."""
+        if self._sampled is None or before.blocks is None or after.blocks is None:
+            return None
+        return self._sampled.interval(name, before.blocks, after.blocks)
+
+
+class Verdict(NamedTuple):
+    """Whether a model is accepted."""
+
+    accepted: bool | None  # None where there was nothing to judge by
+    decided_by: str  # in words
+    interval: Interval | None = None  # of the metric that decided
+
+
+class Bound(NamedTuple):
+    """How much a metric may change."""
+
+    metric: str
+    lowest: float
+    highest: float
+    asked: str  # in words
+
+    def holds(self, low: float, high: float) -> bool:
+        """Whether all changes between two are allowed, but for rounding."""
+        return self.lowest - ROUNDING <= low and high <= self.highest + ROUNDING
+
+
+ROUNDING = 1e-9
+
+
+def checked_rule(accept: Accept | None, before: Mapping[str, float]) -> Accept | None:
+    """A rule that can be applied, before anything takes long.
+
+    Raises:
+        UsageError: it is no rule, or of a metric that is not measured.
+    """
+    if isinstance(accept, str):
+        _bound(accept, before)
+    return accept
+
+
+def verdict(
+    accept: Accept | None, evaluation: Evaluation, before: Judged, after: Judged
+) -> Verdict:
+    """Whether a model is accepted in another one's place.
+
+    A rule has to hold for the whole interval of the change: what samples cannot tell is not shown,
+    and not accepted.
+
+    Args:
+        accept: the rule; None: the first metric that is no loss, or else the loss, may become worse
+            by ``acceptance.TOLERANCE``.
+        evaluation: that judged both.
+        before: the model that was given.
+        after: the smaller one.
+    """
+    if callable(accept):
+        holds = bool(accept(before.metrics, after.metrics))
+        return Verdict(holds, "by the function that was given")
+    if not before.metrics:
+        return Verdict(None, f"nothing was measured: {NOTHING}")
+    bound = _bound(accept, before.metrics) if accept else _not_worse(before.metrics, after.metrics)
+    first, last = before.metrics[bound.metric], after.metrics[bound.metric]
+    change = f"{bound.metric} {first:.4g} -> {last:.4g}"
+    if isnan(last):
+        return Verdict(False, f"{bound.metric} is not a number after the training")
+    interval = evaluation.interval(bound.metric, before, after)
+    if interval is None:
+        accepted = bound.holds(last - first, last - first)
+        return Verdict(accepted, f"{change}, {bound.asked}")
+    accepted = bound.holds(interval.low, interval.high)
+    inside = bound.holds(interval.change, interval.change)
+    shown = "" if accepted or not inside else ", which these samples do not show"
+    return Verdict(accepted, f"{change}, {interval}; {bound.asked}{shown}", interval)
+
+
+NOTHING = "there are no labels, or the model is not compiled"
+
+_INFINITE = float("inf")
+
+
+_RULE = re.compile(r"\s*(\w+)\s*(>=|<=)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*")
+
+
+def _bound(accept: str, metrics: Mapping[str, float]) -> Bound:
+    match = _RULE.fullmatch(accept)
+    if match is None:
+        raise UsageError(
+            f"accept is {accept!r}; use a metric, >= or <=, and by how much it may change, such as "
+            '"accuracy >= -0.01"'
+        )
+    name, sign, amount = match.groups()
+    if name not in metrics:
+        there = ", ".join(metrics) or "none: give labels, and a model that is compiled"
+        raise UsageError(f"accept has {name!r}, which is not measured; there are {there}")
+    asked = f"asked for is {sign} {amount}"
+    if sign == ">=":
+        return Bound(name, float(amount), _INFINITE, asked)
+    return Bound(name, -_INFINITE, float(amount), asked)
+
+
+def _not_worse(before: Mapping[str, float], after: Mapping[str, float]) -> Bound:
+    name = main_metric(before)
+    _, band = task_dead_band(name, (before[name], after[name]), TOLERANCE)
+    allowed = band.size * (abs(before[name]) if band.scale == "relative" else 1)
+    words = f"{_allowed(band)} is allowed"
+    if lower_is_better(name):
+        return Bound(name, -_INFINITE, allowed, words)
+    return Bound(name, -allowed, _INFINITE, words)
+
+
+def _allowed(band: DeadBand) -> str:
+    return f"{band.size:g} worse" if band.scale == "absolute" else f"{band.size:.0%} worse"
