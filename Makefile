@@ -13,6 +13,9 @@ CSV      ?=
 JOBS     ?= 2
 BENCH    ?= bench
 PARAMS   ?=
+MACS     ?=
+FLASH    ?=
+RAM      ?=
 A        ?=
 B        ?=
 
@@ -28,7 +31,7 @@ BIN    := $(VENV)/bin
 SOURCE := setup.cfg pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help train shrink recommend plots report compare pipeline test check types format bench bench-plots bench-peers bench-gpu tensorboard clean
+.PHONY: help train shrink export recommend plots report compare pipeline test check types format bench bench-plots bench-peers bench-gpu tensorboard clean
 
 # where a run goes if LOGS says so, and which run is read: CSV, else the newest one
 PLACES := $(if $(filter-out logs,$(LOGS)),--output-dir "$(LOGS)" --nas-log-dir "$(LOGS)/nas")
@@ -40,7 +43,8 @@ help:  ## list the targets
 	@echo
 	@echo "  make train takes MODEL=nano_u|bu_net NAS=1 EPOCHS= BATCH= LR= DATA=folder LOGS=folder"
 	@echo "  NAS_FREQ=epoch|batch ARGS='more options' (see make train ARGS=--help); so does pipeline"
-	@echo "  make shrink takes MODEL= PARAMS='0.5 0.25' EPOCHS= LR= DATA= LOGS= ARGS='--search 20'"
+	@echo "  make shrink takes MODEL= PARAMS='0.5 0.25' MACS= FLASH=64kB RAM=64kB EPOCHS= LR= DATA= LOGS= ARGS='--search 20'"
+	@echo "  make export takes MODEL= DATA= LOGS= ARGS='--c-source'"
 	@echo "  make recommend, plots and report read the newest run under logs/, or CSV=file"
 	@echo "  make bench runs them all (an hour and more), or BENCH=bench/test_setup.py"
 
@@ -51,11 +55,17 @@ OPTIONS = $(PLACES) $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(BATCH),--batch-siz
   $(if $(LR),--lr $(LR)) $(if $(DATA),--data-dir "$(DATA)") \
   $(if $(NAS_FREQ),--nas-log-freq $(NAS_FREQ)) $(ARGS)
 
-shrink: $(VENV)/.installed  ## make MODEL smaller, to PARAMS: a number, or a share of today's
-	@[ -n "$(PARAMS)" ] || { echo "say how small: make shrink MODEL=$(MODEL) PARAMS=0.25" >&2; exit 2; }
-	@$(BIN)/python -m train.shrink --model "$(LOGS)/$(MODEL).keras" --params $(PARAMS) \
+BUDGETS = $(if $(PARAMS),--params $(PARAMS)) $(if $(MACS),--macs $(MACS)) \
+  $(if $(FLASH),--flash $(FLASH)) $(if $(RAM),--ram $(RAM))
+
+shrink: $(VENV)/.installed  ## make MODEL smaller, to PARAMS, MACS, FLASH or RAM
+	@[ -n "$(strip $(BUDGETS))" ] || { echo "say how small: make shrink MODEL=$(MODEL) PARAMS=0.25, MACS=0.5, FLASH=64kB or RAM=64kB" >&2; exit 2; }
+	@$(BIN)/python -m train.shrink --model "$(LOGS)/$(MODEL).keras" $(BUDGETS) \
 	  $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(BATCH),--batch-size $(BATCH)) $(if $(LR),--lr $(LR)) \
 	  $(if $(DATA),--data-dir "$(DATA)") $(ARGS)
+
+export: $(VENV)/.installed-mcu  ## convert MODEL to 8-bit integers, judge it, and say what it takes
+	@$(BIN)/python -m train.export --model "$(LOGS)/$(MODEL).keras" $(if $(DATA),--data-dir "$(DATA)") $(ARGS)
 
 recommend: $(VENV)/.installed  ## say what to do with each layer's width
 	@$(BIN)/python -m analysis.recommend $(READ) $(ARGS)
@@ -140,6 +150,9 @@ $(VENV)/.installed: $(SOURCE) | $(BIN)/python
 
 $(VENV)/.installed-dev: $(SOURCE) | $(BIN)/python
 	$(call install,.[dev])
+
+$(VENV)/.installed-mcu: $(SOURCE) | $(BIN)/python
+	$(call install,.[mcu])
 
 $(VENV)/.installed-bench: $(SOURCE) | $(BIN)/python
 	$(call install,.[bench])

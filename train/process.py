@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from nasmon.native_output import held_back
 
 EXIT_CODE = 130  # 128 + SIGINT, as shells have it
 
@@ -96,21 +96,5 @@ def quiet_start() -> Iterator[None]:
     if os.environ.setdefault(_LEVEL, "3") in ("0", "1"):
         yield
         return
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            _restore(terminal)
-            held.seek(0)
-            sys.stderr.write(held.read().decode(errors="replace"))
-            raise
-        _restore(terminal)
-
-
-def _restore(terminal: int) -> None:
-    sys.stderr.flush()
-    os.dup2(terminal, 2)
-    os.close(terminal)
+    with held_back():
+        yield

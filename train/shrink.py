@@ -52,8 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         print(f"\n{_front(made)}")
     print("next:")
     for one in made:
-        command = [typed_python(), "-m", typed_module("nasmon.analysis.report"), "--csv"]
-        print(f"  {shlex.join([*command, str(one.outputs.metrics)])}")
+        for module, flag, path in (
+            ("nasmon.analysis.report", "--csv", one.outputs.metrics),
+            ("nasmon.train.export", "--model", one.outputs.model),
+        ):
+            command = [typed_python(), "-m", typed_module(module), flag, str(path)]
+            print(f"  {shlex.join(command)}")
     sys.exit(0)
 
 

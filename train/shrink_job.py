@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from nasmon.errors import UsageError
 from nasmon.narrowing.budgets import budget_of
 from nasmon.narrowing.plan import Limits
-from nasmon.record.files import metrics_path, record_path
-from nasmon.record.run import Record, read_record
-from nasmon.train.cli import build_parser as training_parser
-from nasmon.train.cli import given_options
+from nasmon.record.run import Record
 from nasmon.train.config import resolve_settings
-from nasmon.train.data.image_folder import check_image_folder
+from nasmon.train.given_model import check_data, existing_model, run_of, training_of
 from nasmon.train.options import Settings, all_options
 from nasmon.values import not_text, whole
 from nasmon.widths.objectives import OBJECTIVES
@@ -62,21 +58,10 @@ def job_of(parsed: argparse.Namespace) -> Job:
     Raises:
         UsageError: it asks for what cannot be.
     """
-    model = Path(parsed.model)
-    if not model.is_file() or model.suffix != ".keras":
-        there = "is no .keras file" if model.exists() else "does not exist"
-        raise UsageError(f"--model is {model}, which {there}; give a model that was trained")
-    csv, record = _recorded(model, parsed.csv)
+    model = existing_model(parsed.model)
+    csv, record = run_of(model, parsed.csv)
     settings, config = _settings(parsed, model, csv, record)
-    if settings.training.data_dir is not None:
-        check_image_folder(settings.training.data_dir)
-    if record is None:
-        data = settings.training.data_dir or "the embedded terrain"
-        print(
-            f"shrink: note: no record of a run of {model} was found, so its data are taken to be "
-            f"{data}; pass --csv or --data-dir otherwise",
-            file=sys.stderr,
-        )
+    check_data("shrink", model, record, settings)
     return Job(
         model=model,
         csv=csv,
@@ -96,28 +81,11 @@ def job_of(parsed: argparse.Namespace) -> Job:
     )
 
 
-def _recorded(model: Path, given: str | None) -> tuple[Path | None, Record | None]:
-    """The CSV of the run that made a model, and its record; None where there is none."""
-    csv = Path(given) if given else metrics_path(model.parent / "nas", model.stem)
-    if not record_path(csv).exists():
-        if given:
-            raise UsageError(
-                f"--csv is {csv}, beside which there is no {record_path(csv).name}; give the CSV "
-                "of a run under nasmon"
-            )
-        return None, None
-    return csv, read_record(record_path(csv))
-
-
 def _settings(
     parsed: argparse.Namespace, model: Path, csv: Path | None, record: Record | None
 ) -> tuple[Settings, str | None]:
     """Those of the model's own training, and what is given over them."""
-    given: dict[str, Any] = {}
-    config = parsed.config
-    if record is not None and record.rebuild is not None and parsed.config is None:
-        trained = training_parser().parse_args(list(record.rebuild.command[3:]))
-        given, config = given_options(trained), trained.config
+    given, config = training_of(record, parsed.config)
     epochs = resolve_settings(config, given).training.epochs
     given["training.epochs"] = max(1, round(epochs / SHARE_OF_EPOCHS))
     given["training.output_dir"] = str(model.parent)

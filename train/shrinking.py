@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 
@@ -22,18 +22,18 @@ from nasmon.record.shrunk import (
     ShrunkRecord,
     write_shrunk,
 )
-from nasmon.train.data.image_folder import load_image_folder
 from nasmon.train.data.pipelines import Images, Pipelines, build_pipelines
-from nasmon.train.data.terrain import load_terrain
 from nasmon.train.fitting import (
     compile_model,
     fit_and_save_model,
     fit_model,
     make_deterministic,
 )
+from nasmon.train.given_model import images_for, load_model
 from nasmon.train.outputs import Outputs, outputs_of
 from nasmon.train.prepare import Prepared, make_folders, refuse_earlier_run
 from nasmon.train.shrink_job import Job
+from nasmon.widths.objectives import OBJECTIVES
 
 
 class Made(NamedTuple):
@@ -61,8 +61,8 @@ def shrink_and_save(
         TrainingInterrupted: after Ctrl-C, when everything so far is saved.
     """
     training = job.settings.training
-    model = _loaded(job.model)
-    images = _images(job, model)
+    model = load_model(job.model)
+    images = images_for(model, job.model, job.settings)
     print(f"data: {images.source}", flush=True)
     make_deterministic(training.seed)
     pipelines = build_pipelines(images, training.batch_size, training.seed)
@@ -86,44 +86,13 @@ def shrink_and_save(
     return made
 
 
-def _loaded(path: Path) -> keras.Model:
-    try:
-        model = keras.models.load_model(path, compile=False)
-    except Exception as error:
-        # a file may hold anything, and what it holds raise anything
-        reason = str(error).partition("\n")[0]
-        raise UsageError(
-            f"{path} cannot be loaded ({type(error).__name__}: {reason}); give a model that Keras "
-            "saved; for one with classes of your own use nasmon.shrink in Python"
-        ) from error
-    shapes = (model.input_shape, model.output_shape)
-    ours = all(isinstance(shape, tuple) and len(shape) == 4 for shape in shapes)
-    if not ours or (shapes[0][-1], shapes[1][-1]) != (3, 1) or None in shapes[0][1:]:
-        raise UsageError(
-            f"{path} goes from {shapes[0]} to {shapes[1]}, and this command trains models from "
-            "images [H, W, 3] to logits [H, W, 1]; use nasmon.shrink in Python for others"
-        )
-    return model
-
-
-def _images(job: Job, model: keras.Model) -> Images:
-    _, height, width, _ = model.input_shape
-    if job.settings.training.data_dir is not None:
-        return load_image_folder(job.settings.training.data_dir, height, width)
-    terrain: dict[str, Any] = vars(job.settings.terrain)
-    images = load_terrain(**terrain)
-    if images.x_train.shape[1:3] != (height, width):
-        raise UsageError(
-            f"{job.model} takes images of {height} x {width}, which the embedded terrain does not "
-            "have; give --data-dir"
-        )
-    return images
+_UNITS = {objective.name: objective.name for objective in OBJECTIVES} | {"params": ""}
+"""What follows a budget in the names of files."""
 
 
 def _prepared(job: Job, images: Images, choices: Choices) -> Prepared:
     """Where the files of a budget go, named after it."""
-    numbers = {"params": "", "macs": "macs"}
-    sizes = [f"{number}{numbers[name]}" for name, number in choices.budgets.items()]
+    sizes = [f"{number}{_UNITS[name]}" for name, number in choices.budgets.items()]
     outputs = outputs_of(job.settings, "_".join([job.stem, *sizes]))
     if not job.overwrite:
         refuse_earlier_run(outputs)

@@ -120,6 +120,8 @@ def together(advice: Advice) -> str:
     for one, less, whole in zip(OBJECTIVES, advice.saving, advice.size, strict=True):
         if less is not None and whole:
             share = f"{100 * less / whole:.1f} % less"
+            if one.name == "ram" and advice.plan is not None and advice.plan.busiest:
+                share += f", most at {printable(advice.plan.busiest)}"
             found.append(
                 f"{short_count(whole)} -> {short_count(whole - less)} {one.unit} ({share})"
             )

@@ -20,6 +20,7 @@ class OriginSection(NamedTuple):
     sizes: list[list[str]]  # of a table: an objective or metric a row
     groups: list[list[str]]  # of a table: a group of layers of one width a row
     beside: list[str]  # smaller models of the same one, this one among them
+    rivals: list[str]  # what came of other ways to a model as small
 
 
 SIZES = ("quantity", "before", "as carried over", "after training")
@@ -51,6 +52,7 @@ def origin_of(origins: Origins) -> OriginSection:
             for group in record.plan.groups
         ],
         beside=[f"{one.params:,} parameters" for one in origins.beside if one is not record],
+        rivals=[printable(f"{one.name}: {one.words}") for one in record.rivals],
     )
 
 

@@ -18,12 +18,14 @@ from markupsafe import Markup
 
 from nasmon.analysis.compare.comparison import COMPARISON_CAVEAT, Comparison, compare
 from nasmon.analysis.compare.text import changes_of, comparison_table, reason_of, verdict_of
+from nasmon.analysis.exported import exported_of
 from nasmon.analysis.layout import SIGNS
 from nasmon.analysis.plot.kinds import KINDS, Options, missing
 from nasmon.analysis.plot.picture import svg
 from nasmon.analysis.recommend.advice import Recommendations
 from nasmon.analysis.recommend.findings import Decision, Finding
 from nasmon.analysis.recommend.text import SHRINK, caveat_of, together
+from nasmon.analysis.report.int8 import INT8, int8_of
 from nasmon.analysis.report.origin import GROUPS, SIZES, origin_of
 from nasmon.analysis.report.tables import TABLE_HEADINGS, banner, facts, layer_rows, subtitle
 from nasmon.analysis.run import Run
@@ -110,7 +112,7 @@ def page(found: Recommendations, earlier: Sequence[Run] = ()) -> str:
     """
     environment = _environment()
     comparison = compare([*earlier, found.run], found.thresholds) if earlier else None
-    origins = origins_of(found.run)
+    origins, exported = origins_of(found.run), exported_of(found.run)
     pictures, undrawn = _pictures(found, earlier)
     if origins is not None:
         # it loads matplotlib
@@ -138,6 +140,8 @@ def page(found: Recommendations, earlier: Sequence[Run] = ()) -> str:
         "origin": origins and origin_of(origins),
         "origin_sizes": SIZES,
         "origin_groups": GROUPS,
+        "int8": exported and int8_of(exported),
+        "int8_headings": INT8,
         "comparison": comparison and _comparison(comparison),
         "pictures": pictures,
         "facts": facts(found),
@@ -171,6 +175,7 @@ def _sections(context: Mapping[str, Any]) -> list[dict[str, str]]:
     titles = {
         "verdict": "Verdict",
         "origin": "What it was made from",
+        "int8": "As 8-bit integers",
         "change": "What to change",
         "layers": "Layer by layer",
         "comparison": "Comparison",
@@ -178,7 +183,7 @@ def _sections(context: Mapping[str, Any]) -> list[dict[str, str]]:
         "run": "The run",
         "notes": "Notes",
     }
-    absent = {name for name in ("origin", "comparison", "notes") if not context[name]}
+    absent = {name for name in ("origin", "int8", "comparison", "notes") if not context[name]}
     return [{"id": name, "title": title} for name, title in titles.items() if name not in absent]
 
 

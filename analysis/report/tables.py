@@ -12,6 +12,7 @@ from nasmon.analysis.recommend.findings import Advice, LayerAdvice
 from nasmon.analysis.run import Run
 from nasmon.analysis.words import printable
 from nasmon.record.run import Record
+from nasmon.widths.objectives import sizes
 
 _ENDINGS = {
     "running": ("This run has not ended.", "It is still running, or its process was killed."),
@@ -82,6 +83,11 @@ def _recorded(record: Record) -> list[Fact]:
         Fact("Samples a reading", f"{record.samples:,}"),
         Fact("Parameters", f"{record.params:,}"),
         Fact("Multiply-adds", "not known" if record.macs is None else f"{record.macs:,}"),
+        *(
+            Fact(f"{name} as 8-bit integers", f"{size:,} bytes, predicted")
+            for name, size in zip(("Flash", "RAM"), sizes(record)[2:], strict=True)
+            if size is not None
+        ),
         Fact("Versions", ", ".join(f"{k} {v}" for k, v in record.versions.items())),
     ]
     if record.earlier:

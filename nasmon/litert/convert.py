@@ -15,6 +15,7 @@ from nasmon.capture import named_layers, wrapped_calls
 from nasmon.errors import UsageError
 from nasmon.litert.extra import flatbuffer_utils
 from nasmon.narrowing.traced import check_built
+from nasmon.native_output import held_back
 from nasmon.widths.lowering import is_one_resizing
 
 
@@ -34,6 +35,7 @@ def int8_file(model: keras.Model, samples: Any) -> bytes:
         UsageError: the model is not built, has layers that recur, or cannot be converted.
     """
     check_built(model)
+    samples = _as_taken(model, samples)
     spec = tf.nest.map_structure(
         lambda array: tf.TensorSpec((1, *array.shape[1:]), array.dtype), samples
     )
@@ -42,7 +44,7 @@ def int8_file(model: keras.Model, samples: Any) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.tflite")
         try:
-            with wrapped_calls(resized, _as_resizing), warnings.catch_warnings():
+            with wrapped_calls(resized, _as_resizing), held_back(), warnings.catch_warnings():
                 # of the converter's own interpreter, for several inputs
                 warnings.filterwarnings("ignore", r"\s*Warning: tf.lite.Interpreter is deprecated")
                 model.export(
@@ -67,6 +69,19 @@ def int8_file(model: keras.Model, samples: Any) -> bytes:
     _put_in_order(file)
     flatbuffer_utils().strip_strings(file)
     return bytes(flatbuffer_utils().convert_object_to_bytearray(file))
+
+
+def _as_taken(model: keras.Model, samples: Any) -> Any:
+    """Samples in the types that a model takes, as far as it tells; else of single precision."""
+    inputs = tf.nest.flatten(getattr(model, "inputs", None) or [])
+    arrays = [np.asarray(array) for array in tf.nest.flatten(samples)]
+    if len(inputs) == len(arrays):
+        types = [tensor.dtype for tensor in inputs]
+    else:
+        floats = (np.issubdtype(array.dtype, np.floating) for array in arrays)
+        types = ["float32" if f else a.dtype for f, a in zip(floats, arrays, strict=True)]
+    taken = [array.astype(kind) for array, kind in zip(arrays, types, strict=True)]
+    return tf.nest.pack_sequence_as(samples, taken)
 
 
 def _one_by_one(samples: Any) -> Iterator[dict[str, np.ndarray]]:

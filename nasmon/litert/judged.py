@@ -24,9 +24,9 @@ class Converted(NamedTuple):
     judged: Judged  # on the validation data
 
 
-def calibration_of(probe: ProbeSet) -> Any:
+def calibration_of(probe: ProbeSet, samples: int = CALIBRATION) -> Any:
     """The first samples of some data, as arrays in the structure of the model's inputs."""
-    few = probe.first(CALIBRATION)
+    few = probe.first(samples)
     return tf.nest.map_structure(
         lambda *parts: np.concatenate([np.asarray(part) for part in parts]), *few.chunks
     )

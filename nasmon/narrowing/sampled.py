@@ -83,6 +83,8 @@ class SampledMetrics:
             outputs = tf.nest.map_structure(tf.convert_to_tensor, predict(x))
             for part in self._parts(len(tf.nest.flatten(y)[0])):
                 of_part = _part((outputs, y, weight), part)
+                # not in what is traced: the first trace is what makes the metrics
+                self._judge.reset_metrics()
                 self._update(*of_part)
                 sums.append(np.concatenate([np.ravel(one) for one in self._sums()]))
                 arrays = (np.ascontiguousarray(a) for a in tf.nest.flatten(of_part[1]))
@@ -124,7 +126,6 @@ class SampledMetrics:
         return Interval(whole[1] - whole[0], float(low), float(high), before.samples)
 
     def _updated(self, outputs: Any, y: Any, weight: Any) -> None:
-        self._judge.reset_metrics()
         batch = (outputs, y) if weight is None else (outputs, y, weight)
         self._judge.test_step(batch)
 

@@ -68,6 +68,11 @@ def shrunk_path(csv_path: Path) -> Path:
     return csv_path.with_name(f"{csv_path.stem}_shrunk.json")
 
 
+def exported_path(csv_path: Path) -> Path:
+    """What the model became in 8-bit integers, where it was exported."""
+    return csv_path.with_name(f"{csv_path.stem}_int8.json")
+
+
 def given_path(path: str | os.PathLike[str]) -> str:
     """A path as it is when it is given: absolute, for the process may change its folder later.
 

@@ -18,8 +18,10 @@ from nasmon.reading import Reading
 from nasmon.record.files import (
     beside,
     curves_path,
+    exported_path,
     given_path,
     record_path,
+    shrunk_path,
     spectra_path,
     widths_path,
 )
@@ -99,7 +101,8 @@ class RunSink:
         if continues:
             self._take_up()
         else:
-            for path in beside(csv_path):
+            # those of a model that was there before, too
+            for path in (*beside(csv_path), shrunk_path(csv_path), exported_path(csv_path)):
                 path.unlink(missing_ok=True)
         self._latest: Reading | None = None
         self._rest_until = 0.0

@@ -1,0 +1,117 @@
+"""``python -m train.export``: a trained model as a LiteRT file of 8-bit integers."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from nasmon.errors import UsageError
+from nasmon.record.rebuild import typed_module, typed_program, typed_python
+from nasmon.text_table import aligned
+from nasmon.train.export_job import ExportJob, export_job_of
+from nasmon.train.process import EXIT_CODE, exit_on_interrupt, quiet_start
+
+if TYPE_CHECKING:
+    from nasmon.record.exported import ExportedRecord
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and end the process.
+
+    Exit code 0 when done; 2 when the user's input cannot be used; 130 after Ctrl-C.
+
+    Args:
+        arguments: The command line without the program's name; None for the process's own.
+    """
+    exit_on_interrupt("export")
+    parsed = build_parser().parse_args(arguments)
+    try:
+        job = export_job_of(parsed)
+        record = _export(job)
+    except UsageError as error:
+        sys.stderr.write(f"export: error: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nexport: interrupted\n")
+        sys.exit(EXIT_CODE)
+    print("\n".join(_said(job, record)))
+    sys.exit(0)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a mistake in one line, without the usage above it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"export: error: {message}; see {self.prog} --help\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    parser = _Parser(
+        prog=typed_program("nasmon.train.export"),
+        description="Convert a trained segmentation model into a LiteRT file of 8-bit integers, "
+        "judge it on the validation data, and say what flash and RAM it takes.",
+        epilog="It needs LiteRT's runtime: pip install 'nasmon[mcu]'.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--model", required=True, metavar="FILE", help="the model, a .keras file")
+    parser.add_argument("--csv", metavar="FILE", help="the CSV of the model's run under nasmon")
+    parser.add_argument("--config", metavar="FILE", help="YAML file, as for python -m train")
+    parser.add_argument("--data-dir", metavar="DIR", help="your images (default: the training's)")
+    parser.add_argument(
+        "--samples",
+        default="100",
+        metavar="N",
+        help="training images to find the ranges of activations with (default: 100)",
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", help="the file to write (default: <model>_int8.tflite)"
+    )
+    parser.add_argument(
+        "--c-source", action="store_true", help="write it as an array of C++, too, beside it"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    return parser
+
+
+def _export(job: ExportJob) -> ExportedRecord:
+    with quiet_start():
+        import tensorflow as tf
+
+        tf.config.list_logical_devices()
+    from nasmon.train.exporting import export_and_save
+
+    return export_and_save(job)
+
+
+def _said(job: ExportJob, record: ExportedRecord) -> list[str]:
+    rows = [["", "float32", "int8", "predicted"]]
+    for name, value in record.float32.items():
+        rows.append([name, f"{value:.4g}", f"{record.int8[name]:.4g}", ""])
+    sizes = [
+        ("bytes of flash", record.flash, record.predicted_flash),
+        ("bytes of RAM", record.ram, record.predicted_ram),
+    ]
+    for name, size, predicted in sizes:
+        rows.append([name, "", f"{size:,}", "-" if predicted is None else f"{predicted:,}"])
+    operations = ", ".join(f"{count} {kind}" for kind, count in record.operations.items())
+    seconds = ", ".join(f"{name} {value:.0f} s" for name, value in record.seconds.items())
+    lines = [
+        "",
+        *aligned(rows),
+        f"{record.change}; most RAM is needed at a {record.busiest}",
+        f"operations: {operations}",
+        f"took: {seconds}",
+        f"saved: {', '.join(str(path) for path in job.files)}",
+    ]
+    if job.csv is not None:
+        command = [typed_python(), "-m", typed_module("nasmon.analysis.report")]
+        lines += ["next:", f"  {shlex.join([*command, '--csv', str(job.csv)])}"]
+    return lines
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""A trained model that a command is given: its run, and the data that it was trained on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nasmon.errors import UsageError
+from nasmon.record.files import metrics_path, record_path
+from nasmon.record.run import Record, read_record
+from nasmon.train.cli import build_parser as training_parser
+from nasmon.train.cli import given_options
+from nasmon.train.data.image_folder import check_image_folder
+from nasmon.train.options import Settings
+
+if TYPE_CHECKING:
+    import keras
+
+    from nasmon.train.data.pipelines import Images
+
+
+def existing_model(path: str) -> Path:
+    """The path of a model that ``--model`` gives.
+
+    Raises:
+        UsageError: there is none.
+    """
+    model = Path(path)
+    if not model.is_file() or model.suffix != ".keras":
+        there = "is no .keras file" if model.exists() else "does not exist"
+        raise UsageError(f"--model is {model}, which {there}; give a model that was trained")
+    return model
+
+
+def run_of(model: Path, given: str | None) -> tuple[Path | None, Record | None]:
+    """The CSV of the run that made a model, and its record; None where there is none.
+
+    Args:
+        model: its path.
+        given: what ``--csv`` says, if anything.
+
+    Raises:
+        UsageError: what is given is of no run.
+    """
+    csv = Path(given) if given else metrics_path(model.parent / "nas", model.stem)
+    if not record_path(csv).exists():
+        if given:
+            raise UsageError(
+                f"--csv is {csv}, beside which there is no {record_path(csv).name}; give the CSV "
+                "of a run under nasmon"
+            )
+        return None, None
+    return csv, read_record(record_path(csv))
+
+
+def training_of(record: Record | None, config: str | None) -> tuple[dict[str, Any], str | None]:
+    """The options that a model was trained with, and its YAML file; none if that is not known.
+
+    Args:
+        record: of its run, if there is one.
+        config: a YAML file that is to hold instead.
+    """
+    if record is None or record.rebuild is None or config is not None:
+        return {}, config
+    trained = training_parser().parse_args(list(record.rebuild.command[3:]))
+    return given_options(trained), trained.config
+
+
+def check_data(command: str, model: Path, record: Record | None, settings: Settings) -> None:
+    """Refuses data that are not there, and says which are taken if the run is not known.
+
+    Raises:
+        UsageError: there is no such folder of images.
+    """
+    folder = settings.training.data_dir
+    if folder is not None:
+        check_image_folder(folder)
+    if record is None:
+        print(
+            f"{command}: note: no record of a run of {model} was found, so its data are taken to "
+            f"be {folder or 'the embedded terrain'}; pass --csv or --data-dir otherwise",
+            file=sys.stderr,
+        )
+
+
+def load_model(path: Path) -> keras.Model:
+    """The model in a file.
+
+    Raises:
+        UsageError: it cannot be loaded, or is none that these commands train.
+    """
+    import keras
+
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except Exception as error:
+        # a file may hold anything, and what it holds raise anything
+        reason = str(error).partition("\n")[0]
+        raise UsageError(
+            f"{path} cannot be loaded ({type(error).__name__}: {reason}); give a model that Keras "
+            "saved; for one with classes of your own use nasmon in Python"
+        ) from error
+    shapes = (model.input_shape, model.output_shape)
+    ours = all(isinstance(shape, tuple) and len(shape) == 4 for shape in shapes)
+    if not ours or (shapes[0][-1], shapes[1][-1]) != (3, 1) or None in shapes[0][1:]:
+        raise UsageError(
+            f"{path} goes from {shapes[0]} to {shapes[1]}, and this command is for models from "
+            "images [H, W, 3] to logits [H, W, 1]; use nasmon in Python for others"
+        )
+    return model
+
+
+def images_for(model: keras.Model, path: Path, settings: Settings) -> Images:
+    """The data that a model was trained on, in its size.
+
+    Raises:
+        UsageError: the embedded terrain has another size.
+    """
+    from nasmon.train.data.image_folder import load_image_folder
+    from nasmon.train.data.terrain import load_terrain
+
+    _, height, width, _ = model.input_shape
+    if settings.training.data_dir is not None:
+        return load_image_folder(settings.training.data_dir, height, width)
+    terrain: dict[str, Any] = vars(settings.terrain)
+    images = load_terrain(**terrain)
+    if images.x_train.shape[1:3] != (height, width):
+        raise UsageError(
+            f"{path} takes images of {height} x {width}, which the embedded terrain does not "
+            "have; give --data-dir"
+        )
+    return images
