@@ -11,9 +11,14 @@ from nasmon.errors import UsageError
 from nasmon.litert.extra import flatbuffer_utils
 from nasmon.record.files import check_regular, exported_path
 from nasmon.train.config import resolve_settings
-from nasmon.train.given_model import check_data, existing_model, run_of, training_of
+from nasmon.train.given_model import (
+    check_data,
+    existing_model,
+    run_of,
+    training_of,
+    whole_option,
+)
 from nasmon.train.options import Settings, all_options
-from nasmon.values import not_text, whole
 
 
 class ExportJob(NamedTuple):
@@ -40,6 +45,7 @@ def export_job_of(parsed: argparse.Namespace) -> ExportJob:
         UsageError: it asks for what cannot be, or what it needs is not installed.
     """
     model = existing_model(parsed.model)
+    samples = whole_option("--samples", parsed.samples, 1)
     csv, record = run_of(model, parsed.csv)
     given, config = training_of(record, parsed.config)
     if parsed.data_dir is not None:
@@ -55,7 +61,7 @@ def export_job_of(parsed: argparse.Namespace) -> ExportJob:
         check_regular(path, "--output")
         if path.exists() and not parsed.overwrite:
             raise UsageError(f"{path} is there already; pass --overwrite to replace it")
-    return ExportJob(model, settings, _samples(parsed.samples), output, source, place, csv)
+    return ExportJob(model, settings, samples, output, source, place, csv)
 
 
 def _identifier(stem: str) -> str:
@@ -67,10 +73,3 @@ def _identifier(stem: str) -> str:
     """
     name = re.sub(r"\W", "_", stem, flags=re.ASCII)
     return f"_{name}" if name[:1].isdigit() else name
-
-
-def _samples(text: str) -> int:
-    try:
-        return int(not_text(whole(1))(int(text)))
-    except ValueError:
-        raise UsageError(f"--samples is {text!r}; use a whole number of at least 1") from None

@@ -13,6 +13,7 @@ from nasmon.train.cli import build_parser as training_parser
 from nasmon.train.cli import given_options
 from nasmon.train.data.image_folder import check_image_folder
 from nasmon.train.options import Settings
+from nasmon.values import not_text, whole
 
 if TYPE_CHECKING:
     import keras
@@ -82,6 +83,18 @@ def check_data(command: str, model: Path, record: Record | None, settings: Setti
             f"be {folder or 'the embedded terrain'}; pass --csv or --data-dir otherwise",
             file=sys.stderr,
         )
+
+
+def whole_option(flag: str, text: str, least: int) -> int:
+    """A whole number as it is typed.
+
+    Raises:
+        UsageError: it is none, or less than it may be.
+    """
+    try:
+        return int(not_text(whole(least))(int(text)))
+    except ValueError:
+        raise UsageError(f"{flag} is {text!r}; use a whole number of at least {least}") from None
 
 
 def load_model(path: Path) -> keras.Model:

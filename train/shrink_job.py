@@ -11,9 +11,14 @@ from nasmon.narrowing.budgets import budget_of
 from nasmon.narrowing.plan import Limits
 from nasmon.record.run import Record
 from nasmon.train.config import resolve_settings
-from nasmon.train.given_model import check_data, existing_model, run_of, training_of
+from nasmon.train.given_model import (
+    check_data,
+    existing_model,
+    run_of,
+    training_of,
+    whole_option,
+)
 from nasmon.train.options import Settings, all_options
-from nasmon.values import not_text, whole
 from nasmon.widths.objectives import OBJECTIVES
 
 SHARE_OF_EPOCHS = 4
@@ -70,10 +75,10 @@ def job_of(parsed: argparse.Namespace) -> Job:
         budgets=_budgets(parsed),
         limits=Limits(
             tuple(parsed.keep),
-            _whole("--round-to", parsed.round_to, 1),
-            _whole("--min-width", parsed.min_width, 1),
+            whole_option("--round-to", parsed.round_to, 1),
+            whole_option("--min-width", parsed.min_width, 1),
         ),
-        search=_whole("--search", parsed.search, 0),
+        search=whole_option("--search", parsed.search, 0),
         accept=parsed.accept,
         accept_on=parsed.accept_on,
         prove=parsed.prove,
@@ -114,10 +119,3 @@ def _budgets(parsed: argparse.Namespace) -> tuple[dict[str, float], ...]:
         {name: values[index % len(values)] for name, values in given.items()}
         for index in range(count)
     )
-
-
-def _whole(flag: str, text: str, least: int) -> int:
-    try:
-        return int(not_text(whole(least))(int(text)))
-    except ValueError:
-        raise UsageError(f"{flag} is {text!r}; use a whole number of at least {least}") from None

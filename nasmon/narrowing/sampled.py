@@ -65,12 +65,17 @@ class SampledMetrics:
     """
 
     def __init__(self, model: keras.Model, data: Any) -> None:
-        self._data = data
-        with seeds_kept():
-            self._judge = _identity(model)
-        compile_alike(model, self._judge)
+        self._model, self._data = model, data
+        self._made: keras.Model | None = None
         self._update = tf.function(self._updated, autograph=False)
         self._read = tf.function(self._results, autograph=False)
+        # one after the other, for all are read off the same variables
+        self._read_all = tf.function(
+            lambda sums: tf.map_fn(
+                self._results, sums, fn_output_signature=self._types(), parallel_iterations=1
+            ),
+            autograph=False,
+        )
 
     def blocks(self, predict: Predict) -> Blocks:
         """What metrics sum up over all samples.
@@ -81,6 +86,8 @@ class SampledMetrics:
         sums, labels, samples = [], [], 0
         for x, y, weight in self._batches():
             outputs = tf.nest.map_structure(tf.convert_to_tensor, predict(x))
+            if self._made is None:
+                self._made = _judge_of(self._model, outputs)
             for part in self._parts(len(tf.nest.flatten(y)[0])):
                 of_part = _part((outputs, y, weight), part)
                 # not in what is traced: the first trace is what makes the metrics
@@ -116,18 +123,21 @@ class SampledMetrics:
             return None
         random = np.random.default_rng(0)
         drawn = random.multinomial(count, np.full(count, 1 / count), size=DRAWS)
-        both = [drawn @ one.sums for one in (before, after)]
-        changes = [
-            self.values(last)[name] - self.values(first)[name]
-            for first, last in zip(*both, strict=True)
-        ]
-        low, high = np.nanquantile(changes, [(1 - SHARE) / 2, (1 + SHARE) / 2])
+        first, last = (
+            np.asarray(self._read_all(drawn @ one.sums)[name]) for one in (before, after)
+        )
+        low, high = np.nanquantile(last - first, [(1 - SHARE) / 2, (1 + SHARE) / 2])
         whole = [self.values(one.sums.sum(0))[name] for one in (before, after)]
         return Interval(whole[1] - whole[0], float(low), float(high), before.samples)
 
+    @property
+    def _judge(self) -> keras.Model:
+        assert self._made is not None
+        return self._made
+
     def _updated(self, outputs: Any, y: Any, weight: Any) -> None:
-        batch = (outputs, y) if weight is None else (outputs, y, weight)
-        self._judge.test_step(batch)
+        flat = tf.nest.flatten(outputs)
+        self._judge.test_step((flat, y) if weight is None else (flat, y, weight))
 
     def _results(self, sums: Any) -> Any:
         place = 0
@@ -137,6 +147,10 @@ class SampledMetrics:
             variable.assign(tf.cast(part, variable.dtype))
             place += count
         return self._judge.get_metrics_result()
+
+    def _types(self) -> dict[str, tf.DType]:
+        results = self._judge.get_metrics_result()
+        return {name: tf.as_dtype(value.dtype) for name, value in results.items()}
 
     def _variables(self) -> list[keras.Variable]:
         return [variable for metric in self._judge.metrics for variable in metric.variables]
@@ -181,16 +195,17 @@ def _part(structure: Any, part: slice) -> Any:
     return tf.nest.map_structure(lambda one: None if one is None else one[part], structure)
 
 
-def _identity(model: keras.Model) -> keras.Model:
-    """A model that puts out what is put in, with the outputs of another one."""
-    outputs = getattr(model, "_outputs_struct", None)
-    if outputs is None:
-        outputs = model.outputs if len(model.outputs) > 1 else model.outputs[0]
-    names = iter(model.output_names)
-    inputs = tf.nest.map_structure(
-        lambda tensor: keras.Input(tensor.shape[1:], dtype=tensor.dtype), outputs
-    )
-    put_out = tf.nest.map_structure(
-        lambda tensor: keras.layers.Identity(name=next(names))(tensor), inputs
-    )
-    return keras.Model(inputs, put_out)
+def _judge_of(model: keras.Model, outputs: Any) -> keras.Model:
+    """A model that puts out what is put in, compiled as the one with such outputs is."""
+    inside = getattr(model, "_functional", model)
+    count = len(tf.nest.flatten(outputs))
+    named = iter(getattr(inside, "output_names", None) or [f"output_{n}" for n in range(count)])
+    with seeds_kept():
+        inputs = [
+            keras.Input(tensor.shape[1:], dtype=tensor.dtype.name)
+            for tensor in tf.nest.flatten(outputs)
+        ]
+        put_out = [keras.layers.Identity(name=next(named))(tensor) for tensor in inputs]
+        judge = keras.Model(inputs, tf.nest.pack_sequence_as(outputs, put_out))
+    compile_alike(model, judge)
+    return judge

@@ -1,0 +1,268 @@
+"""Metrics by samples, the interval of a change, and what is accepted by it."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import nasmon
+from nasmon.errors import UsageError
+from nasmon.narrowing.sampled import DRAWS, SHARE, SampledMetrics
+from nasmon.narrowing.verdict import Evaluation, verdict
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.standard_normal((60, 5)).astype(np.float32)
+Y = (X[:, 0] + 0.5 * RANDOM.standard_normal(60) > 0).astype(np.int32)
+WEIGHT = RANDOM.random(60).astype(np.float32)
+
+
+def classifier(seed: int = 0) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential([keras.Input((5,)), layers.Dense(2, name="head")])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss, metrics=["accuracy"])
+    return model
+
+
+def total(sampled: SampledMetrics, model: keras.Model) -> dict[str, float]:
+    return sampled.values(sampled.blocks(model.predict_on_batch).sums.sum(0))
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self._size = size
+
+    def __len__(self) -> int:
+        return -(-len(X) // self._size)
+
+    def __getitem__(self, index: int) -> Any:
+        part = slice(index * self._size, (index + 1) * self._size)
+        return X[part], Y[part]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        (X, Y),
+        (X, Y, WEIGHT),
+        tf.data.Dataset.from_tensor_slices((X, Y)).batch(7),
+        tf.data.Dataset.from_tensor_slices((X, Y)).batch(64).filter(lambda x, y: True),
+        Batches(25),
+    ],
+    ids=["arrays", "weighted", "dataset", "of unknown length", "pydataset"],
+)
+def test_samples_add_up_to_what_keras_evaluates(data: Any) -> None:
+    model = classifier()
+    # Keras warns of data whose end it did not foresee
+    unknown = isinstance(data, tf.data.Dataset) and data.cardinality() < 0
+    by_keras = Evaluation(model, (X, Y) if unknown else data).of(model)
+    found = total(SampledMetrics(model, data), model)
+    assert found["accuracy"] == pytest.approx(by_keras["accuracy"], abs=1e-6)
+    if not isinstance(data, tuple) or len(data) == 2:
+        assert found == pytest.approx(by_keras, abs=1e-6)
+
+
+def test_several_outputs_of_any_structure_are_judged() -> None:
+    x = keras.Input((5,))
+    outputs = {
+        "p": layers.Dense(3, activation="softmax", name="p")(x),
+        "q": layers.Dense(1, name="q")(x),
+    }
+    model = keras.Model(x, outputs)
+    losses = {"p": "sparse_categorical_crossentropy", "q": "mse"}
+    model.compile("sgd", losses, metrics={"p": ["accuracy"], "q": ["mae"]})
+    labels = {"p": RANDOM.integers(0, 3, 60), "q": RANDOM.standard_normal((60, 1))}
+    found = total(SampledMetrics(model, (X, labels)), model)
+    by_keras = model.evaluate(X, labels, verbose=0, return_dict=True, batch_size=60)
+    assert found == pytest.approx(by_keras, abs=1e-5)
+
+
+def test_the_interval_is_that_of_a_bootstrap_over_the_samples() -> None:
+    one, other = classifier(0), classifier(1)
+    sampled = SampledMetrics(one, (X, Y))
+    first, last = (sampled.blocks(model.predict_on_batch) for model in (one, other))
+    assert first.samples == 60
+    assert len(first.labels) == 60
+    found = sampled.interval("accuracy", first, last)
+    assert found is not None
+    right = [model.predict(X, verbose=0).argmax(1) == Y for model in (one, other)]
+    difference = right[1].astype(float) - right[0].astype(float)
+    assert found.change == pytest.approx(difference.mean(), abs=1e-6)
+    drawn = np.random.default_rng(5).choice(difference, (20_000, 60)).mean(1)
+    edges = np.quantile(drawn, [(1 - SHARE) / 2, (1 + SHARE) / 2])
+    assert (found.low, found.high) == pytest.approx(edges, abs=0.03)
+    assert str(found).startswith(f"{found.change:+.4f} (95 % interval ")
+    assert found == sampled.interval("accuracy", first, last)
+    assert DRAWS >= 1000
+
+
+def test_the_interval_holds_what_is_true_about_as_often_as_it_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nasmon.narrowing.sampled.DRAWS", 200)
+    model = classifier()
+    sampled = SampledMetrics(model, (X, Y))
+    sums = sampled.blocks(model.predict_on_batch)
+    held = 0
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        # both are right in half of all cases: loss, accuracy, and how many
+        pair = [
+            sums._replace(sums=np.stack([np.ones(60), np.ones(60), right, np.ones(60)], 1))
+            for right in random.integers(0, 2, (2, 60))
+        ]
+        found = sampled.interval("accuracy", *pair)
+        assert found is not None
+        held += found.low <= 0 <= found.high
+    assert held >= 34
+
+
+def test_nothing_is_said_of_other_samples_or_of_few() -> None:
+    model = classifier()
+    sampled, reordered = SampledMetrics(model, (X, Y)), SampledMetrics(model, (X[::-1], Y[::-1]))
+    first, last = (one.blocks(model.predict_on_batch) for one in (sampled, reordered))
+    assert sampled.interval("accuracy", first, first) is not None
+    assert sampled.interval("accuracy", first, last) is None
+    few = SampledMetrics(model, (X[:9], Y[:9]))
+    assert few.interval("accuracy", *[few.blocks(model.predict_on_batch)] * 2) is None
+
+
+class Largest(keras.metrics.Metric):
+    """No sum over samples."""
+
+    def __init__(self, name: str = "largest", **settings: Any) -> None:
+        super().__init__(name=name, **settings)
+        self.most = self.add_weight(name="most", initializer="zeros")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        self.most.assign(keras.ops.maximum(self.most, keras.ops.max(y_pred)))
+
+    def result(self) -> Any:
+        return self.most
+
+
+def test_what_is_no_sum_over_samples_has_no_interval() -> None:
+    model = classifier()
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=[Largest()])
+    evaluation = Evaluation(model, (X, Y))
+    judged = evaluation.judged(model)
+    assert judged.blocks is None
+    found = verdict("largest >= 0", evaluation, judged, judged)
+    assert (found.accepted, found.interval) == (True, None)
+
+
+def test_a_metric_that_cannot_be_made_anew_costs_the_interval_alone() -> None:
+    def broken(y_true: Any, y_pred: Any) -> Any:
+        assert y_pred.shape[0] != 1
+        return keras.ops.mean(y_pred)
+
+    model = keras.Sequential([keras.Input((5,)), layers.Dense(2)])
+    model.compile("sgd", loss=broken, run_eagerly=True)
+    judged = Evaluation(model, (X, Y)).judged(model)
+    assert judged.blocks is None
+    assert set(judged.metrics) == {"loss"}
+
+
+def verdict_of(rule: Any, shift: float) -> Any:
+    """Of a model that is right less often by a share of the samples."""
+    model = classifier()
+    evaluation = Evaluation(model, (X, Y))
+    right = keras.utils.to_categorical(Y, 2)
+    wrong = right.copy()
+    wrong[: round(shift * len(Y))] = 1 - wrong[: round(shift * len(Y))]
+    values = iter([right, wrong])
+
+    def predicting(outputs: np.ndarray) -> Any:
+        place = {X[i].tobytes(): 10 * outputs[i] for i in range(len(X))}
+        return lambda x: np.stack([place[row.tobytes()] for row in np.asarray(x)])
+
+    before, after = (evaluation.predicted(predicting(one)) for one in values)
+    return verdict(rule, evaluation, before, after)
+
+
+def test_a_rule_has_to_hold_for_the_whole_interval() -> None:
+    same = verdict_of("accuracy >= -0.01", 0)
+    assert same.accepted is True
+    assert same.interval[:3] == (0, 0, 0)
+    # 3 of 60 are fewer than were allowed, but another 60 might have shown more
+    close = verdict_of("accuracy >= -0.06", 0.05)
+    assert close.accepted is False
+    assert close.decided_by.endswith("asked for is >= -0.06, which these samples do not show")
+    assert "accuracy 1 -> 0.95, -0.0500 (95 % interval " in close.decided_by
+    assert verdict_of("accuracy >= -0.2", 0.05).accepted is True
+    far = verdict_of("accuracy >= -0.01", 0.5)
+    assert far.accepted is False
+    assert far.decided_by.endswith("asked for is >= -0.01")
+    assert verdict_of(None, 0.05).accepted is False
+    assert "0.01 worse is allowed" in verdict_of(None, 0.05).decided_by
+    assert verdict_of("loss <= 0.1", 0).accepted is True
+    assert verdict_of("loss <= 0.1", 0.5).accepted is False
+    assert verdict_of(lambda a, b: b["accuracy"] < a["accuracy"], 0.5).accepted is True
+
+
+@pytest.fixture(scope="module")
+def trained() -> tuple[keras.Model, Any]:
+    keras.utils.set_random_seed(0)
+    x = RANDOM.standard_normal((400, 6)).astype(np.float32)
+    task = (x, (x[:, 0] * x[:, 1] > 0).astype(np.int32))
+    model = keras.Sequential(
+        [
+            keras.Input((6,)),
+            layers.Dense(32, activation="relu", name="one"),
+            layers.Dense(32, activation="relu", name="two"),
+            layers.Dense(2, name="head"),
+        ]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.01), loss, metrics=["accuracy"])
+    model.fit(*task, epochs=20, verbose=0)
+    return model, task
+
+
+def test_a_verdict_on_int8_is_of_both_models_as_int8(trained: Any) -> None:
+    model, task = trained
+    result = nasmon.shrink(
+        model,
+        task,
+        flash=0.7,
+        fine_tune=lambda m: m.fit(*task, epochs=6, verbose=0),
+        accept="accuracy >= -0.05",
+        accept_on="int8",
+        verbose=False,
+    )
+    int8 = result.int8
+    assert int8 is not None
+    assert int8.flash == len(int8.file) <= 1.02 * result.plan.after.flash
+    assert int8.ram == result.plan.after.ram
+    assert result.interval is not None
+    change = int8.after["accuracy"] - int8.before["accuracy"]
+    assert result.interval.change == pytest.approx(change)
+    assert int8.before["accuracy"] == pytest.approx(result.before["accuracy"], abs=0.02)
+    assert result.accepted is True
+    with pytest.raises(UsageError, match="accept_on is \"?'?int4"):
+        nasmon.shrink(model, task, accept_on="int4")
+
+
+def test_rivals_are_trained_as_the_model_was(trained: Any) -> None:
+    model, task = trained
+    trainings: list[int] = []
+
+    def fine_tune(small: keras.Model) -> None:
+        trainings.append(small.count_params())
+        small.fit(*task, epochs=2, verbose=0)
+
+    result = nasmon.shrink(model, task, params=0.5, fine_tune=fine_tune, prove=True, verbose=False)
+    (rival,) = result.rivals
+    assert rival.name == "from scratch"
+    assert trainings == [result.model.count_params()] * 2
+    assert rival.metrics["accuracy"] < result.after["accuracy"]
+    assert "does worse; this model has +" in rival.words
+    assert rival.interval is not None
+    assert rival.interval.low > 0
+    assert result.seconds["prove"] > 0
+    with pytest.raises(UsageError, match="give fine_tune, too"):
+        nasmon.shrink(model, task, params=0.5, prove=True)
