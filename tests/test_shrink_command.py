@@ -1,6 +1,7 @@
 """``python -m train.shrink``: what it leaves, what it says, and what it refuses."""
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,12 +74,13 @@ def before(folder: Path) -> bytes:
 def test_two_budgets_leave_two_models_and_all_their_files(
     folder: Path, before: bytes, command: Any
 ) -> None:
-    rule = ("--accept", "miou >= -1", "--search", 1)
+    rule = ("--accept", "miou >= -1", "--search", 1, "--accept-on", "int8", "--prove")
     code, out, err = command(main, *MODEL, "--params", "0.6", "700", *rule)
     assert (code, err) == (0, "")
     assert (folder / "logs" / "nano_u.keras").read_bytes() == before
     original = keras.models.load_model("logs/nano_u.keras")
-    assert "accepted: miou changed by" in out
+    assert re.search(r"\naccepted: miou [\d.]+ -> [\d.]+, asked for is >= -1; use logs/", out)
+    assert out.count("\nfrom scratch: miou ") == 2
     assert out.count("\nnano") == 0
     share = int(0.6 * original.count_params())
     for budget in (share, 700):
@@ -93,6 +95,11 @@ def test_two_budgets_leave_two_models_and_all_their_files(
         assert shrunk.model.resolve() == (folder / "logs" / "nano_u.keras").resolve()
         assert shrunk.params == small.count_params() == shrunk.plan.after.params
         assert shrunk.accepted is True
+        assert shrunk.int8 is not None
+        assert set(shrunk.int8.before) == set(shrunk.int8.after) == {"loss", "miou"}
+        assert shrunk.int8.ram == shrunk.plan.after.ram
+        assert f"{shrunk.int8.flash:,}" in out
+        assert shrunk.rivals[0].name == "from scratch"
         assert set(shrunk.before) == set(shrunk.carried) == set(shrunk.after) == {"loss", "miou"}
         sizes, lost = zip(*shrunk.curve, strict=True)
         assert sorted(set(sizes), reverse=True) == list(sizes)
@@ -159,11 +166,14 @@ def test_the_advice_names_the_command(folder: Path, before: bytes, command: Any)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "there is no budget; give --params or --macs"),
+        ((), "there is no budget; give --params or --macs or --flash or --ram"),
         (("--params", "small"), "--params is 'small'; use a number, or a share such as 0.25"),
         (("--params", "1.5"), "--params is 1.5; a share is at most 1"),
         (("--params", "0"), "--params is 0; use a whole number, or a share of today's"),
         (("--macs", "nan"), "--macs is nan; use a whole number, or a share of today's"),
+        (("--flash", "64XB"), "--flash is '64XB'; use a number, a size such as 64kB, or a share"),
+        (("--ram", "1kB"), "ram=1000 cannot be met: with all widths at their least"),
+        (("--params", "0.5", "--accept-on", "int4"), "invalid choice: 'int4'"),
         (("--params", "20"), "params=20 cannot be met: with all widths at their least"),
         (("--params", "0.5", "0.5"), "two of the budgets are the same"),
         (("--params", "1", "2", "--macs", "1", "2", "3"), "--params has 2 values; give one, or 3"),
@@ -177,7 +187,7 @@ def test_the_advice_names_the_command(folder: Path, before: bytes, command: Any)
         (("--model", "none.keras", "--params", "0.5"), "none.keras, which does not exist"),
         (("--model", "small.yaml", "--params", "0.5"), "small.yaml, which is no .keras file"),
         (("--model", "torn.keras", "--params", "0.5"), "torn.keras cannot be loaded"),
-        (("--model", "dense.keras", "--params", "0.5"), "use nasmon.shrink in Python"),
+        (("--model", "dense.keras", "--params", "0.5"), "use nasmon in Python"),
     ],
 )
 def test_a_mistake_is_said_in_a_line_and_nothing_is_written(
@@ -216,7 +226,13 @@ def test_a_damaged_or_foreign_file_is_told(folder: Path, before: bytes, command:
 
 def test_metrics_that_are_no_numbers_are_kept_as_such(tmp_path: Path, folder: Path) -> None:
     from nasmon.narrowing.plan import PlannedGroup, WidthPlan
-    from nasmon.record.shrunk import CurvePoint, ShrunkRecord, write_shrunk
+    from nasmon.record.shrunk import (
+        CurvePoint,
+        Int8Record,
+        RivalRecord,
+        ShrunkRecord,
+        write_shrunk,
+    )
     from nasmon.widths.objectives import Amounts
 
     groups = (PlannedGroup("a", ("a", "b"), 8, 1, 4, float("nan"), 0, "kept"),)
@@ -238,6 +254,8 @@ def test_metrics_that_are_no_numbers_are_kept_as_such(tmp_path: Path, folder: Pa
         won=None,
         epochs=3,
         seconds={"narrow": 1.0},
+        int8=Int8Record({"loss": 1.1}, {"loss": 1.2}, 5000, 800),
+        rivals=(RivalRecord("from scratch", {"loss": 2.0}, "loss 2: does worse"),),
     )
     path = tmp_path / "runs" / "m_shrunk.json"
     path.parent.mkdir()
@@ -246,3 +264,10 @@ def test_metrics_that_are_no_numbers_are_kept_as_such(tmp_path: Path, folder: Pa
     assert np.isnan(found.after["loss"])
     assert np.isnan(found.plan.groups[0].lost)
     assert found._replace(plan=plan, carried=record.carried, after=record.after) == record
+    tree = json.loads(path.read_text())
+    for name in ("int8", "rivals"):
+        del tree[name]
+    del tree["plan"]["after"]["flash"], tree["plan"]["busiest"]
+    path.write_text(json.dumps(tree))
+    earlier = read_shrunk(path)
+    assert (earlier.int8, earlier.rivals, earlier.plan.after.flash) == (None, (), None)
