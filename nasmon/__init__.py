@@ -13,6 +13,7 @@ if not (Path(__file__).parent / "kernels").is_dir():
 
 if TYPE_CHECKING:
     from nasmon.callback import NASMonitorCallback
+    from nasmon.litert.run import to_int8
     from nasmon.monitor import Monitor
     from nasmon.narrowing.narrower import narrow
     from nasmon.narrowing.plan import WidthPlan
@@ -40,6 +41,7 @@ __all__ = [
     "narrow",
     "plan_widths",
     "shrink",
+    "to_int8",
 ]
 
 _HOMES = {
@@ -57,6 +59,7 @@ _HOMES = {
     "narrow": "nasmon.narrowing.narrower",
     "plan_widths": "nasmon.narrowing.planner",
     "shrink": "nasmon.narrowing.shrinking",
+    "to_int8": "nasmon.litert.run",
 }
 
 

@@ -109,6 +109,7 @@ def test_only_the_readers_modules_of_the_monitor_are_used_by_the_analysis() -> N
         *("nasmon.record.files", "nasmon.record.run", "nasmon.record.spectra"),
         *(
             "nasmon.record.rebuild",
+            "nasmon.record.exported",
             "nasmon.record.shrunk",
             "nasmon.record.widths",
             "nasmon.narrowing.budgets",

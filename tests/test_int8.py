@@ -1,6 +1,7 @@
 """What a model takes as 8-bit integers: predicted from its graph, and what the converter makes."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -273,8 +274,12 @@ def test_a_program_without_steps_needs_nothing() -> None:
     assert (program.flash({}, {}), program.ram({}, {})) == (450, 0)
 
 
-def test_what_a_file_takes_is_read_from_it() -> None:
+def test_what_a_file_takes_is_read_from_it(tmp_path: Path) -> None:
     model = drawn(keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3, name="conv")]))
     file = int8_file(model, inputs_for(model))
     # 8 * 8 * 3 and 6 * 6 * 4 bytes
     assert planned_file(file) == PlannedFile(len(file), 192 + 144, "CONV_2D", ("CONV_2D",))
+    converted = nasmon.to_int8(model, inputs_for(model))
+    assert (converted.file, converted.flash, converted.ram) == (file, len(file), 336)
+    converted.save(tmp_path / "model.tflite")
+    assert (tmp_path / "model.tflite").read_bytes() == file

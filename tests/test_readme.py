@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from nasmon import Monitor
 from nasmon.kernels.metric_table import METRICS
-from nasmon.train import shrink
+from nasmon.train import export, shrink
 from nasmon.train.cli import build_parser
 from nasmon.train.config import resolve_settings
 from tests.networks import compiled, functional, images, tiny
@@ -133,8 +133,14 @@ def test_the_shrinking_command_takes_its_commands(command: str) -> None:
     assert shrink.build_parser().parse_args(shlex.split(command)[3:])
 
 
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "-m train.export" in c])
+def test_the_exporting_command_takes_its_commands(command: str) -> None:
+    assert export.build_parser().parse_args(shlex.split(command)[3:])
+
+
 @pytest.mark.parametrize(
-    "command", [c for c in COMMANDS if "-m train" in c and "-m train.shrink" not in c]
+    "command",
+    [c for c in COMMANDS if re.search(r"-m train\b", c) and not re.search(r"\.(shrink|export)", c)],
 )
 def test_the_command_line_takes_the_commands(command: str) -> None:
     check_training_arguments(shlex.split(command.partition("-m train")[2].replace(".with_nas", "")))
@@ -176,6 +182,7 @@ def test_every_snippet_is_run_here() -> None:
     assert snippets == {
         "README.md": 1,
         "docs/a-smaller-network.md": 1,
+        "docs/for-a-small-device.md": 1,
         "docs/in-your-own-fit.md": 1,
         "docs/your-own-loop.md": 2,
     }
@@ -205,6 +212,22 @@ def test_the_snippet_for_a_smaller_network_runs(
     exec(blocks("python", "docs/a-smaller-network.md")[0], run)
     assert keras.models.load_model("small.keras").count_params() <= model.count_params() / 4
     assert "parameters:" in capsys.readouterr().out
+
+
+def test_the_snippet_for_a_small_device_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model, (x, y) = functional(), images()
+    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(8)
+    snippet = blocks("python", "docs/for-a-small-device.md")[0]
+    # a model of its own size
+    snippet = snippet.replace('"40kB"', "0.9").replace('"150kB"', "0.9")
+    exec(snippet, {"model": model, "train_ds": data, "x_train": x, "x_val": x})
+    out = capsys.readouterr().out
+    assert "bytes of RAM:" in out
+    assert "(64, 12, 16, 1)" in out
+    assert Path("small.tflite").stat().st_size > 1000
 
 
 def test_the_snippet_for_a_loop_runs(

@@ -10,8 +10,8 @@ from keras import layers
 
 import nasmon
 from nasmon.errors import UsageError
-from nasmon.narrowing.sampled import DRAWS, SHARE, SampledMetrics
-from nasmon.narrowing.verdict import Evaluation, verdict
+from nasmon.narrowing.sampled import CONFIDENCE, DRAWS, SampledMetrics
+from nasmon.narrowing.verdict import Evaluation, accepted_by
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((60, 5)).astype(np.float32)
@@ -93,7 +93,7 @@ def test_the_interval_is_that_of_a_bootstrap_over_the_samples() -> None:
     difference = right[1].astype(float) - right[0].astype(float)
     assert found.change == pytest.approx(difference.mean(), abs=1e-6)
     drawn = np.random.default_rng(5).choice(difference, (20_000, 60)).mean(1)
-    edges = np.quantile(drawn, [(1 - SHARE) / 2, (1 + SHARE) / 2])
+    edges = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     assert (found.low, found.high) == pytest.approx(edges, abs=0.03)
     assert str(found).startswith(f"{found.change:+.4f} (95 % interval ")
     assert found == sampled.interval("accuracy", first, last)
@@ -151,7 +151,7 @@ def test_what_is_no_sum_over_samples_has_no_interval() -> None:
     evaluation = Evaluation(model, (X, Y))
     judged = evaluation.judged(model)
     assert judged.blocks is None
-    found = verdict("largest >= 0", evaluation, judged, judged)
+    found = accepted_by("largest >= 0", evaluation, judged, judged)
     assert (found.accepted, found.interval) == (True, None)
 
 
@@ -181,7 +181,7 @@ def verdict_of(rule: Any, shift: float) -> Any:
         return lambda x: np.stack([place[row.tobytes()] for row in np.asarray(x)])
 
     before, after = (evaluation.predicted(predicting(one)) for one in values)
-    return verdict(rule, evaluation, before, after)
+    return accepted_by(rule, evaluation, before, after)
 
 
 def test_a_rule_has_to_hold_for_the_whole_interval() -> None:
@@ -236,8 +236,8 @@ def test_a_verdict_on_int8_is_of_both_models_as_int8(trained: Any) -> None:
     )
     int8 = result.int8
     assert int8 is not None
-    assert int8.flash == len(int8.file) <= 1.02 * (result.plan.after.flash or 0)
-    assert int8.ram == result.plan.after.ram
+    assert int8.model.flash == len(int8.model.file) <= 1.02 * (result.plan.after.flash or 0)
+    assert int8.model.ram == result.plan.after.ram
     assert result.interval is not None
     change = int8.after["accuracy"] - int8.before["accuracy"]
     assert result.interval.change == pytest.approx(change)

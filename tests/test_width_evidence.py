@@ -17,7 +17,8 @@ from nasmon import Monitor, NASMonitorCallback
 from nasmon.analysis.recommend.command import main as recommend
 from nasmon.analysis.recommend.planned import Asked, plan_of
 from nasmon.analysis.run import load_run
-from nasmon.record.files import curves_path, widths_path
+from nasmon.record.files import curves_path, record_path, widths_path
+from nasmon.record.run import read_record, write_record
 from nasmon.record.widths import CURVE_COLUMNS, read_widths_file
 from tests.networks import tiny
 
@@ -176,6 +177,13 @@ def test_without_evidence_it_says_what_is_lacking(
     said = capsys.readouterr().err
     assert "--params needs what fewer channels would lose: " in said
     assert "run_widths.npz is not there; copy it beside run.csv" in said
+    record = read_record(record_path(path))
+    for status, words in (("running", "still goes on"), ("failed", "failed")):
+        write_record(record_path(path), record._replace(status=status))
+        assert f"the run {words}, and what fewer channels" in advised(capsys, path)["basis"]
+        with pytest.raises(SystemExit):
+            recommend(["--csv", str(path), "--ram", "0.5"])
+        assert "wait for its end, or use nasmon.shrink" in capsys.readouterr().err
 
 
 def test_too_few_samples_tell_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from nasmon.train.config import resolve_settings
 from nasmon.train.given_model import (
     check_data,
     existing_model,
-    run_of,
+    recorded_run,
     training_of,
     whole_option,
 )
@@ -46,7 +46,7 @@ def export_job_of(parsed: argparse.Namespace) -> ExportJob:
     """
     model = existing_model(parsed.model)
     samples = whole_option("--samples", parsed.samples, 1)
-    csv, record = run_of(model, parsed.csv)
+    csv, record = recorded_run(model, parsed.csv)
     given, config = training_of(record, parsed.config)
     if parsed.data_dir is not None:
         given["training.data_dir"] = parsed.data_dir

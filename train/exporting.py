@@ -61,28 +61,27 @@ def export_and_save(job: ExportJob) -> ExportedRecord:
 
 
 def _record(job: ExportJob, found: Converted, predicted: Amounts, **known: Any) -> ExportedRecord:
-    planned = found.planned
+    int8 = found.model
     return ExportedRecord(
         model=job.model,
         file=job.output,
         int8=found.judged.metrics,
-        flash=planned.flash,
-        ram=planned.ram,
-        busiest=planned.operation,
+        flash=int8.flash,
+        ram=int8.ram,
+        busiest=int8.busiest,
         predicted_flash=predicted.flash,
         predicted_ram=predicted.ram,
-        operations=dict(Counter(planned.operations)),
+        operations=dict(Counter(int8.operations)),
         **known,
     )
 
 
 def _save(job: ExportJob, found: Converted, record: ExportedRecord) -> None:
     job.output.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(job.output) as unfinished:
-        unfinished.write_bytes(found.file)
+    found.model.save(job.output)
     if job.source is not None:
         with whole_file(job.source) as unfinished:
-            unfinished.write_text(_c_source(found.file, job.source.stem), "utf-8")
+            unfinished.write_text(_c_source(found.model.file, job.source.stem), "utf-8")
     if job.record is not None:
         write_exported(job.record, record)
 

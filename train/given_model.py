@@ -34,7 +34,7 @@ def existing_model(path: str) -> Path:
     return model
 
 
-def run_of(model: Path, given: str | None) -> tuple[Path | None, Record | None]:
+def recorded_run(model: Path, given: str | None) -> tuple[Path | None, Record | None]:
     """The CSV of the run that made a model, and its record; None where there is none.
 
     Args:

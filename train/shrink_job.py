@@ -14,7 +14,7 @@ from nasmon.train.config import resolve_settings
 from nasmon.train.given_model import (
     check_data,
     existing_model,
-    run_of,
+    recorded_run,
     training_of,
     whole_option,
 )
@@ -64,7 +64,7 @@ def job_of(parsed: argparse.Namespace) -> Job:
         UsageError: it asks for what cannot be.
     """
     model = existing_model(parsed.model)
-    csv, record = run_of(model, parsed.csv)
+    csv, record = recorded_run(model, parsed.csv)
     settings, config = _settings(parsed, model, csv, record)
     check_data("shrink", model, record, settings)
     return Job(

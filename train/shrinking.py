@@ -14,6 +14,7 @@ from nasmon.narrowing.choices import curve_of
 from nasmon.narrowing.plan import WidthPlan
 from nasmon.narrowing.planner import Choices
 from nasmon.narrowing.seen import Seen
+from nasmon.narrowing.shrinking import Int8Verdict
 from nasmon.record.files import shrunk_path
 from nasmon.record.shrunk import (
     CurvePoint,
@@ -140,6 +141,10 @@ def _shrunk(
     )
 
 
+def _int8(found: Int8Verdict) -> Int8Record:
+    return Int8Record(found.before, found.after, found.model.flash, found.model.ram)
+
+
 def _record(
     job: Job, result: Shrunk, budgets: dict[str, float], curve: Sequence[CurvePoint]
 ) -> ShrunkRecord:
@@ -160,6 +165,6 @@ def _record(
         won=searched and searched.won,
         epochs=job.settings.training.epochs,
         seconds={name: round(value, 3) for name, value in result.seconds.items()},
-        int8=None if result.int8 is None else Int8Record(*result.int8[:4]),
+        int8=None if result.int8 is None else _int8(result.int8),
         rivals=tuple(RivalRecord(one.name, one.metrics, one.words) for one in result.rivals),
     )

@@ -99,7 +99,16 @@ def _lacking(run: Run) -> tuple[str, str]:
     record = run.absent("record")
     if record is not None:
         return "the model's record is not known", record.sentence
+    if run.record is not None and run.record.status != "ended":
+        state = _STATES.get(run.record.status, "did not end well")
+        return (
+            f"the run {state}, and what fewer channels would lose is recorded when one ends well",
+            "wait for its end, or use nasmon.shrink in Python",
+        )
     return run.absent("widths") or ("", "")
+
+
+_STATES = {"running": "still goes on", "interrupted": "was interrupted", "failed": "failed"}
 
 
 def planned_line(planned: PlannedGroup, plan: Plan, saves: str) -> str:

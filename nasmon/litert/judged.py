@@ -6,10 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nasmon.litert.convert import int8_file
-from nasmon.litert.planned import PlannedFile, planned_file
-from nasmon.litert.run import Int8Model
-from nasmon.narrowing.verdict import Evaluation, Judged
+from nasmon.litert.run import Int8Model, to_int8
+from nasmon.narrowing.verdict import Evaluation, JudgedModel
 from nasmon.probe_set import ProbeSet
 
 CALIBRATION = 100
@@ -17,11 +15,10 @@ CALIBRATION = 100
 
 
 class Converted(NamedTuple):
-    """A model as a LiteRT file."""
+    """A model in 8-bit integers, judged on the validation data."""
 
-    file: bytes
-    planned: PlannedFile  # what it takes
-    judged: Judged  # on the validation data
+    model: Int8Model
+    judged: JudgedModel
 
 
 def calibration_of(probe: ProbeSet, samples: int = CALIBRATION) -> Any:
@@ -43,14 +40,13 @@ def converted(model: keras.Model, samples: Any, evaluation: Evaluation) -> Conve
     Raises:
         UsageError: it cannot be converted, or there is nothing to judge by.
     """
-    file = int8_file(model, samples)
-    runs, like = Int8Model(file), model(_one(samples), training=False)
+    runs, like = to_int8(model, samples), model(_one(samples), training=False)
 
     def predict(x: Any) -> Any:
         found = runs.predict([np.asarray(array) for array in tf.nest.flatten(x)])
         return tf.nest.pack_sequence_as(like, found if isinstance(found, list) else [found])
 
-    return Converted(file, planned_file(file), evaluation.predicted(predict))
+    return Converted(runs, evaluation.predicted(predict))
 
 
 def _one(samples: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasmon.litert.extra import flatbuffer_utils, schema
-from nasmon.widths.int8 import Step, aligned, peak_of
+from nasmon.widths.int8 import Step, in_memory, peak_of
 
 
 class PlannedFile(NamedTuple):
@@ -34,7 +34,7 @@ def planned_file(file: bytes) -> PlannedFile:
     (graph,) = model.subgraphs
     names = {code: name for name, code in vars(schema().BuiltinOperator).items() if name.isupper()}
     sizes = [
-        0 if _is_constant(model, tensor) else aligned(prod(tensor.shape) * _width(tensor.type))
+        0 if _is_constant(model, tensor) else in_memory(prod(tensor.shape) * _width(tensor.type))
         for tensor in graph.tensors
     ]
     steps = [

@@ -10,7 +10,7 @@ from nasmon.narrowing.narrower import narrowed
 from nasmon.narrowing.planner import Choices
 from nasmon.narrowing.rebuild import Build, rebuilt
 from nasmon.narrowing.sampled import Interval
-from nasmon.narrowing.verdict import Evaluation, Judged, Metrics
+from nasmon.narrowing.verdict import Evaluation, JudgedModel, Metrics
 
 
 class Rival(NamedTuple):
@@ -27,7 +27,7 @@ def rivals_of(
     plan_widths: Mapping[str, int],
     train: Callable[[keras.Model], object],
     evaluation: Evaluation,
-    ours: Judged,
+    ours: JudgedModel,
     build: Build | None = None,
 ) -> tuple[Rival, ...]:
     """Trains the rivals of a model.
@@ -59,7 +59,7 @@ def rivals_of(
     return tuple(rivals)
 
 
-def _rival(name: str, evaluation: Evaluation, rival: Judged, ours: Judged) -> Rival:
+def _rival(name: str, evaluation: Evaluation, rival: JudgedModel, ours: JudgedModel) -> Rival:
     metric = main_metric(ours.metrics)
     interval = evaluation.interval(metric, rival, ours)
     sign = -1 if lower_is_better(metric) else 1

@@ -18,14 +18,14 @@ import tensorflow as tf
 from nasmon.isolation import aside, seeds_kept
 from nasmon.narrowing.rebuild import compile_alike
 
-BLOCKS, FEWEST, DRAWS, SHARE = 500, 10, 1000, 0.95
+BLOCKS, FEWEST_BLOCKS, DRAWS, CONFIDENCE = 500, 10, 1000, 0.95
 """Blocks that samples are kept in, at least, as far as there are so many samples, and below which
 nothing is said; draws of a bootstrap; and what share of them an interval holds."""
 
-PARTS = 8
+BATCH_PARTS = 8
 """Of a batch, where it is not known how many there are."""
 
-BATCH = 32
+ARRAY_BATCH = 32
 """Samples in a batch of arrays."""
 
 Predict = Callable[[Any], Any]
@@ -50,7 +50,7 @@ class Interval(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"{self.change:+.4f} ({100 * SHARE:.0f} % interval {self.low:+.4f} to "
+            f"{self.change:+.4f} ({100 * CONFIDENCE:.0f} % interval {self.low:+.4f} to "
             f"{self.high:+.4f} over {self.samples:,} samples)"
         )
 
@@ -119,14 +119,14 @@ class SampledMetrics:
             None where the samples are not the same in the same order, or too few.
         """
         count = len(before.labels)
-        if before.labels != after.labels or count < FEWEST:
+        if before.labels != after.labels or count < FEWEST_BLOCKS:
             return None
         random = np.random.default_rng(0)
         drawn = random.multinomial(count, np.full(count, 1 / count), size=DRAWS)
         first, last = (
             np.asarray(self._read_all(drawn @ one.sums)[name]) for one in (before, after)
         )
-        low, high = np.nanquantile(last - first, [(1 - SHARE) / 2, (1 + SHARE) / 2])
+        low, high = np.nanquantile(last - first, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
         whole = [self.values(one.sums.sum(0))[name] for one in (before, after)]
         return Interval(whole[1] - whole[0], float(low), float(high), before.samples)
 
@@ -168,13 +168,13 @@ class SampledMetrics:
                 yield keras.utils.unpack_x_y_sample_weight(data[index])
         else:
             arrays = tf.nest.map_structure(np.asarray, tuple(data))
-            for first in range(0, len(tf.nest.flatten(arrays)[0]), BATCH):
-                part = slice(first, first + BATCH)
+            for first in range(0, len(tf.nest.flatten(arrays)[0]), ARRAY_BATCH):
+                part = slice(first, first + ARRAY_BATCH)
                 yield keras.utils.unpack_x_y_sample_weight(_part(arrays, part))
 
     def _parts(self, samples: int) -> Iterator[slice]:
         """A batch in parts, so many that all together are ``BLOCKS`` or more."""
-        parts = min(samples, ceil(BLOCKS / self._count) if self._count else PARTS)
+        parts = min(samples, ceil(BLOCKS / self._count) if self._count else BATCH_PARTS)
         edges = np.linspace(0, samples, parts + 1).astype(int).tolist()
         return (slice(*pair) for pair in pairwise(edges))
 
@@ -187,7 +187,7 @@ class SampledMetrics:
             return count if count > 0 else None
         if isinstance(data, keras.utils.PyDataset):
             return data.num_batches
-        return ceil(len(tf.nest.flatten(tuple(data))[0]) / BATCH)
+        return ceil(len(tf.nest.flatten(tuple(data))[0]) / ARRAY_BATCH)
 
 
 def _part(structure: Any, part: slice) -> Any:

@@ -9,6 +9,7 @@ import keras
 from nasmon.errors import UsageError
 from nasmon.litert.extra import interpreter
 from nasmon.litert.judged import calibration_of, converted
+from nasmon.litert.run import Int8Model
 from nasmon.narrowing.narrower import narrowed
 from nasmon.narrowing.plan import Limits, WidthPlan
 from nasmon.narrowing.planner import NUMBERS, Choices
@@ -17,7 +18,7 @@ from nasmon.narrowing.rivals import Rival, rivals_of
 from nasmon.narrowing.sampled import Interval
 from nasmon.narrowing.search import Search, Searched, searched
 from nasmon.narrowing.seen import SAMPLES, Seen
-from nasmon.narrowing.verdict import Accept, Evaluation, Metrics, checked_rule, verdict
+from nasmon.narrowing.verdict import Accept, Evaluation, Metrics, accepted_by, checked_rule
 from nasmon.probe_set import ProbeSet
 from nasmon.values import checked, not_text, whole
 
@@ -29,9 +30,7 @@ class Int8Verdict(NamedTuple):
 
     before: Metrics
     after: Metrics
-    flash: int  # bytes of the smaller one's file
-    ram: int  # bytes of the tensors that it needs at once, where these are most
-    file: bytes  # of the smaller one
+    model: Int8Model  # the smaller one
 
 
 class Shrunk(NamedTuple):
@@ -148,10 +147,10 @@ def shrink(
     if in_int8:
         samples_of = calibration_of(_probe(seen))
         first, last = (converted(one, samples_of, evaluation) for one in (model, small))
-        pair, takes = (first.judged, last.judged), last.planned
+        pair, small_file = (first.judged, last.judged), last.model
         metrics = (first.judged.metrics, last.judged.metrics)
-        int8 = Int8Verdict(*metrics, takes.flash, takes.ram, last.file)
-    found_out = verdict(rule, evaluation, *pair)
+        int8 = Int8Verdict(*metrics, small_file)
+    found_out = accepted_by(rule, evaluation, *pair)
     clock.lap("evaluate")
     rivals: tuple[Rival, ...] = ()
     if train_rival is not None:

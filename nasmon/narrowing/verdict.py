@@ -30,7 +30,7 @@ SAME = 1e-3
 is no sum over samples, and has no interval."""
 
 
-class Judged(NamedTuple):
+class JudgedModel(NamedTuple):
     """A model on the validation data."""
 
     metrics: Metrics  # empty where nothing can be measured
@@ -63,22 +63,22 @@ class Evaluation:
             found = model.evaluate(self._data, **settings)
         return {name: float(value) for name, value in found.items()}
 
-    def judged(self, model: keras.Model) -> Judged:
+    def judged(self, model: keras.Model) -> JudgedModel:
         """A model, with what its metrics sum up over samples."""
         metrics = self.of(model)
         if not metrics:
-            return Judged({})
+            return JudgedModel({})
         try:
             by_samples = self.predicted(model.predict_on_batch)
         except Exception:
             # a loss or a metric may be anything; then there is no interval
-            return Judged(metrics)
+            return JudgedModel(metrics)
         name = main_metric(metrics)
         difference = abs(by_samples.metrics.get(name, float("nan")) - metrics[name])
         is_sum = difference <= SAME * (1 + abs(metrics[name]))
-        return Judged(metrics, by_samples.blocks if is_sum else None)
+        return JudgedModel(metrics, by_samples.blocks if is_sum else None)
 
-    def predicted(self, predict: Predict) -> Judged:
+    def predicted(self, predict: Predict) -> JudgedModel:
         """What predicts, by its predictions alone.
 
         Args:
@@ -88,19 +88,19 @@ class Evaluation:
             UsageError: there is nothing to judge by.
         """
         if not self._possible:
-            raise UsageError(f"there is nothing to judge by: {NOTHING}")
+            raise UsageError(f"there is nothing to judge by: {_UNJUDGED}")
         self._sampled = self._sampled or SampledMetrics(self._model, self._data)
         blocks = self._sampled.blocks(predict)
-        return Judged(self._sampled.values(blocks.sums.sum(0)), blocks)
+        return JudgedModel(self._sampled.values(blocks.sums.sum(0)), blocks)
 
-    def interval(self, name: str, before: Judged, after: Judged) -> Interval | None:
+    def interval(self, name: str, before: JudgedModel, after: JudgedModel) -> Interval | None:
         """How much a metric changed; None where it is not known how sure that is."""
         if self._sampled is None or before.blocks is None or after.blocks is None:
             return None
         return self._sampled.interval(name, before.blocks, after.blocks)
 
 
-class Verdict(NamedTuple):
+class Acceptance(NamedTuple):
     """Whether a model is accepted."""
 
     accepted: bool | None  # None where there was nothing to judge by
@@ -118,10 +118,10 @@ class Bound(NamedTuple):
 
     def holds(self, low: float, high: float) -> bool:
         """Whether all changes between two are allowed, but for rounding."""
-        return self.lowest - ROUNDING <= low and high <= self.highest + ROUNDING
+        return self.lowest - _ROUNDING <= low and high <= self.highest + _ROUNDING
 
 
-ROUNDING = 1e-9
+_ROUNDING = 1e-9
 
 
 def checked_rule(accept: Accept | None, before: Mapping[str, float]) -> Accept | None:
@@ -135,9 +135,9 @@ def checked_rule(accept: Accept | None, before: Mapping[str, float]) -> Accept |
     return accept
 
 
-def verdict(
-    accept: Accept | None, evaluation: Evaluation, before: Judged, after: Judged
-) -> Verdict:
+def accepted_by(
+    accept: Accept | None, evaluation: Evaluation, before: JudgedModel, after: JudgedModel
+) -> Acceptance:
     """Whether a model is accepted in another one's place.
 
     A rule has to hold for the whole interval of the change: what samples cannot tell is not shown,
@@ -152,25 +152,25 @@ def verdict(
     """
     if callable(accept):
         holds = bool(accept(before.metrics, after.metrics))
-        return Verdict(holds, "by the function that was given")
+        return Acceptance(holds, "by the function that was given")
     if not before.metrics:
-        return Verdict(None, f"nothing was measured: {NOTHING}")
+        return Acceptance(None, f"nothing was measured: {_UNJUDGED}")
     bound = _bound(accept, before.metrics) if accept else _not_worse(before.metrics, after.metrics)
     first, last = before.metrics[bound.metric], after.metrics[bound.metric]
     change = f"{bound.metric} {first:.4g} -> {last:.4g}"
     if isnan(last):
-        return Verdict(False, f"{bound.metric} is not a number after the training")
+        return Acceptance(False, f"{bound.metric} is not a number after the training")
     interval = evaluation.interval(bound.metric, before, after)
     if interval is None:
         accepted = bound.holds(last - first, last - first)
-        return Verdict(accepted, f"{change}, {bound.asked}")
+        return Acceptance(accepted, f"{change}, {bound.asked}")
     accepted = bound.holds(interval.low, interval.high)
     inside = bound.holds(interval.change, interval.change)
     shown = "" if accepted or not inside else ", which these samples do not show"
-    return Verdict(accepted, f"{change}, {interval}; {bound.asked}{shown}", interval)
+    return Acceptance(accepted, f"{change}, {interval}; {bound.asked}{shown}", interval)
 
 
-NOTHING = "there are no labels, or the model is not compiled"
+_UNJUDGED = "there are no labels, or the model is not compiled"
 
 _INFINITE = float("inf")
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from nasmon.errors import UsageError
 from nasmon.widths.int8 import Int8Program
-from nasmon.widths.segments import Segments, width_of
+from nasmon.widths.segments import Segments, total_width
 
 
 class Owner(NamedTuple):
@@ -181,7 +181,9 @@ def _ratios(
     """How much wider the input and the output of a layer become; the same if nothing is known."""
     try:
         inputs, outputs = (
-            _Ratio(width_of(segments, changed), width_of(segments, today)) if segments else _SAME
+            _Ratio(*(total_width(segments, widths) for widths in (changed, today)))
+            if segments
+            else _SAME
             for segments in (cost.inputs, cost.outputs)
         )
     except KeyError as error:

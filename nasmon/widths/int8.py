@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
-from nasmon.widths.segments import Segments, width_of
+from nasmon.widths.segments import Segments, total_width
 
 ALIGNMENT = 16
 """Bytes that tensors in memory begin at multiples of, as TensorFlow Lite Micro has it."""
@@ -85,7 +85,7 @@ class Int8Program(NamedTuple):
         return {owner for segments in widths for owner, _ in segments}
 
     def _aligned(self, number: int, today: Mapping[str, int], widths: Mapping[str, int]) -> int:
-        return aligned(_size(self.tensors[number], today, widths))
+        return in_memory(_size(self.tensors[number], today, widths))
 
 
 def peak_of(sizes: Sequence[int], steps: Sequence[Step], outputs: Sequence[int]) -> Peak:
@@ -135,17 +135,17 @@ def _lives(
     return first, last
 
 
-def aligned(size: int) -> int:
+def in_memory(size: int) -> int:
     """What a tensor of some bytes takes in memory.
 
     Example:
-        >>> aligned(1), aligned(32)
+        >>> in_memory(1), in_memory(32)
         (16, 32)
     """
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def _size(block: Block, today: Mapping[str, int], widths: Mapping[str, int]) -> int:
-    after = prod(width_of(segments, widths) for segments in block.widths)
-    before = prod(width_of(segments, today) for segments in block.widths)
+    after = prod(total_width(segments, widths) for segments in block.widths)
+    before = prod(total_width(segments, today) for segments in block.widths)
     return -(-block.size * after // before)

@@ -1,6 +1,6 @@
 """What becomes of TensorFlow's operations in a LiteRT file of 8-bit integers: of those known."""
 
-NOTHING = frozenset(
+LEFT_OUT = frozenset(
     (
         *("Identity", "IdentityN", "StopGradient", "PreventGradient", "CheckNumerics", "Snapshot"),
         *("EnsureShape", "Cast", "Print"),

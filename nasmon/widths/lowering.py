@@ -24,7 +24,7 @@ from nasmon.widths.int8_operations import (
     ALONE,
     ARITHMETIC,
     IN_FLOAT,
-    NOTHING,
+    LEFT_OUT,
     PRODUCTS,
     RESHAPES,
 )
@@ -139,7 +139,7 @@ class _Lowering:
         kind, output = operation.type, operation.outputs[0]
         if kind == "Placeholder":
             self._write(output)
-        elif kind in NOTHING or self._changes_nothing(operation):
+        elif kind in LEFT_OUT or self._changes_nothing(operation):
             self._pass_on(operation)
         elif kind in RESHAPES:
             self._reshape(output, given[0])
@@ -304,7 +304,7 @@ def _convolution_in(operation: tf.Operation) -> tf.Operation | None:
     if operation.type not in ("PartitionedCall", "StatefulPartitionedCall"):
         return None
     body = operation.graph._get_function(operation.get_attr("f").name).graph
-    beside = {*NOTHING, "Placeholder", "ReadVariableOp", "NoOp"}
+    beside = {*LEFT_OUT, "Placeholder", "ReadVariableOp", "NoOp"}
     inside = [one for one in body.get_operations() if one.type not in beside]
     return inside[0] if [one.type for one in inside] == ["Conv2D"] else None
 

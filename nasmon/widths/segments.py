@@ -8,7 +8,7 @@ Segments: TypeAlias = tuple[tuple[str, int], ...]
 """A width as owners of widths, each so many times: (("a", 1), ("b", 1)) is a and b side by side."""
 
 
-def width_of(segments: Segments, widths: Mapping[str, int]) -> int:
+def total_width(segments: Segments, widths: Mapping[str, int]) -> int:
     """How wide it is.
 
     Args:
@@ -16,7 +16,7 @@ def width_of(segments: Segments, widths: Mapping[str, int]) -> int:
         widths: by owner.
 
     Example:
-        >>> width_of((("a", 1), ("b", 2)), {"a": 4, "b": 3})
+        >>> total_width((("a", 1), ("b", 2)), {"a": 4, "b": 3})
         10
     """
     return sum(prod((widths[owner], times)) for owner, times in segments)
