@@ -123,7 +123,8 @@ def test_a_run_that_begins_anew_drops_what_its_model_became(folder: Path, comman
         ((*MODEL, "--samples", "0"), "--samples is '0'; use a whole number of at least 1"),
         ((*MODEL, "--csv", "logs/other.csv"), "--csv is logs/other.csv, beside which there is no"),
         ((*MODEL, "--data-dir", "gone"), "gone"),
-        ((*MODEL, "--output", "logs"), "logs is a folder, not a file; give another --output"),
+        ((*MODEL, "--output", "logs/nano_u.keras"), "give a file that ends in .tflite"),
+        ((*MODEL, "--output", "folder.tflite"), "is a folder, not a file; give another --output"),
         (
             (
                 *MODEL,
@@ -136,6 +137,7 @@ def test_a_run_that_begins_anew_drops_what_its_model_became(folder: Path, comman
 def test_what_cannot_be_is_said_in_a_line(
     command: Any, arguments: tuple[str, ...], line: str
 ) -> None:
+    Path("folder.tflite").mkdir(exist_ok=True)
     code, _, err = command(main, *arguments)
     assert code == 2
     assert err.startswith("export: error: ")
@@ -162,6 +164,7 @@ def test_without_the_extra_it_says_how_to_install_it(
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     record = ExportedRecord(
         model=tmp_path / "logs" / "m.keras",
+        digest="0" * 64,
         file=tmp_path / "logs" / "m_int8.tflite",
         samples=100,
         float32={"loss": 0.5, "miou": float("nan")},

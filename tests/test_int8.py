@@ -28,7 +28,10 @@ def drawn(model: keras.Model, seed: int = 0) -> keras.Model:
     for weight in model.weights:
         value = 0.1 * random.standard_normal(weight.shape)
         if "kernel" in weight.path:
-            value = value + np.array(weight)
+            # so that activations neither vanish nor explode
+            apart = len(weight.shape) == 4 and weight.shape[-1] == 1
+            fan = np.prod(weight.shape[: 2 if apart else -1])
+            value *= 10 * (2 / fan) ** 0.5
         elif "variance" in weight.path or "gamma" in weight.path:
             value = 1 + abs(value)
         weight.assign(value)

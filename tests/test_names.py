@@ -9,8 +9,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("kernels", "nasmon", "train", "analysis")
 SHARED = {
     # each command's own
-    "main": {"command", "cli", "shrink"},
-    "build_parser": {"command", "cli", "shrink"},
+    "main": {"command", "cli", "shrink", "export"},
+    "build_parser": {"command", "cli", "shrink", "export"},
     # of each kind of state: that of no rows, and that of the rows of both
     "empty": {"covariance", "kept_rows"},
     "merge": {"covariance", "kept_rows"},

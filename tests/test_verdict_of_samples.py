@@ -10,7 +10,7 @@ from keras import layers
 
 import nasmon
 from nasmon.errors import UsageError
-from nasmon.narrowing.sampled import CONFIDENCE, DRAWS, SampledMetrics
+from nasmon.narrowing.sampled import BLOCKS, CONFIDENCE, DRAWS, SampledMetrics
 from nasmon.narrowing.verdict import Evaluation, accepted_by
 
 RANDOM = np.random.default_rng(0)
@@ -28,7 +28,9 @@ def classifier(seed: int = 0) -> keras.Model:
 
 
 def total(sampled: SampledMetrics, model: keras.Model) -> dict[str, float]:
-    return sampled.values(sampled.blocks(model.predict_on_batch).sums.sum(0))
+    found = sampled.blocks(model.predict_on_batch)
+    assert found.additive == found.metrics.keys()
+    return found.metrics
 
 
 class Batches(keras.utils.PyDataset):
@@ -150,7 +152,8 @@ def test_what_is_no_sum_over_samples_has_no_interval() -> None:
     model.compile("sgd", "sparse_categorical_crossentropy", metrics=[Largest()])
     evaluation = Evaluation(model, (X, Y))
     judged = evaluation.judged(model)
-    assert judged.blocks is None
+    assert judged.blocks is not None
+    assert "largest" not in judged.blocks.additive
     found = accepted_by("largest >= 0", evaluation, judged, judged)
     assert (found.accepted, found.interval) == (True, None)
 
@@ -255,14 +258,87 @@ def test_rivals_are_trained_as_the_model_was(trained: Any) -> None:
         trainings.append(small.count_params())
         small.fit(*task, epochs=2, verbose=0)
 
-    result = nasmon.shrink(model, task, params=0.5, fine_tune=fine_tune, prove=True, verbose=False)
-    (rival,) = result.rivals
+    result = nasmon.shrink(model, task, params=0.5, fine_tune=fine_tune, verbose=False)
+    (rival,) = result.rivals(fine_tune)
     assert rival.name == "from scratch"
     assert trainings == [result.model.count_params()] * 2
     assert rival.metrics["accuracy"] < result.after["accuracy"]
-    assert "does worse; this model has +" in rival.words
+    assert "does worse; from it to this model +" in rival.words
     assert rival.interval is not None
     assert rival.interval.low > 0
-    assert result.seconds["prove"] > 0
-    with pytest.raises(UsageError, match="give fine_tune, too"):
-        nasmon.shrink(model, task, params=0.5, prove=True)
+    (same,) = result.rivals(lambda small: small.set_weights(result.model.get_weights()))
+    assert "cannot be told apart on these samples" in same.words
+
+    def spoil(small: keras.Model) -> None:
+        small.set_weights([np.full_like(weight, np.nan) for weight in small.get_weights()])
+
+    # with no metric but the loss
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    judged = nasmon.shrink(model, task, params=0.5, verbose=False)
+    assert judged.decided_by.startswith("loss ")
+    (broken,) = judged.rivals(spoil)
+    assert broken.words.endswith(" nan: did not train")
+    unlabelled = nasmon.shrink(model, task[0], params=0.5, verbose=False)
+    with pytest.raises(UsageError, match="there is nothing to judge rivals by"):
+        unlabelled.rivals(spoil)
+
+
+def test_int8_that_cannot_be_is_said_before_anything_is_trained(trained: Any) -> None:
+    def never(small: keras.Model) -> None:
+        raise AssertionError("it was trained")
+
+    x = np.random.default_rng(0).standard_normal((40, 6, 3)).astype(np.float32)
+    loop = keras.Sequential([keras.Input((6, 3)), layers.GRU(4), layers.Dense(2)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loop.compile("sgd", loss, metrics=["accuracy"])
+    task = (x, np.zeros(40, np.int32))
+    for data, model, words in (
+        (task, loop, "computes in a loop"),
+        (trained[1][0], trained[0], "there is nothing to judge by"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            nasmon.shrink(model, data, params=0.9, fine_tune=never, accept_on="int8", verbose=False)
+    half = keras.Sequential([keras.Input((6,)), layers.Dense(4, dtype="mixed_float16")])
+    with pytest.raises(UsageError, match="dense.* computes in float16"):
+        nasmon.to_int8(half, trained[1][0])
+
+
+def test_what_is_no_sum_is_judged_in_int8_as_keras_evaluates_it() -> None:
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((5,)), layers.Dense(2)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss, metrics=[Largest()])
+    result = nasmon.shrink(model, (X, Y), accept_on="int8", accept="largest >= -0.5", verbose=False)
+    assert result.int8 is not None
+    assert result.int8.before["largest"] == pytest.approx(result.before["largest"], rel=0.03)
+    assert result.interval is None
+    assert result.decided_by.endswith("how sure that is, is not known")
+
+
+def test_a_regularizer_is_no_part_of_the_interval() -> None:
+    model = keras.Sequential(
+        [keras.Input((5,)), layers.Dense(2, kernel_regularizer=keras.regularizers.L2(1.0))]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss, metrics=["accuracy"])
+    evaluation = Evaluation(model, (X, Y, None))
+    judged = evaluation.judged(model)
+    assert judged.blocks is not None
+    assert judged.blocks.additive == {"accuracy"}
+    assert evaluation.interval("loss", judged, judged) is None
+    assert evaluation.interval("accuracy", judged, judged) is not None
+
+
+def test_many_batches_are_few_blocks_and_few_are_many() -> None:
+    x, y = np.repeat(X, 30, 0), np.repeat(Y, 30)
+    model = classifier()
+    whole = model.evaluate(x, y, verbose=0, return_dict=True, batch_size=len(x))
+    for batch in (1, 1800):
+        data = tf.data.Dataset.from_tensor_slices((x, y)).batch(batch).prefetch(1)
+        unknown = data.filter(lambda x, y: True)
+        for one in (data, unknown):
+            found = SampledMetrics(model, one).blocks(model.predict_on_batch)
+            assert BLOCKS <= len(found.labels) == len(found.sums) < 2 * BLOCKS
+            assert found.samples == 1800
+            assert found.metrics == pytest.approx(whole, abs=1e-5)
+            assert found.additive == {"loss", "accuracy"}

@@ -57,8 +57,10 @@ def export_job_of(parsed: argparse.Namespace) -> ExportJob:
     output = Path(parsed.output or model.with_name(f"{model.stem}_int8.tflite"))
     source = output.with_name(f"{_identifier(output.stem)}.cc") if parsed.c_source else None
     place = exported_path(csv) if csv is not None else None
+    if output.suffix != ".tflite":
+        raise UsageError(f"--output is {output}; give a file that ends in .tflite")
     for path in filter(None, (output, source, place)):
-        check_regular(path, "--output")
+        check_regular(path, "--output" if path != place else "--csv")
         if path.exists() and not parsed.overwrite:
             raise UsageError(f"{path} is there already; pass --overwrite to replace it")
     return ExportJob(model, settings, samples, output, source, place, csv)

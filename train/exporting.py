@@ -11,7 +11,7 @@ from nasmon.litert.judged import Converted, calibration_of, converted
 from nasmon.narrowing.traced import follow_model
 from nasmon.narrowing.verdict import Evaluation
 from nasmon.probe_set import probe_set
-from nasmon.record.exported import ExportedRecord, write_exported
+from nasmon.record.exported import ExportedRecord, digest_of, write_exported
 from nasmon.record.files import whole_file
 from nasmon.train.data.pipelines import build_pipelines
 from nasmon.train.export_job import ExportJob
@@ -64,6 +64,7 @@ def _record(job: ExportJob, found: Converted, predicted: Amounts, **known: Any) 
     int8 = found.model
     return ExportedRecord(
         model=job.model,
+        digest=digest_of(job.model),
         file=job.output,
         int8=found.judged.metrics,
         flash=int8.flash,

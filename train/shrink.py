@@ -129,7 +129,7 @@ def _shrink(job: Job) -> list[Made]:
         tf.config.list_logical_devices()
     from nasmon.train.shrinking import shrink_and_save
 
-    return shrink_and_save(job, _announce, _say)
+    return shrink_and_save(job, _announce, _say, _say_rivals)
 
 
 def _announce(outputs: Outputs, plan: WidthPlan) -> None:
@@ -144,8 +144,6 @@ def _say(made: Made, job: Job) -> None:
     if record.searched is not None:
         print(f"search: {record.searched}\n{record.plan}\n")
     print("\n".join(aligned(_metrics_table(record))))
-    for rival in record.rivals:
-        print(f"{rival.name}: {rival.words}")
     seconds = ", ".join(f"{name} {value:.0f} s" for name, value in record.seconds.items() if value)
     print(f"took: {seconds}")
     word = {True: "accepted", False: "reverted", None: "not judged"}[record.accepted]
@@ -153,6 +151,12 @@ def _say(made: Made, job: Job) -> None:
     if record.accepted:
         advice = f"use {made.outputs.model}"
     print(f"{word}: {record.decided_by}; {advice}", flush=True)
+
+
+def _say_rivals(made: Made) -> None:
+    """What came of other ways to a model as small."""
+    for rival in made.record.rivals:
+        print(f"{rival.name}: {rival.words}", flush=True)
 
 
 def _metrics_table(record: ShrunkRecord) -> list[list[str]]:

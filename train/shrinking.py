@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ from nasmon.train.fitting import (
     make_deterministic,
 )
 from nasmon.train.given_model import images_for, load_model
+from nasmon.train.options import Training
 from nasmon.train.outputs import Outputs, outputs_of
 from nasmon.train.prepare import Prepared, make_folders, refuse_earlier_run
 from nasmon.train.shrink_job import Job
@@ -43,11 +45,17 @@ class Made(NamedTuple):
     outputs: Outputs
     record: ShrunkRecord
 
+    def save(self) -> None:
+        """Writes what is known."""
+        assert self.outputs.metrics is not None
+        write_shrunk(shrunk_path(self.outputs.metrics), self.record)
+
 
 def shrink_and_save(
     job: Job,
     announce: Callable[[Outputs, WidthPlan], None],
     say: Callable[[Made, Job], None],
+    say_rivals: Callable[[Made], None],
 ) -> list[Made]:
     """Makes a model for each budget; all of them are checked before the first is trained.
 
@@ -55,6 +63,7 @@ def shrink_and_save(
         job: what to do.
         announce: called before each model is made, with its plan as long as none is searched for.
         say: called with each model when it is done.
+        say_rivals: called with it again when its rivals are trained, if they are asked for.
 
     Raises:
         UsageError: a budget that cannot be met, a model or data that cannot be used, or files of
@@ -80,11 +89,23 @@ def shrink_and_save(
     for budgets, one, plan in zip(job.budgets, prepared, plans, strict=True):
         announce(one.outputs, plan)
         result = _shrunk(job, model, pipelines, budgets, one)
-        made.append(Made(one.outputs, _record(job, result, budgets, curve)))
-        assert one.outputs.metrics is not None
-        write_shrunk(shrunk_path(one.outputs.metrics), made[-1].record)
-        say(made[-1], job)
+        found = Made(one.outputs, _record(job, result, budgets, curve))
+        found.save()
+        say(found, job)
+        if job.prove:
+            # what there is, is saved before: this takes as long again
+            rivals = result.rivals(partial(_train_rival, pipelines, training))
+            told = tuple(RivalRecord(rival.name, rival.metrics, rival.words) for rival in rivals)
+            found = found._replace(record=found.record._replace(rivals=told))
+            found.save()
+            say_rivals(found)
+        made.append(found)
     return made
+
+
+def _train_rival(pipelines: Pipelines, training: Training, rival: keras.Model) -> None:
+    make_deterministic(training.seed)
+    fit_model(rival, pipelines, training)
 
 
 _UNITS = {objective.name: objective.name for objective in OBJECTIVES} | {"params": ""}
@@ -117,10 +138,6 @@ def _shrunk(
         small.name = prepared.outputs.model.stem
         fit_and_save_model(small, pipelines, prepared)
 
-    def fit_rival(rival: keras.Model) -> None:
-        make_deterministic(training.seed)
-        fit_model(rival, pipelines, training)
-
     options = Search(
         tries=job.search + 1,
         batch_size=training.batch_size,
@@ -135,7 +152,6 @@ def _shrunk(
         validation=pipelines.val,
         accept=job.accept,
         accept_on=job.accept_on,
-        prove=fit_rival if job.prove else False,
         search=options if job.search else 0,
         fine_tune=fine_tune,
     )
@@ -166,5 +182,4 @@ def _record(
         epochs=job.settings.training.epochs,
         seconds={name: round(value, 3) for name, value in result.seconds.items()},
         int8=None if result.int8 is None else _int8(result.int8),
-        rivals=tuple(RivalRecord(one.name, one.metrics, one.words) for one in result.rivals),
     )

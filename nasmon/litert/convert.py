@@ -3,7 +3,7 @@
 import re
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ def int8_file(model: keras.Model, samples: Any) -> bytes:
         UsageError: the model is not built, has layers that recur, or cannot be converted.
     """
     check_built(model)
+    _refuse_half(model)
     samples = _as_taken(model, samples)
     spec = tf.nest.map_structure(
         lambda array: tf.TensorSpec((1, *array.shape[1:]), array.dtype), samples
@@ -59,8 +60,8 @@ def int8_file(model: keras.Model, samples: Any) -> bytes:
                     inference_output_type=tf.int8,
                 )
         except Exception as error:
-            # a converter may refuse anything, in words of its own
-            reason = str(error).strip().partition("\n")[0]
+            # a converter may refuse anything, in words of its own, and at length
+            reason = str(error).strip().partition("\n")[0][:160]
             raise UsageError(
                 f"the model {model.name!r} cannot be converted to 8-bit integers "
                 f"({type(error).__name__}: {reason})"
@@ -72,16 +73,16 @@ def int8_file(model: keras.Model, samples: Any) -> bytes:
 
 
 def _as_taken(model: keras.Model, samples: Any) -> Any:
-    """Samples in the types that a model takes, as far as it tells; else of single precision."""
+    """Samples in the type that a model takes, if it has one input; else of single precision."""
     inputs = tf.nest.flatten(getattr(model, "inputs", None) or [])
-    arrays = [np.asarray(array) for array in tf.nest.flatten(samples)]
-    if len(inputs) == len(arrays):
-        types = [tensor.dtype for tensor in inputs]
-    else:
-        floats = (np.issubdtype(array.dtype, np.floating) for array in arrays)
-        types = ["float32" if f else a.dtype for f, a in zip(floats, arrays, strict=True)]
-    taken = [array.astype(kind) for array, kind in zip(arrays, types, strict=True)]
-    return tf.nest.pack_sequence_as(samples, taken)
+
+    def taken(array: Any) -> np.ndarray:
+        found = np.asarray(array)
+        if len(inputs) == 1:
+            return found.astype(inputs[0].dtype)
+        return found.astype("float32") if np.issubdtype(found.dtype, np.floating) else found
+
+    return tf.nest.map_structure(taken, samples)
 
 
 def _one_by_one(samples: Any) -> Iterator[dict[str, np.ndarray]]:
@@ -94,15 +95,31 @@ def _one_by_one(samples: Any) -> Iterator[dict[str, np.ndarray]]:
 def _put_in_order(file: Any) -> None:
     """Inputs and outputs as the model has them: by their names, which are then dropped."""
     (graph,), (signature,) = file.subgraphs, file.signatureDefs
-    graph.inputs = [one.tensorIndex for one in sorted(signature.inputs, key=_place)]
-    graph.outputs = [one.tensorIndex for one in sorted(signature.outputs, key=_place)]
+    graph.inputs, graph.outputs = _ordered(signature.inputs), _ordered(signature.outputs)
 
 
-def _place(one: Any) -> tuple[int, str]:
-    """Numbered ones in the order of their numbers, those of a dictionary by their keys."""
-    name = one.name.decode()
-    match = re.fullmatch(r"(?:args_0|output)(?:_(\d+))?", name)
-    return (int(match[1] or 0), "") if match else (0, name)
+def _ordered(ends: Sequence[Any]) -> list[int]:
+    """Numbers of tensors: numbered ones as they are in a list, others as in a dictionary."""
+    names = {one.name.decode(): int(one.tensorIndex) for one in ends}
+    matches = {name: re.fullmatch(r"(?:args_0|output)(?:_(\d+))?", name) for name in names}
+    places = {name: int(match[1] or 0) for name, match in matches.items() if match}
+    if set(places.values()) == set(range(len(ends))):
+        return [names[name] for name in sorted(names, key=lambda name: places[name])]
+    return [names[name] for name in sorted(names)]
+
+
+def _refuse_half(model: keras.Model) -> None:
+    """Refuses what is not computed in single precision.
+
+    Raises:
+        UsageError: a layer is not.
+    """
+    for layer in model._flatten_layers(include_self=False):
+        if layer.compute_dtype != "float32" and layer.weights:
+            raise UsageError(
+                f"{layer.name} computes in {layer.compute_dtype}, which LiteRT's converter does "
+                "not take; build the model in float32 and give it the weights"
+            )
 
 
 def _refuse_loops(model: keras.Model, spec: Any) -> None:

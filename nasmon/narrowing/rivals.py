@@ -1,16 +1,18 @@
 """Whether it was worth it: the same training for what a sceptic would have tried instead."""
 
 from collections.abc import Callable, Mapping
+from math import isnan
 from typing import NamedTuple
 
 import keras
 
 from nasmon.acceptance import lower_is_better, main_metric
+from nasmon.errors import UsageError
 from nasmon.narrowing.narrower import narrowed
 from nasmon.narrowing.planner import Choices
 from nasmon.narrowing.rebuild import Build, rebuilt
 from nasmon.narrowing.sampled import Interval
-from nasmon.narrowing.verdict import Evaluation, JudgedModel, Metrics
+from nasmon.narrowing.verdict import UNJUDGED, Evaluation, JudgedModel, Metrics
 
 
 class Rival(NamedTuple):
@@ -24,32 +26,37 @@ class Rival(NamedTuple):
 
 def rivals_of(
     choices: Choices,
-    plan_widths: Mapping[str, int],
-    train: Callable[[keras.Model], object],
+    widths: Mapping[str, int],
     evaluation: Evaluation,
     ours: JudgedModel,
+    train: Callable[[keras.Model], object],
     build: Build | None = None,
 ) -> tuple[Rival, ...]:
     """Trains the rivals of a model.
 
     Args:
         choices: by which its widths were chosen.
-        plan_widths: by owner, those that change.
-        train: as the model was trained.
+        widths: by owner, those that change.
         evaluation: that judged it.
         ours: the model, judged.
+        train: as the model was trained.
         build: as for ``narrow``.
 
     Returns:
         The same widths with weights drawn anew; and where a search found others than those of all
         layers scaled alike, these, with their weights carried over.
+
+    Raises:
+        UsageError: the model could not be judged.
     """
+    if not ours.metrics:
+        raise UsageError(f"there is nothing to judge rivals by: {UNJUDGED}")
     seen = choices.seen
     leaders = {owner: group.leader for group in seen.traced.groups for owner in group.owners}
-    alive = seen.alive({leaders[owner]: width for owner, width in plan_widths.items()})
+    alive = seen.alive({leaders[owner]: width for owner, width in widths.items()})
     found = {"from scratch": lambda: rebuilt(seen.traced, alive, build, seen.inputs)}
     uniform = choices.plan(choices.widths()).widths
-    if uniform != dict(plan_widths):
+    if uniform != dict(widths):
         found["uniform widths"] = lambda: narrowed(seen, uniform, build)
     rivals = []
     for name, make in found.items():
@@ -61,15 +68,18 @@ def rivals_of(
 
 def _rival(name: str, evaluation: Evaluation, rival: JudgedModel, ours: JudgedModel) -> Rival:
     metric = main_metric(ours.metrics)
+    theirs = rival.metrics[metric]
     interval = evaluation.interval(metric, rival, ours)
     sign = -1 if lower_is_better(metric) else 1
-    values = f"{metric} {rival.metrics[metric]:.4g}"
-    if interval is None:
-        better = sign * (ours.metrics[metric] - rival.metrics[metric]) > 0
-        told = "does worse" if better else "does as well or better"
-        words = f"{values}: {told}; how sure that is, is not known"
+    change = sign * (ours.metrics[metric] - theirs)
+    if isnan(theirs):
+        told = "did not train"
+    elif interval is None:
+        told = "does worse" if change > 0 else "does better" if change < 0 else "does the same"
+        told += "; how sure that is, is not known"
     else:
         low, high = sorted((sign * interval.low, sign * interval.high))
-        told = "does worse" if low > 0 else "does better" if high < 0 else "does as well"
-        words = f"{values}: {told}; this model has {interval} more"
-    return Rival(name, rival.metrics, interval, words)
+        told = "cannot be told apart on these samples"
+        told = "does worse" if low > 0 else "does better" if high < 0 else told
+        told += f"; from it to this model {interval}"
+    return Rival(name, rival.metrics, interval, f"{metric} {theirs:.4g}: {told}")

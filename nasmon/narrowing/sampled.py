@@ -7,7 +7,7 @@ bootstrap costs no further pass through the model.
 
 import zlib
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -19,14 +19,15 @@ from nasmon.isolation import aside, seeds_kept
 from nasmon.narrowing.rebuild import compile_alike
 
 BLOCKS, FEWEST_BLOCKS, DRAWS, CONFIDENCE = 500, 10, 1000, 0.95
-"""Blocks that samples are kept in, at least, as far as there are so many samples, and below which
-nothing is said; draws of a bootstrap; and what share of them an interval holds."""
-
-BATCH_PARTS = 8
-"""Of a batch, where it is not known how many there are."""
+"""Blocks that samples are kept in, about, if there are so many samples, and below which nothing is
+said; draws of a bootstrap; and what share of them an interval holds."""
 
 ARRAY_BATCH = 32
 """Samples in a batch of arrays."""
+
+SAME = 1e-3
+"""A share by which a metric of blocks may differ from that of all samples: what differs more is no
+sum over samples."""
 
 Predict = Callable[[Any], Any]
 """From a batch of inputs to the model's outputs."""
@@ -38,6 +39,8 @@ class Blocks(NamedTuple):
     sums: np.ndarray  # [blocks, sums] float64
     labels: tuple[int, ...]  # a checksum of each block's labels, to tell whether two are the same
     samples: int
+    metrics: dict[str, float]  # of all samples, batch by batch, as Keras evaluates
+    additive: frozenset[str]  # those that are a sum over samples
 
 
 class Interval(NamedTuple):
@@ -65,17 +68,10 @@ class SampledMetrics:
     """
 
     def __init__(self, model: keras.Model, data: Any) -> None:
-        self._model, self._data = model, data
-        self._made: keras.Model | None = None
-        self._update = tf.function(self._updated, autograph=False)
-        self._read = tf.function(self._results, autograph=False)
-        # one after the other, for all are read off the same variables
-        self._read_all = tf.function(
-            lambda sums: tf.map_fn(
-                self._results, sums, fn_output_signature=self._types(), parallel_iterations=1
-            ),
-            autograph=False,
-        )
+        self._model = model
+        # None stands for weights that are not given
+        self._data = tuple(one for one in data if one is not None) if _is_arrays(data) else data
+        self._judges: tuple[_Judge, _Judge] | None = None  # of a block, and of all batches
 
     def blocks(self, predict: Predict) -> Blocks:
         """What metrics sum up over all samples.
@@ -83,29 +79,31 @@ class SampledMetrics:
         Args:
             predict: what is judged.
         """
-        sums, labels, samples = [], [], 0
-        for x, y, weight in self._batches():
+        sums: list[np.ndarray] = []
+        labels: list[int] = []
+        samples = 0
+        for position, (x, y, weight) in enumerate(self._batches()):
             outputs = tf.nest.map_structure(tf.convert_to_tensor, predict(x))
-            if self._made is None:
-                self._made = _judge_of(self._model, outputs)
-            for part in self._parts(len(tf.nest.flatten(y)[0])):
-                of_part = _part((outputs, y, weight), part)
-                # not in what is traced: the first trace is what makes the metrics
-                self._judge.reset_metrics()
-                self._update(*of_part)
-                sums.append(np.concatenate([np.ravel(one) for one in self._sums()]))
-                arrays = (np.ascontiguousarray(a) for a in tf.nest.flatten(of_part[1]))
+            if self._judges is None:
+                self._judges = (_Judge(self._model, outputs), _Judge(self._model, outputs))
+            block, whole = self._judges
+            if position == 0:
+                whole.reset()
+            whole.update(outputs, y, weight)
+            for part in self._parts(len(tf.nest.flatten(y)[0]), len(labels)):
+                block.reset()
+                block.update(*_part((outputs, y, weight), part))
+                sums.append(block.sums())
+                arrays = (np.ascontiguousarray(a) for a in tf.nest.flatten(_part(y, part)))
                 labels.append(zlib.crc32(b"".join(map(bytes, arrays))))
                 samples += part.stop - part.start
-        return Blocks(np.array(sums, np.float64), tuple(labels), samples)
-
-    def values(self, sums: np.ndarray) -> dict[str, float]:
-        """The metrics of some samples.
-
-        Args:
-            sums: [sums], added up over their blocks.
-        """
-        return {name: float(value) for name, value in self._read(sums).items()}
+        if self._judges is None:
+            return Blocks(np.zeros((0, 0)), (), 0, {}, frozenset())
+        block, whole = self._judges
+        metrics, found = whole.metrics(), _joined(np.array(sums, np.float64))
+        added = block.metrics_of(found.sum(0))
+        additive = (n for n, v in metrics.items() if abs(added[n] - v) <= SAME * (1 + abs(v)))
+        return Blocks(found, _joined_labels(labels), samples, metrics, frozenset(additive))
 
     def interval(self, name: str, before: Blocks, after: Blocks) -> Interval | None:
         """How much a metric changed, by a paired bootstrap over the samples.
@@ -116,47 +114,21 @@ class SampledMetrics:
             after: of the other, on the same samples.
 
         Returns:
-            None where the samples are not the same in the same order, or too few.
+            None where the metric is no sum over samples, these are not the same in the same order,
+            or there are too few.
         """
         count = len(before.labels)
-        if before.labels != after.labels or count < FEWEST_BLOCKS:
+        if self._judges is None or before.labels != after.labels or count < FEWEST_BLOCKS:
             return None
+        if name not in before.additive & after.additive:
+            return None
+        judge, _ = self._judges
         random = np.random.default_rng(0)
         drawn = random.multinomial(count, np.full(count, 1 / count), size=DRAWS)
-        first, last = (
-            np.asarray(self._read_all(drawn @ one.sums)[name]) for one in (before, after)
-        )
+        first, last = (judge.each(drawn @ one.sums)[name] for one in (before, after))
         low, high = np.nanquantile(last - first, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-        whole = [self.values(one.sums.sum(0))[name] for one in (before, after)]
-        return Interval(whole[1] - whole[0], float(low), float(high), before.samples)
-
-    @property
-    def _judge(self) -> keras.Model:
-        assert self._made is not None
-        return self._made
-
-    def _updated(self, outputs: Any, y: Any, weight: Any) -> None:
-        flat = tf.nest.flatten(outputs)
-        self._judge.test_step((flat, y) if weight is None else (flat, y, weight))
-
-    def _results(self, sums: Any) -> Any:
-        place = 0
-        for variable in self._variables():
-            count = int(np.prod(variable.shape))
-            part = tf.reshape(sums[place : place + count], variable.shape)
-            variable.assign(tf.cast(part, variable.dtype))
-            place += count
-        return self._judge.get_metrics_result()
-
-    def _types(self) -> dict[str, tf.DType]:
-        results = self._judge.get_metrics_result()
-        return {name: tf.as_dtype(value.dtype) for name, value in results.items()}
-
-    def _variables(self) -> list[keras.Variable]:
-        return [variable for metric in self._judge.metrics for variable in metric.variables]
-
-    def _sums(self) -> list[np.ndarray]:
-        return [np.asarray(variable) for variable in self._variables()]
+        change = after.metrics[name] - before.metrics[name]
+        return Interval(change, float(low), float(high), before.samples)
 
     def _batches(self) -> Iterator[tuple[Any, Any, Any]]:
         data = self._data
@@ -167,15 +139,15 @@ class SampledMetrics:
             for index in range(data.num_batches or 0):
                 yield keras.utils.unpack_x_y_sample_weight(data[index])
         else:
-            arrays = tf.nest.map_structure(np.asarray, tuple(data))
+            arrays = tf.nest.map_structure(np.asarray, data)
             for first in range(0, len(tf.nest.flatten(arrays)[0]), ARRAY_BATCH):
                 part = slice(first, first + ARRAY_BATCH)
                 yield keras.utils.unpack_x_y_sample_weight(_part(arrays, part))
 
-    def _parts(self, samples: int) -> Iterator[slice]:
-        """A batch in parts, so many that all together are ``BLOCKS`` or more."""
-        parts = min(samples, ceil(BLOCKS / self._count) if self._count else BATCH_PARTS)
-        edges = np.linspace(0, samples, parts + 1).astype(int).tolist()
+    def _parts(self, samples: int, so_far: int) -> Iterator[slice]:
+        """A batch in parts, so many that all together are about ``BLOCKS``."""
+        parts = ceil(BLOCKS / self._count) if self._count else max(1, BLOCKS - so_far)
+        edges = np.linspace(0, samples, min(samples, parts) + 1).astype(int).tolist()
         return (slice(*pair) for pair in pairwise(edges))
 
     @property
@@ -187,7 +159,83 @@ class SampledMetrics:
             return count if count > 0 else None
         if isinstance(data, keras.utils.PyDataset):
             return data.num_batches
-        return ceil(len(tf.nest.flatten(tuple(data))[0]) / ARRAY_BATCH)
+        return ceil(len(tf.nest.flatten(data)[0]) / ARRAY_BATCH)
+
+
+class _Judge:
+    """A model that puts out what is put in, compiled as the one with such outputs is."""
+
+    def __init__(self, model: keras.Model, outputs: Any) -> None:
+        self._model = _judge_of(model, outputs)
+        # what is to run eagerly cannot be traced
+        traced = not self._model.run_eagerly
+        self._step = tf.function(self._test, autograph=False) if traced else self._test
+        self._each = tf.function(self._all, autograph=False)
+
+    def reset(self) -> None:
+        """Forgets all samples; not a part of what is traced, for that makes the metrics."""
+        self._model.reset_metrics()
+
+    def update(self, outputs: Any, y: Any, weight: Any) -> None:
+        """Adds samples."""
+        self._step(outputs, y, weight)
+
+    def sums(self) -> np.ndarray:
+        """What metrics have summed up, one after the other."""
+        return np.concatenate([np.ravel(np.asarray(one)) for one in self._variables()])
+
+    def metrics(self) -> dict[str, float]:
+        """Of the samples so far."""
+        return {name: float(value) for name, value in self._model.get_metrics_result().items()}
+
+    def metrics_of(self, sums: np.ndarray) -> dict[str, float]:
+        """Of samples whose sums these are, [sums]."""
+        return {name: float(one[0]) for name, one in self.each(sums[None]).items()}
+
+    def each(self, sums: np.ndarray) -> dict[str, np.ndarray]:
+        """Of each row of sums, [rows, sums]."""
+        return {name: np.asarray(one) for name, one in self._each(sums).items()}
+
+    def _test(self, outputs: Any, y: Any, weight: Any) -> None:
+        flat = tf.nest.flatten(outputs)
+        self._model.test_step((flat, y) if weight is None else (flat, y, weight))
+
+    def _all(self, sums: Any) -> Any:
+        results = self._model.get_metrics_result()
+        types = {name: tf.as_dtype(value.dtype) for name, value in results.items()}
+        # one after the other, for all are read off the same variables
+        return tf.map_fn(self._results, sums, fn_output_signature=types, parallel_iterations=1)
+
+    def _results(self, sums: Any) -> Any:
+        place = 0
+        for variable in self._variables():
+            count = int(np.prod(variable.shape))
+            part = tf.reshape(sums[place : place + count], variable.shape)
+            variable.assign(tf.cast(part, variable.dtype))
+            place += count
+        return self._model.get_metrics_result()
+
+    def _variables(self) -> list[keras.Variable]:
+        return [variable for metric in self._model.metrics for variable in metric.variables]
+
+
+def _is_arrays(data: Any) -> bool:
+    return not isinstance(data, tf.data.Dataset | keras.utils.PyDataset)
+
+
+def _joined(sums: np.ndarray) -> np.ndarray:
+    """Neighbouring blocks together, so that there are fewer than twice ``BLOCKS``."""
+    while len(sums) >= 2 * BLOCKS:
+        sums = np.add.reduceat(sums, np.arange(0, len(sums), 2), axis=0)
+    return sums
+
+
+def _joined_labels(labels: list[int]) -> tuple[int, ...]:
+    """The checksums of blocks that are joined alike."""
+    while len(labels) >= 2 * BLOCKS:
+        pairs = zip_longest(labels[::2], labels[1::2], fillvalue=0)
+        labels = [zlib.crc32(repr(pair).encode()) for pair in pairs]
+    return tuple(labels)
 
 
 def _part(structure: Any, part: slice) -> Any:
@@ -199,7 +247,9 @@ def _judge_of(model: keras.Model, outputs: Any) -> keras.Model:
     """A model that puts out what is put in, compiled as the one with such outputs is."""
     inside = getattr(model, "_functional", model)
     count = len(tf.nest.flatten(outputs))
-    named = iter(getattr(inside, "output_names", None) or [f"output_{n}" for n in range(count)])
+    names = getattr(inside, "output_names", None) or ()
+    # one output that is put out twice has one name
+    named = iter(names if len(set(names)) == count else [f"output_{n}" for n in range(count)])
     with seeds_kept():
         inputs = [
             keras.Input(tensor.shape[1:], dtype=tensor.dtype.name)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import keras
@@ -19,7 +20,6 @@ from nasmon.narrowing.sampled import Interval
 from nasmon.narrowing.search import Search, Searched, searched
 from nasmon.narrowing.seen import SAMPLES, Seen
 from nasmon.narrowing.verdict import Accept, Evaluation, Metrics, accepted_by, checked_rule
-from nasmon.probe_set import ProbeSet
 from nasmon.values import checked, not_text, whole
 
 FineTune = Callable[[keras.Model], Any]
@@ -51,11 +51,13 @@ class Shrunk(NamedTuple):
     after: Metrics  # and after that
     accepted: bool | None  # None where there was nothing to judge by
     decided_by: str  # in words
-    seconds: dict[str, float]  # "narrow", "search", "fine_tune", "evaluate", "prove"
+    seconds: dict[str, float]  # "narrow", "search", "fine_tune", "evaluate"
     searched: Searched | None = None
     interval: Interval | None = None  # of the change that decided; None where it is not known
     int8: Int8Verdict | None = None  # where it was asked for
-    rivals: tuple[Rival, ...] = ()  # where they were asked for
+    # trains what a sceptic would have instead, by a function like ``fine_tune``: the same widths
+    # from scratch, and uniform ones where a search found others
+    rivals: Callable[[FineTune], tuple[Rival, ...]] = lambda train: ()
 
 
 def shrink(
@@ -70,7 +72,6 @@ def shrink(
     validation: Any = None,
     accept: Accept | None = None,
     accept_on: Literal["float32", "int8"] = "float32",
-    prove: bool | FineTune = False,
     keep: Sequence[str] = (),
     round_to: int = 1,
     min_width: int = 1,
@@ -97,8 +98,6 @@ def shrink(
             change, a paired bootstrap over the samples, where the metric is a sum over them.
         accept_on: what is judged: the models, or both converted to 8-bit integers, with the extra
             ``mcu``.
-        prove: whether to train the rivals, too: the same widths from scratch, and uniform ones
-            where a search found others. By ``fine_tune``, or by a function given here.
         keep: as for ``plan_widths``.
         round_to: as for ``plan_widths``.
         min_width: as for ``plan_widths``.
@@ -119,8 +118,7 @@ def shrink(
         True
     """
     checked(NUMBERS, round_to=round_to, min_width=min_width, samples=samples)
-    options, train_rival = _options_of(search), _checked_proof(prove, fine_tune)
-    in_int8 = _checked_judge(accept_on)
+    options, in_int8 = _options_of(search), _checked_judge(accept_on)
     evaluation = Evaluation(model, data if validation is None else validation)
     before = evaluation.judged(model)
     rule = checked_rule(accept, before.metrics)
@@ -131,6 +129,9 @@ def shrink(
     choices = Choices(seen, budgets, limits, verbose)
     widths, found = choices.widths(), None
     clock.lap("narrow")
+    # before anything takes long, for a model may not be one to convert
+    first = converted(model, _calibration(seen), evaluation) if in_int8 else None
+    clock.lap("evaluate")
     if options is not None:
         widths, found = searched(choices, data, options, build, verbose)
         clock.lap("search")
@@ -144,18 +145,12 @@ def shrink(
     clock.lap("fine_tune")
     after = evaluation.judged(small)
     pair, int8 = (before, after), None
-    if in_int8:
-        samples_of = calibration_of(_probe(seen))
-        first, last = (converted(one, samples_of, evaluation) for one in (model, small))
-        pair, small_file = (first.judged, last.judged), last.model
-        metrics = (first.judged.metrics, last.judged.metrics)
-        int8 = Int8Verdict(*metrics, small_file)
+    if first is not None:
+        last = converted(small, _calibration(seen), evaluation)
+        pair = (first.judged, last.judged)
+        int8 = Int8Verdict(first.judged.metrics, last.judged.metrics, last.model)
     found_out = accepted_by(rule, evaluation, *pair)
     clock.lap("evaluate")
-    rivals: tuple[Rival, ...] = ()
-    if train_rival is not None:
-        rivals = rivals_of(choices, plan.widths, train_rival, evaluation, after, build)
-        clock.lap("prove")
     return Shrunk(
         model=small,
         plan=plan,
@@ -168,7 +163,7 @@ def shrink(
         searched=found,
         interval=found_out.interval,
         int8=int8,
-        rivals=rivals,
+        rivals=partial(rivals_of, choices, plan.widths, evaluation, after, build=build),
     )
 
 
@@ -185,24 +180,15 @@ def _checked_judge(accept_on: str) -> bool:
     return accept_on == "int8"
 
 
-def _checked_proof(prove: bool | FineTune, fine_tune: FineTune | None) -> FineTune | None:
-    """What trains the rivals; None if nothing is to be proved.
+def _calibration(seen: Seen) -> Any:
+    """Inputs to find the ranges of activations with.
 
     Raises:
-        UsageError: it is not said how to train.
+        UsageError: there are none.
     """
-    if not prove:
-        return None
-    if callable(prove):
-        return prove
-    if fine_tune is None:
-        raise UsageError("prove=True trains rivals as fine_tune does; give fine_tune, too")
-    return fine_tune
-
-
-def _probe(seen: Seen) -> ProbeSet:
-    assert seen.probe is not None
-    return seen.probe
+    if seen.probe is None:
+        raise UsageError('accept_on="int8" finds the ranges of activations with data; give some')
+    return calibration_of(seen.probe)
 
 
 def _options_of(search: int | Search) -> Search | None:
@@ -216,7 +202,7 @@ class _Clock:
     """Seconds between laps, summed by name."""
 
     def __init__(self) -> None:
-        self.seconds = dict.fromkeys(("narrow", "search", "fine_tune", "evaluate", "prove"), 0.0)
+        self.seconds = dict.fromkeys(("narrow", "search", "fine_tune", "evaluate"), 0.0)
         self._last = time.perf_counter()
 
     def lap(self, name: str) -> None:

@@ -17,17 +17,13 @@ from nasmon.acceptance import (
 )
 from nasmon.errors import UsageError
 from nasmon.narrowing.labelled import has_labels
-from nasmon.narrowing.sampled import Blocks, Interval, Predict, SampledMetrics
+from nasmon.narrowing.sampled import SAME, Blocks, Interval, Predict, SampledMetrics
 
 Metrics = dict[str, float]
 
 Accept = str | Callable[[Metrics, Metrics], bool]
 """A rule such as "miou >= -0.01", of how much a metric may change; or a function of all metrics
 before and after."""
-
-SAME = 1e-3
-"""A share by which a metric of samples may differ from Keras's own over batches: what differs more
-is no sum over samples, and has no interval."""
 
 
 class JudgedModel(NamedTuple):
@@ -49,7 +45,7 @@ class Evaluation:
         self._data, self._model = data, model
         batches = isinstance(data, tf.data.Dataset | keras.utils.PyDataset)
         self._possible = model.compiled and has_labels(data)
-        self._pair = () if batches else data
+        self._arrays = None if batches else data
         self._sampled: SampledMetrics | None = None
 
     def of(self, model: keras.Model) -> Metrics:
@@ -57,10 +53,11 @@ class Evaluation:
         if not self._possible:
             return {}
         settings = {"verbose": 0, "return_dict": True}
-        if self._pair:
-            found = model.evaluate(*self._pair[:2], **settings)
-        else:
+        if self._arrays is None:
             found = model.evaluate(self._data, **settings)
+        else:
+            x, y, weight = keras.utils.unpack_x_y_sample_weight(tuple(self._arrays))
+            found = model.evaluate(x, y, sample_weight=weight, **settings)
         return {name: float(value) for name, value in found.items()}
 
     def judged(self, model: keras.Model) -> JudgedModel:
@@ -69,14 +66,17 @@ class Evaluation:
         if not metrics:
             return JudgedModel({})
         try:
-            by_samples = self.predicted(model.predict_on_batch)
+            found = self._blocks(model.predict_on_batch)
         except Exception:
             # a loss or a metric may be anything; then there is no interval
             return JudgedModel(metrics)
-        name = main_metric(metrics)
-        difference = abs(by_samples.metrics.get(name, float("nan")) - metrics[name])
-        is_sum = difference <= SAME * (1 + abs(metrics[name]))
-        return JudgedModel(metrics, by_samples.blocks if is_sum else None)
+        # what else is in a loss, such as regularizers, is of no sample
+        same = frozenset(
+            name
+            for name in found.additive & metrics.keys()
+            if abs(found.metrics[name] - metrics[name]) <= SAME * (1 + abs(metrics[name]))
+        )
+        return JudgedModel(metrics, found._replace(additive=same))
 
     def predicted(self, predict: Predict) -> JudgedModel:
         """What predicts, by its predictions alone.
@@ -88,16 +88,32 @@ class Evaluation:
             UsageError: there is nothing to judge by.
         """
         if not self._possible:
-            raise UsageError(f"there is nothing to judge by: {_UNJUDGED}")
-        self._sampled = self._sampled or SampledMetrics(self._model, self._data)
-        blocks = self._sampled.blocks(predict)
-        return JudgedModel(self._sampled.values(blocks.sums.sum(0)), blocks)
+            raise UsageError(f"there is nothing to judge by: {UNJUDGED}")
+        try:
+            found = self._blocks(predict)
+        except UsageError:
+            raise
+        except Exception as error:
+            # a loss or a metric may be anything
+            reason = str(error).strip().partition("\n")[0]
+            raise UsageError(
+                f"the metrics of {self._model.name!r} cannot be computed from predictions alone "
+                f"({type(error).__name__}: {reason})"
+            ) from error
+        return JudgedModel(found.metrics, found)
 
     def interval(self, name: str, before: JudgedModel, after: JudgedModel) -> Interval | None:
         """How much a metric changed; None where it is not known how sure that is."""
         if self._sampled is None or before.blocks is None or after.blocks is None:
             return None
         return self._sampled.interval(name, before.blocks, after.blocks)
+
+    def _blocks(self, predict: Predict) -> Blocks:
+        # kept once it has worked
+        sampled = self._sampled or SampledMetrics(self._model, self._data)
+        found = sampled.blocks(predict)
+        self._sampled = sampled
+        return found
 
 
 class Acceptance(NamedTuple):
@@ -154,7 +170,7 @@ def accepted_by(
         holds = bool(accept(before.metrics, after.metrics))
         return Acceptance(holds, "by the function that was given")
     if not before.metrics:
-        return Acceptance(None, f"nothing was measured: {_UNJUDGED}")
+        return Acceptance(None, f"nothing was measured: {UNJUDGED}")
     bound = _bound(accept, before.metrics) if accept else _not_worse(before.metrics, after.metrics)
     first, last = before.metrics[bound.metric], after.metrics[bound.metric]
     change = f"{bound.metric} {first:.4g} -> {last:.4g}"
@@ -163,19 +179,19 @@ def accepted_by(
     interval = evaluation.interval(bound.metric, before, after)
     if interval is None:
         accepted = bound.holds(last - first, last - first)
-        return Acceptance(accepted, f"{change}, {bound.asked}")
+        return Acceptance(accepted, f"{change}, {bound.asked}; how sure that is, is not known")
     accepted = bound.holds(interval.low, interval.high)
     inside = bound.holds(interval.change, interval.change)
     shown = "" if accepted or not inside else ", which these samples do not show"
     return Acceptance(accepted, f"{change}, {interval}; {bound.asked}{shown}", interval)
 
 
-_UNJUDGED = "there are no labels, or the model is not compiled"
+UNJUDGED = "there are no labels, or the model is not compiled"
 
 _INFINITE = float("inf")
 
 
-_RULE = re.compile(r"\s*(\w+)\s*(>=|<=)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*")
+_RULE = re.compile(r"\s*(\w+)\s*(>=|<=)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
 
 
 def _bound(accept: str, metrics: Mapping[str, float]) -> Bound:
@@ -196,7 +212,8 @@ def _bound(accept: str, metrics: Mapping[str, float]) -> Bound:
 
 
 def _not_worse(before: Mapping[str, float], after: Mapping[str, float]) -> Bound:
-    name = main_metric(before)
+    # a model that was compiled again tells its earlier metrics, too
+    name = main_metric([name for name in before if name in after])
     _, band = task_dead_band(name, (before[name], after[name]), TOLERANCE)
     allowed = band.size * (abs(before[name]) if band.scale == "relative" else 1)
     words = f"{_allowed(band)} is allowed"

@@ -3,6 +3,7 @@
 Nothing here needs TensorFlow.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -21,6 +22,7 @@ class ExportedRecord(NamedTuple):
     """A model as a LiteRT file of 8-bit integers."""
 
     model: Path  # that it was made from
+    digest: str  # SHA-256 of that file, so that a later one is told from it
     file: Path
     samples: int  # of the training data, that ranges of activations were found with
     float32: dict[str, float]  # metrics on validation data, of the model
@@ -33,6 +35,11 @@ class ExportedRecord(NamedTuple):
     predicted_ram: int | None
     operations: dict[str, int]  # how many there are of each kind
     seconds: dict[str, float]
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def write_exported(path: Path, record: ExportedRecord) -> None:
@@ -80,4 +87,9 @@ def _exported(tree: dict[str, Any], folder: Path) -> ExportedRecord:
         values[name] = {k: math.nan if v is None else float(v) for k, v in tree[name].items()}
     for name in ("flash", "ram", "samples"):
         values[name] = int(tree[name])
+    for name in ("predicted_flash", "predicted_ram"):
+        values[name] = None if tree[name] is None else int(tree[name])
+    values["operations"] = {kind: int(count) for kind, count in tree["operations"].items()}
+    if values["float32"].keys() != values["int8"].keys():
+        raise ValueError("float32 and int8 have other metrics")
     return ExportedRecord(**values)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from nasmon.errors import UsageError
 from nasmon.record.files import whole_file
 from nasmon.widths.graph import Cost, Owner, Structure
-from nasmon.widths.int8 import Block, Int8Program, Step
+from nasmon.widths.int8 import Block, Int8Program, Step, check_program
 from nasmon.widths.segments import Segments
 
 RECORD_FORMAT, RECORD_VERSION = "nasmon run", 1
@@ -157,17 +157,19 @@ def _structure(tree: dict[str, Any]) -> Structure:
     costs = tuple(Cost(**_tupled(c, "inputs", "outputs")) for c in tree["costs"])
     # records of earlier versions lack it
     int8 = tree.get("int8")
-    return Structure(owners, costs, int8 and _int8(int8))
+    return Structure(owners, costs, None if int8 is None else _int8(int8, owners))
 
 
-def _int8(tree: dict[str, Any]) -> Int8Program:
-    return Int8Program(
+def _int8(tree: dict[str, Any], owners: Sequence[Owner]) -> Int8Program:
+    program = Int8Program(
         tensors=tuple(Block(**_tupled(block, "widths")) for block in tree["tensors"]),
         steps=tuple(Step(**_tupled(step, "reads", "writes")) for step in tree["steps"]),
         outputs=tuple(tree["outputs"]),
         constants=tuple(Block(**_tupled(block, "widths")) for block in tree["constants"]),
-        overhead=int(tree["overhead"]),
+        overhead=tree["overhead"],
     )
+    check_program(program, {owner.name: owner.channels for owner in owners})
+    return program
 
 
 def _tupled(tree: dict[str, Any], *names: str) -> dict[str, Any]:

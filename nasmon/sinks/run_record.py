@@ -91,6 +91,7 @@ class RunSink:
     ) -> None:
         self._record_path, self._spectra_path = record_path(csv_path), spectra_path(csv_path)
         self._widths_path, self._curves_path = widths_path(csv_path), curves_path(csv_path)
+        self._exported_path = exported_path(csv_path)
         self.place = str(self._record_path)
         self._last_step = last_step
         self._history = given_path(origin.history) if origin.history else None
@@ -102,7 +103,7 @@ class RunSink:
             self._take_up()
         else:
             # those of a model that was there before, too
-            for path in (*beside(csv_path), shrunk_path(csv_path), exported_path(csv_path)):
+            for path in (*beside(csv_path), shrunk_path(csv_path), self._exported_path):
                 path.unlink(missing_ok=True)
         self._latest: Reading | None = None
         self._rest_until = 0.0
@@ -215,6 +216,8 @@ class RunSink:
             )
 
     def _take_up(self) -> None:
+        # of the model as it was
+        self._exported_path.unlink(missing_ok=True)
         if self._record_path.exists():
             last = read_record(self._record_path)
             self._earlier_layers = last.layers

@@ -32,6 +32,10 @@ class Range(NamedTuple):
         """Whether it may be less than the widest that there is room for."""
         return self.at(0) < self.at(1)
 
+    def wanted(self, scale: float) -> float:
+        """The width at a share of the most, before it is rounded."""
+        return min(min(1.0, scale) * self.most, self.most if self.cap is None else self.cap)
+
     def above(self, width: int) -> int | None:
         """The next wider one; None if there is none."""
         following = min(self.most, (width // self.step + 1) * self.step)
@@ -85,7 +89,7 @@ def scaled_alike(
     for _ in range(HALVINGS if low < high else 0):
         middle = (low + high) / 2
         low, high = (middle, high) if fits(at(middle)) else (low, middle)
-    wanted = {name: min(1.0, low * factors[name]) * ranges[name].most for name in least}
+    wanted = {name: ranges[name].wanted(low * factors[name]) for name in least}
     return _filled(at(low), wanted, ranges, fits)
 
 

@@ -288,7 +288,11 @@ class _Pass:
         if known is not None or call is None or not tensor.shape.rank:
             return self._met.segments(known)
         channels = tensor.shape[-1]
-        widths = [self.width(one) for one in (call.output, *call.inputs)]
+        ends = [call.output, *call.inputs]
+        if tensor.op.type == "DepthwiseConv2dNative":
+            # the first half of a separable convolution, which may be as wide as the second
+            ends.reverse()
+        widths = [self.width(one) for one in ends]
         for width in widths:
             if width is not None and len(width) == channels:
                 return self._met.segments(width)

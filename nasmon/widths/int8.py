@@ -88,6 +88,35 @@ class Int8Program(NamedTuple):
         return in_memory(_size(self.tensors[number], today, widths))
 
 
+def check_program(program: Int8Program, today: Mapping[str, int]) -> None:
+    """Checks a program that was read from a file.
+
+    Args:
+        program: of any contents.
+        today: widths by owner.
+
+    Raises:
+        ValueError: it is none.
+
+    Example:
+        >>> check_program(Int8Program((), (), (0,), (), 450), {})
+        Traceback (most recent call last):
+        ValueError: an int8 program that names a tensor 0
+    """
+    blocks = (*program.tensors, *program.constants)
+    numbers = [block.size for block in blocks] + [program.overhead]
+    numbers += [times for block in blocks for made_of in block.widths for _, times in made_of]
+    named = [*program.outputs, *(n for step in program.steps for n in (*step.reads, *step.writes))]
+    for number in (*numbers, *named):
+        if not isinstance(number, int) or number < 0:
+            raise ValueError(f"an int8 program that holds {number!r}")
+    for number in named:
+        if number >= len(program.tensors):
+            raise ValueError(f"an int8 program that names a tensor {number}")
+    if any(not total_width(made_of, today) for block in blocks for made_of in block.widths):
+        raise ValueError("an int8 program of tensors without channels")
+
+
 def peak_of(sizes: Sequence[int], steps: Sequence[Step], outputs: Sequence[int]) -> Peak:
     """Where steps need the most memory.
 

@@ -25,14 +25,14 @@ ARITHMETIC = SUMS | FACTORS
 ACTIVATIONS = frozenset(("Relu", "Relu6"))
 """They become a part of the product or of the arithmetic before them."""
 
-IN_FLOAT = frozenset(("Neg", "Elu"))
+IN_FLOAT = frozenset(("Neg", "Elu", "Square"))
 """The interpreter does not have them in integers: it computes in float32 and goes back."""
 
 ALONE = frozenset(
     (
         *ACTIVATIONS,
         *("Maximum", "Minimum", "SquaredDifference", "LeakyRelu", "Sigmoid", "Tanh", "Exp", "Log"),
-        *("Softmax", "Abs", "Square", "Sqrt", "Rsqrt", "MaxPool", "AvgPool", "ConcatV2", "Mean"),
+        *("Softmax", "Abs", "Sqrt", "Rsqrt", "MaxPool", "AvgPool", "ConcatV2", "Mean"),
         *("Max", "Min", "Sum", "Pad", "PadV2", "MirrorPad", "Tile", "Transpose", "StridedSlice"),
         *("Slice", "Split", "SplitV", "Pack", "Unpack", "ResizeBilinear", "ResizeNearestNeighbor"),
         *("DepthToSpace", "SpaceToDepth", "BroadcastTo", "GatherV2", "SelectV2", "Less"),

@@ -57,12 +57,16 @@ def lowered(
     Returns:
         None where it is not known what becomes of an operation, or a shape is not.
     """
+    if any(isinstance(call.layer, keras.layers.RNN) for call in calls.calls):
+        return None
     try:
         lowering = _Lowering(outputs, samples, made_of, calls)
         lowering.follow()
-    except _UnknownError:
+        return lowering.program()
+    except Exception:
+        # of operations that are not known, or of a graph that nobody has thought of: then just this
+        # is not known, and the widths are
         return None
-    return lowering.program()
 
 
 def is_one_resizing(layer: keras.Layer) -> bool:
@@ -110,6 +114,7 @@ class _Lowering:
         self._constants: list[Block] = []
         # axes, sizes and shapes that steps are given, by what they are of: equal ones are one
         self._numbers: dict[object, Shape] = {}
+        self._held: set[str] = set()  # variables
         self._reshaped: dict[tuple[int, Shape], int] = {}
 
     def follow(self) -> None:
@@ -146,7 +151,7 @@ class _Lowering:
         elif kind in ACTIVATIONS and self._alone(given[0]).open:
             self._made[output.name] = self._made[given[0].name]._replace(product=False, open=False)
         elif kind in ARITHMETIC and len(given) == 1 and self._alone(given[0]).product:
-            self._made[output.name] = self._made[given[0].name]
+            self._made[output.name] = self._made[given[0].name]._replace(open=True)
         elif kind in PRODUCTS or _convolution_in(operation) is not None:
             self._product(operation, given)
         elif kind in ARITHMETIC:
@@ -204,15 +209,22 @@ class _Lowering:
         weights = [t for t in others if t.dtype.is_floating and not self._graph.depends(t)]
         for kernel in weights:
             grows_with = [outputs] if apart else [self._made_of(given[0]), outputs]
-            self._constants.append(_block(prod(_shape(kernel)), *grows_with))
-            each = BIAS + 2 * SCALE
+            each, variable = BIAS + 2 * SCALE, _variable_of(kernel)
+            if variable in self._held:
+                # a layer that is called again has another bias: it depends on the input's scale
+                each -= SCALE
+            else:
+                self._held.add(variable)
+                self._constants.append(_block(prod(_shape(kernel)), *grows_with))
             self._constants.append(_block(each * _shape(output)[-1], outputs))
         if operation.type == "Conv2DBackpropInput":
             self._numbers[operation.name] = self._shape_of_one(output)
         made, shape = self._made[given[0].name], self._shape_of_one(output)
         before = self._shapes[made.number]
         if operation.type != "MatMul" or made.shape[-1:] != before[-1:]:
-            self._step(operation, given, product=bool(weights), open=True)
+            # a transposed convolution takes an activation only together with a bias
+            takes = operation.type != "Conv2DBackpropInput"
+            self._step(operation, given, product=bool(weights), open=takes)
             return
         # a dense layer on more axes does not need them as one
         number = self._number_of(self._sized(output), (*before[:-1], shape[-1]))
@@ -297,6 +309,14 @@ class _Lowering:
         if not shape or shape[0] % self._samples:
             return shape
         return (shape[0] // self._samples, *shape[1:])
+
+
+def _variable_of(kernel: tf.Tensor) -> str:
+    """What a kernel is read from: the same for each call of a layer."""
+    operation = kernel.op
+    while operation.type in (*LEFT_OUT, *RESHAPES, "ReadVariableOp") and operation.inputs:
+        operation = operation.inputs[0].op
+    return str(operation.name)
 
 
 def _convolution_in(operation: tf.Operation) -> tf.Operation | None:
