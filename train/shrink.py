@@ -150,7 +150,7 @@ def _say(made: Made, job: Job) -> None:
     advice = f"stay with {job.model}; the smaller one is {made.outputs.model}"
     if record.accepted:
         advice = f"use {made.outputs.model}"
-    print(f"{word}: {record.decided_by}; {advice}", flush=True)
+    print(f"{word}: {record.decided_by}\n{advice}", flush=True)
 
 
 def _say_rivals(made: Made) -> None:

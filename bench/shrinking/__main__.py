@@ -67,7 +67,8 @@ def _missing(task: Task, fold: str, arms: Sequence[str]) -> Iterator[tuple[str, 
                 yield arm, budget
 
 
-def _wide(task: Task, number: int) -> Wide:
+def wide_network(task: Task, number: int) -> Wide:
+    """The trained network of a fold; trained, if it is not kept from before."""
     fold, path = task.fold(number), WIDE / f"{task.name}_{number}.keras"
     if path.exists():
         model = keras.models.load_model(path, compile=False)
@@ -92,7 +93,7 @@ def run(tasks: Sequence[str], arms: Sequence[str], folds: Sequence[int]) -> None
         for number in folds:
             if not list(_missing(task, str(number), arms)):
                 continue
-            wide = _wide(task, number)
+            wide = wide_network(task, number)
             before = task.judge(wide.model, wide.fold)
             label = _label(task, number, f"{before:.4f}")
             print(f"{task.name} {label}: before {before:.4f}", flush=True)

@@ -1,7 +1,7 @@
 """The ways of getting a smaller network that are compared, all of the same widths or parameters."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import keras
@@ -11,7 +11,6 @@ from bench.shrinking.tasks import RATE, Fold, Task
 from nasmon.narrowing.narrower import carried_over, narrowed
 from nasmon.narrowing.plan import WidthPlan
 from nasmon.narrowing.planner import Choices
-from nasmon.narrowing.proposals import MOST_UNEVEN, SPREAD, CostOf, Propose, proposed
 from nasmon.narrowing.rebuild import rebuilt
 from nasmon.narrowing.search import Search, searched
 from nasmon.narrowing.seen import Seen
@@ -86,29 +85,11 @@ def rounds(wide: Wide, params: int) -> Outcome:
 
 
 def search(wide: Wide, params: int) -> Outcome:
-    """Widths found by short trainings, on the fold's training data alone."""
-    return _searched(wide, params, proposed)
-
-
-def random_widths(wide: Wide, params: int) -> Outcome:
-    """As many tries of widths drawn at random around uniform ones, judged in the same way."""
-
-    def drawn(
-        tried: Sequence[np.ndarray],
-        losses: Sequence[float],
-        cost: CostOf,
-        random: np.random.Generator,
-    ) -> list[np.ndarray]:
-        return [random.normal(0, SPREAD, len(tried[0])).clip(-MOST_UNEVEN, MOST_UNEVEN)]
-
-    return _searched(wide, params, drawn)
-
-
-def _searched(wide: Wide, params: int, propose: Propose) -> Outcome:
+    """Widths drawn at random around uniform ones, judged by short trainings."""
     begun = time.perf_counter()
     choices = Choices(wide.seen, {"params": params})
     options = Search(TRIES, batch_size=wide.task.batch, learning_rate=RATE, seed=wide.seed)
-    widths, found = searched(choices, (wide.fold.x, wide.fold.y), options, None, propose=propose)
+    widths, found = searched(choices, (wide.fold.x, wide.fold.y), options, None)
     print(found.words, flush=True)
     plan = choices.plan(widths)
     small = narrowed(wide.seen, plan.widths)
@@ -140,7 +121,6 @@ ARMS: Mapping[str, Arm] = {
     "random channels": random_channels,
     "two rounds": rounds,
     "search": search,
-    "random widths": random_widths,
     "from scratch": from_scratch,
     "from scratch, all epochs": long_from_scratch,
 }

@@ -18,6 +18,13 @@ REFERENCE = "ours"
 """The arm that all others are held against, fold by fold."""
 
 
+PAST = {
+    "fitted proposals": "As many tries, each proposed near the best so far by a ridge regression "
+    "over those before; it did no better than chance, and is gone."
+}
+"""Arms that were measured when nasmon still had them."""
+
+
 def page(rows: Rows) -> str:
     """The text of SHRINKING.md.
 
@@ -31,8 +38,8 @@ def page(rows: Rows) -> str:
 
 
 def _arms() -> str:
-    lines = (f"- **{name}**: {(arm.__doc__ or '').strip()}" for name, arm in ARMS.items())
-    return "\n".join(lines)
+    said = {name: (arm.__doc__ or "").strip() for name, arm in ARMS.items()} | PAST
+    return "\n".join(f"- **{name}**: {text}" for name, text in said.items())
 
 
 def _section(task: Task, rows: Rows) -> str:
@@ -56,7 +63,7 @@ def _budget(task: Task, rows: Rows, budget: int) -> str:
         "s to train |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for name in ARMS:
+    for name in (*ARMS, *PAST):
         found = _of(own, arm=name)
         if not found:
             continue
@@ -95,8 +102,8 @@ tell orders of magnitude.
 
 {arms}
 
-Every arm but the last two recomputes the statistics of batch normalizations. Searches try {tries}
-widths.
+Every arm but those from scratch recomputes the statistics of batch normalizations. Searches try
+{tries} widths.
 
 {sections}
 """

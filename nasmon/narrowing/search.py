@@ -15,7 +15,6 @@ from nasmon.errors import UsageError
 from nasmon.narrowing.labelled import Labelled, read_labelled
 from nasmon.narrowing.planner import Choices
 from nasmon.narrowing.progress import SlowBar
-from nasmon.narrowing.proposals import Propose, proposed
 from nasmon.narrowing.rebuild import Build
 from nasmon.narrowing.trainings import Course, Trainings
 from nasmon.narrowing.tries_file import TriesFile, Try
@@ -24,6 +23,11 @@ from nasmon.values import checked, not_text, optional, path, real, whole
 PARTS = (0.6, 0.2)
 """Of the data: to train tries on, and to rank them by; the rest judges the best of them, which are
 trained on both of these."""
+
+SPREAD, MOST_UNEVEN = 0.4, math.log(2)
+"""Of the shares of groups that are tried: the standard deviation of their logarithms, and how far
+any may be from uniform ones. A layer that is hardly there any more foretells nothing in an epoch.
+"""
 
 PATIENCE = 0.5
 """A share of the tries; after so many without a better one the search ends."""
@@ -44,7 +48,7 @@ class Search(NamedTuple):
     seeds: int = 3  # of each finalist's trainings
     batch_size: int | None = None  # None: a dataset's own, Keras's 32 of arrays
     learning_rate: float | None = None  # at the start of a training; None: the optimizer's own
-    seed: int = 0  # of how the data are parted, and of what is proposed
+    seed: int = 0  # of how the data are parted, and of what is tried
     file: str | os.PathLike[str] | None = None  # a CSV of the tries, where a search goes on
 
 
@@ -62,12 +66,12 @@ def searched(
     options: Search,
     build: Build | None,
     verbose: bool = False,
-    propose: Propose = proposed,
 ) -> tuple[dict[str, int], Searched]:
     """Searches for widths that are better than uniform ones.
 
-    Neighbours of the best widths so far are tried: carried over, trained and ranked by their loss.
-    Then the best of them and the uniform ones are trained for longer, with several seeds, and
+    Widths drawn at random around uniform ones are tried: carried over, trained and ranked by their
+    loss. (Proposals that learn from the tries did no better: ``bench/SHRINKING.md``.) Then the best
+    of them and the uniform ones are trained for longer, with several seeds, and
     judged on data that the search did not see. Uniform widths come back unless others have a lower
     loss there with every seed.
 
@@ -77,7 +81,6 @@ def searched(
         options: how to search.
         build: as for ``narrow``.
         verbose: whether to show progress.
-        propose: says what to try next.
 
     Returns:
         Widths by leader, and how they were found.
@@ -90,7 +93,7 @@ def searched(
     if not model.compiled:
         raise UsageError("a search trains, and needs a model that is compiled")
     labelled = read_labelled(data, options.batch_size)
-    return _Searching(choices, labelled, options, build, verbose, propose).run()
+    return _Searching(choices, labelled, options, build, verbose).run()
 
 
 _OPTIONS = {
@@ -110,9 +113,8 @@ class _Searching:
         options: Search,
         build: Build | None,
         verbose: bool,
-        propose: Propose,
     ) -> None:
-        self._choices, self._options, self._propose = choices, options, propose
+        self._choices, self._options = choices, options
         self._train, self._ranked_on, self._judge = data.parts(PARTS, options.seed)
         if min(part.samples for part in (self._train, self._ranked_on, self._judge)) < 1:
             raise UsageError(f"a search parts its data in three; there are {data.samples} samples")
@@ -139,14 +141,12 @@ class _Searching:
         options = self._options
         tries = [self._try(0, uniform)]
         self._show(tries)
-        shares = [np.zeros(len(self._leaders))]
         while len(tries) < options.tries and not self._tired(tries):
             random = np.random.default_rng([options.seed, len(tries)])
-            found = self._next(shares, tries, random)
-            if found is None:
+            widths = self._next(tries, random)
+            if widths is None:
                 break
-            shares.append(found[0])
-            tries.append(self._try(len(tries), found[1]))
+            tries.append(self._try(len(tries), widths))
             self._show(tries)
         return tries
 
@@ -159,25 +159,15 @@ class _Searching:
         best = min(range(len(tries)), key=lambda i: tries[i].loss)
         return len(tries) - 1 - best > max(PATIENCE * self._options.tries, 4)
 
-    def _next(
-        self, shares: Sequence[np.ndarray], tries: Sequence[Try], random: np.random.Generator
-    ) -> tuple[np.ndarray, dict[str, int]] | None:
-        """Shares that give widths which were not tried; None if there seem to be none."""
-        losses = [one.loss if math.isfinite(one.loss) else _WORST for one in tries]
+    def _next(self, tries: Sequence[Try], random: np.random.Generator) -> dict[str, int] | None:
+        """Widths that were not tried; None if there seem to be none."""
         for _ in range(ATTEMPTS):
-            for found in self._propose(shares, losses, self._cost, random):
-                widths = self._widths(found)
-                if all(widths != one.widths for one in tries):
-                    return found, widths
+            logs = random.normal(0, SPREAD, len(self._leaders)).clip(-MOST_UNEVEN, MOST_UNEVEN)
+            shares = dict(zip(self._leaders, np.exp(logs).tolist(), strict=True))
+            widths = self._choices.widths(shares)
+            if all(widths != one.widths for one in tries):
+                return widths
         return None
-
-    def _widths(self, shares: np.ndarray) -> dict[str, int]:
-        return self._choices.widths(dict(zip(self._leaders, np.exp(shares).tolist(), strict=True)))
-
-    def _cost(self, shares: np.ndarray) -> float:
-        widths = self._widths(shares)
-        # what is not known for want of rows is little, of nearly all channels
-        return float(np.nansum([self._choices.costs[name][n] for name, n in widths.items()]))
 
     def _try(self, number: int, widths: Mapping[str, int]) -> Try:
         options = self._options
@@ -230,10 +220,7 @@ class _Searching:
 
 
 ATTEMPTS = 20
-"""To propose widths that were not tried yet."""
-
-_WORST = 1e6
-"""Stands for a loss that is not finite."""
+"""To draw widths that were not tried yet."""
 
 
 def _all_but(judge: Labelled, data: Labelled, seed: int) -> np.ndarray:
