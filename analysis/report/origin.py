@@ -67,4 +67,8 @@ def _sizes(record: ShrunkRecord) -> list[list[str]]:
     for name, value in record.before.items():
         found = (value, record.carried[name], record.after[name])
         rows.append([printable(name), *map(number, found)])
+    if record.int8 is not None:
+        for name, value in record.int8.before.items():
+            last = number(record.int8.after[name])
+            rows.append([f"{printable(name)} as 8-bit integers", number(value), "", last])
     return rows

@@ -46,6 +46,12 @@ def ours(wide: Wide, params: int) -> Outcome:
     return _fine_tuned(wide, params, lambda plan: narrowed(wide.seen, plan.widths))
 
 
+def long_ours(wide: Wide, params: int) -> Outcome:
+    """Ours, trained for as long as the arm from scratch with all epochs."""
+    epochs = wide.task.epochs + wide.task.fine_tuning
+    return _fine_tuned(wide, params, lambda plan: narrowed(wide.seen, plan.widths), epochs)
+
+
 def not_compensated(wide: Wide, params: int) -> Outcome:
     """The same channels, nothing standing in for the others."""
     return _fine_tuned(wide, params, lambda plan: _of_kept(wide, _selected(wide, plan)))
@@ -116,6 +122,7 @@ def long_from_scratch(wide: Wide, params: int) -> Outcome:
 
 ARMS: Mapping[str, Arm] = {
     "ours": ours,
+    "ours, all epochs": long_ours,
     "not compensated": not_compensated,
     "largest gamma": largest_gamma,
     "random channels": random_channels,
@@ -156,12 +163,17 @@ def _ordered(wide: Wide, params: int, order: Callable[[WidthGroup], np.ndarray])
     return _fine_tuned(wide, params, small)
 
 
-def _fine_tuned(wide: Wide, params: int, narrower: Callable[[WidthPlan], keras.Model]) -> Outcome:
+def _fine_tuned(
+    wide: Wide,
+    params: int,
+    narrower: Callable[[WidthPlan], keras.Model],
+    epochs: int | None = None,
+) -> Outcome:
     begun = time.perf_counter()
     plan = _plan(wide.seen, params)
     small = narrower(plan)
     seconds = time.perf_counter() - begun
-    return _trained(wide, small, plan, wide.task.fine_tuning, seconds)
+    return _trained(wide, small, plan, epochs or wide.task.fine_tuning, seconds)
 
 
 def _trained(

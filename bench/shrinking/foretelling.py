@@ -103,7 +103,8 @@ def spearman(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
-def _rows() -> list[dict[str, str]]:
+def rows_measured() -> list[dict[str, str]]:
+    """Of the table, as text."""
     if not TABLE.exists():
         return []
     with open(TABLE, newline="", encoding="utf-8") as file:
@@ -115,7 +116,7 @@ COLUMNS = ("task", "fold", "group", "channels", "fall", *FORETELLS)
 
 def run(folds: Sequence[int]) -> None:
     """Measures what is missing."""
-    done = {(row["task"], row["fold"]) for row in _rows()}
+    done = {(row["task"], row["fold"]) for row in rows_measured()}
     for task in TASKS:
         for number in folds if os.environ.get(task.data) else ():
             if (task.name, str(number)) in done:
@@ -193,9 +194,9 @@ def main() -> None:
     given = parser.parse_args()
     if not given.page:
         run(given.folds)
-    if not _rows():
+    if not rows_measured():
         parser.exit(2, "nothing is measured, and no data are named; see bench/shrinking/tasks.py\n")
-    PAGE.write_text(page(_rows()), encoding="utf-8")
+    PAGE.write_text(page(rows_measured()), encoding="utf-8")
 
 
 if __name__ == "__main__":
