@@ -106,6 +106,31 @@ def embedded() -> keras.Model:
     return keras.Model(x, layers.Dense(2)(layers.GlobalAveragePooling1D()(y)))
 
 
+def in_float_between() -> keras.Model:
+    x = keras.Input((8, 8, 3))
+    y = keras.ops.square(layers.Conv2D(8, 3, padding="same")(x))
+    y = layers.ReLU()(layers.Conv2DTranspose(6, 3, 2, "same", use_bias=False)(y))
+    return keras.Model(x, layers.Conv2D(2, 1)(y))
+
+
+def shared() -> keras.Model:
+    x, conv = keras.Input((8, 8, 16)), layers.Conv2D(16, 3, padding="same", name="again")
+    y = layers.ReLU()(conv(layers.ReLU()(conv(x))))
+    return keras.Model(x, layers.Dense(3)(layers.GlobalAveragePooling2D()(y)))
+
+
+def separable() -> keras.Model:
+    return keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            layers.Conv2D(16, 3, padding="same", activation="relu"),
+            layers.SeparableConv2D(16, 3, padding="same", activation="relu"),
+            layers.SeparableConv2D(16, 3, padding="same", activation="relu"),
+            layers.Conv2D(1, 1),
+        ]
+    )
+
+
 def mobile_v2() -> keras.Model:
     return keras.applications.MobileNetV2((32, 32, 3), alpha=0.35, weights=None, classes=4)
 
@@ -125,6 +150,9 @@ MODELS: dict[str, Callable[[], keras.Model]] = {
     "branches": branches,
     "many_kinds": many_kinds,
     "embedded": embedded,
+    "in_float_between": in_float_between,
+    "shared": shared,
+    "separable": separable,
 }
 
 
@@ -143,7 +171,7 @@ def test_flash_and_ram_are_predicted_before_anything_is_converted(name: str) -> 
     assert len(program.steps) == len(planned.operations)
 
 
-@pytest.mark.parametrize("name", ["ds_cnn", "branches", "many_kinds"])
+@pytest.mark.parametrize("name", ["ds_cnn", "branches", "many_kinds", "separable"])
 def test_other_widths_take_what_was_predicted_for_them(name: str) -> None:
     model = drawn(MODELS[name]())
     plan = nasmon.plan_widths(model, verbose=False, params=0.5)
@@ -189,6 +217,15 @@ def test_inputs_and_outputs_keep_their_order() -> None:
         np.testing.assert_allclose(one, other, atol=0.03 * np.abs(other).max())
 
 
+def test_outputs_of_a_dictionary_are_in_the_order_of_its_keys() -> None:
+    x = keras.Input((5,))
+    keys = {f"output_{number}": layers.Dense(number)(x) for number in (2, 10)}
+    model = drawn(keras.Model(x, keys))
+    inputs = inputs_for(model)
+    found = Int8Model(int8_file(model, inputs)).predict(inputs)
+    assert [one.shape[1] for one in found] == [10, 2]
+
+
 def test_samples_of_double_precision_are_taken() -> None:
     model = drawn(conv1d())
     x = inputs_for(model)
@@ -219,9 +256,12 @@ def test_where_an_operation_is_not_known_flash_and_ram_are_not() -> None:
     model = keras.Sequential(
         [keras.Input((6, 4)), layers.Dense(8, activation="gelu"), layers.Dense(2)]
     )
-    found = sizes(follow_model(model))
-    assert found.params == model.count_params()
-    assert (found.flash, found.ram) == (None, None)
+    grouped = keras.Sequential([keras.Input((6, 6, 4)), layers.GroupNormalization(2)])
+    recurrent = keras.Sequential([keras.Input((6, 4)), layers.GRU(4, unroll=True)])
+    for one in (model, grouped, recurrent):
+        found = sizes(follow_model(one))
+        assert found.params == one.count_params()
+        assert (found.flash, found.ram) == (None, None)
     with pytest.raises(UsageError, match="this model's flash is not known: either one of"):
         nasmon.plan_widths(model, verbose=False, flash=0.5)
     with pytest.raises(UsageError, match="this model's ram is not known: either one of"):

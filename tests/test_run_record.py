@@ -23,6 +23,7 @@ from nasmon.record.spectra import read_spectra
 from nasmon.sinks.csv_tables import IfExists
 from nasmon.sinks.run_record import RunSink, Watched
 from nasmon.thresholds import DEFAULT_THRESHOLDS
+from nasmon.widths.objectives import sizes
 from tests.networks import compiled, functional, images, tiny, unlimited
 from tests.recorded import chain, write_run
 from tests.test_reading import reading
@@ -233,6 +234,7 @@ def test_a_with_block_tells_how_it_was_left(tmp_path: Path) -> None:
 SCRIPT = """
 import numpy as np
 from nasmon import NASMonitorCallback
+from nasmon.widths.objectives import sizes
 import keras
 
 class Stop(keras.callbacks.Callback):
@@ -439,6 +441,38 @@ def test_a_record_tells_its_last_step_and_why_it_knows_no_structure(tmp_path: Pa
     why = "conv2 is called twice"
     write_record(path, earlier._replace(last_step=120, unknown_structure=why))
     assert read_record(path) == earlier._replace(last_step=120, unknown_structure=why)
+
+
+def test_an_int8_program_that_was_tampered_with_is_damage(tmp_path: Path) -> None:
+    path, tree = tmp_path / "x_run.json", chain((4, 2))
+    good = json.dumps(tree)
+    path.write_text(good)
+    assert read_record(path).int8 is not None
+    for place, value in (
+        ("overhead", "9"),
+        ("outputs", [99]),
+        ("steps", []),
+        ("steps", [{"layer": "a", "reads": [-1], "writes": [0]}]),
+        ("tensors", [{"size": -1, "widths": []}]),
+        ("constants", [{"size": 8, "widths": [[["gone", 1]]]}]),
+        ("constants", [{"size": 8, "widths": [[["conv0", 0]]]}]),
+        ("constants", [{"size": 8, "widths": [[["conv0"]]]}]),
+    ):
+        tree = json.loads(good)
+        tree["structure"]["int8"][place] = value
+        path.write_text(json.dumps(tree))
+        if place != "steps" or value:
+            with pytest.raises(UsageError, match="is damaged"):
+                read_record(path)
+        else:
+            assert sizes(read_record(path)).ram == 0
+    tree["structure"]["int8"] = {}
+    path.write_text(json.dumps(tree))
+    with pytest.raises(UsageError, match="is damaged"):
+        read_record(path)
+    del tree["structure"]["int8"]
+    path.write_text(json.dumps(tree))
+    assert sizes(read_record(path))[2:] == (None, None)
 
 
 @pytest.mark.parametrize(

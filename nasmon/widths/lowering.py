@@ -156,7 +156,7 @@ class _Lowering:
             self._product(operation, given)
         elif kind in ARITHMETIC:
             self._arithmetic(operation, given)
-        elif kind in ALONE:
+        elif kind in ALONE and not _in_parts(operation):
             self._hold_constants(operation)
             self._step(operation, given)
         elif kind in IN_FLOAT:
@@ -309,6 +309,11 @@ class _Lowering:
         if not shape or shape[0] % self._samples:
             return shape
         return (shape[0] // self._samples, *shape[1:])
+
+
+def _in_parts(operation: tf.Operation) -> bool:
+    """Whether the converter makes several of an operation, as of a group normalization's."""
+    return operation.type == "SquaredDifference" and len(_shape(operation.outputs[0])) > 4
 
 
 def _variable_of(kernel: tf.Tensor) -> str:
