@@ -234,7 +234,6 @@ def test_a_with_block_tells_how_it_was_left(tmp_path: Path) -> None:
 SCRIPT = """
 import numpy as np
 from nasmon import NASMonitorCallback
-from nasmon.widths.objectives import sizes
 import keras
 
 class Stop(keras.callbacks.Callback):
