@@ -93,14 +93,14 @@ def _gradients(wide: Wide, groups: Sequence[WidthGroup]) -> dict[str, np.ndarray
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
-    """The rank correlation of two lists, ties at their mean rank.
+    """The rank correlation of two lists, ties at their mean rank; NaN where all are alike.
 
     Example:
         >>> spearman(np.array([1.0, 2.0, 9.0]), np.array([10.0, 20.0, 30.0]))
         1.0
     """
     ranks = [pd.Series(one).rank() for one in (a, b)]
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+    return float(ranks[0].corr(ranks[1]))
 
 
 def rows_measured() -> list[dict[str, str]]:
@@ -145,9 +145,12 @@ def page(rows: Sequence[Mapping[str, str]]) -> str:
         for name, found in correlations.items():
             foretold = np.array([float(row[name]) for row in own])
             found.setdefault(task, []).append(spearman(foretold, falls))
-    order = sorted(
-        FORETELLS, key=lambda name: -np.mean([np.mean(correlations[name][n]) for n in networks])
-    )
+    # of a network whose groups are all as wide, their width says nothing
+    means = {
+        name: float(np.nanmean([np.mean(found[network]) for network in networks]))
+        for name, found in correlations.items()
+    }
+    order = sorted(FORETELLS, key=lambda name: -means[name])
     lines = [
         "# What foretells a harmless cut",
         "",
@@ -163,13 +166,13 @@ def page(rows: Sequence[Mapping[str, str]]) -> str:
     ]
     for name in order:
         cells = [_cell(correlations[name][network]) for network in networks]
-        mean = np.mean([np.mean(correlations[name][network]) for network in networks])
-        lines.append(f"| {name} | {' | '.join(cells)} | {mean:.2f} |")
+        lines.append(f"| {name} | {' | '.join(cells)} | {means[name]:.2f} |")
     lines += ["", *(f"- **{name}**: {FORETELLS[name]}." for name in order), ""]
     lines += [
-        "What is lost before training is not what is lost after it: at strong cuts of all groups",
-        "no rule that sets widths by such numbers beat uniform ones",
-        "([Shrinking trained networks](../bench/SHRINKING.md)). They choose channels, and say",
+        "nasmon decides by what is output-aware, for that needs no labels. What is lost before",
+        "training is not what is lost after it: at strong cuts of all groups no rule that sets",
+        "widths by such numbers beat uniform ones",
+        "([Shrinking trained networks](../bench/SHRINKING.md)). So they choose channels, and say",
         "which layers to leave alone where only one or two are to be cut.",
         "",
     ]
@@ -181,6 +184,8 @@ def _count(correlations: Mapping[str, Mapping[str, Sequence[float]]], network: s
 
 
 def _cell(found: Sequence[float]) -> str:
+    if np.isnan(found).any():
+        return "-"
     if len(found) == 1:
         return f"{found[0]:.2f}"
     return f"{np.mean(found):.2f} ({min(found):.2f} to {max(found):.2f})"
