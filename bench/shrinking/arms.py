@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from bench.shrinking.tasks import RATE, Fold, Task
+from nasmon import Monitor
 from nasmon.narrowing.narrower import carried_over, narrowed
 from nasmon.narrowing.plan import WidthPlan
 from nasmon.narrowing.planner import Choices
@@ -90,6 +91,25 @@ def rounds(wide: Wide, params: int) -> Outcome:
     return _trained(wide, small, plan, wide.task.fine_tuning - between, seconds)
 
 
+def by_rank(wide: Wide, params: int) -> Outcome:
+    """Widths in proportion to rank_99 (Delve's way), else as ours."""
+    begun = time.perf_counter()
+    choices, rows = Choices(wide.seen, {"params": params}), layers_read(wide)
+    shares = {one.leader: rows[one.leader]["rank_99"] / one.channels for one in choices.free}
+    plan = choices.plan(choices.widths(shares))
+    small = narrowed(wide.seen, plan.widths)
+    seconds = time.perf_counter() - begun
+    return _trained(wide, small, plan, wide.task.fine_tuning, seconds)
+
+
+def layers_read(wide: Wide, samples: int = 256) -> dict[str, Mapping[str, float]]:
+    """A reading's metrics by layer."""
+    with Monitor(wide.model, wide.fold.x, samples=samples, width_evidence=False) as monitor:
+        reading = monitor.read(0)
+    assert reading is not None
+    return {layer.name: reading[layer.name] for layer in reading.layers}
+
+
 def search(wide: Wide, params: int) -> Outcome:
     """Widths drawn at random around uniform ones, judged by short trainings."""
     begun = time.perf_counter()
@@ -127,6 +147,7 @@ ARMS: Mapping[str, Arm] = {
     "largest gamma": largest_gamma,
     "random channels": random_channels,
     "two rounds": rounds,
+    "rank_99": by_rank,
     "search": search,
     "from scratch": from_scratch,
     "from scratch, all epochs": long_from_scratch,

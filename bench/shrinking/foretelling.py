@@ -19,9 +19,8 @@ import pandas as pd
 import tensorflow as tf
 
 from bench.shrinking.__main__ import wide_network
-from bench.shrinking.arms import Wide
+from bench.shrinking.arms import Wide, layers_read
 from bench.shrinking.tasks import FOLDS, TASKS
-from nasmon import Monitor
 from nasmon.capture import capture, named_layers
 from nasmon.narrowing.narrower import narrowed
 from nasmon.widths.graph import WidthGroup
@@ -49,7 +48,7 @@ def measured(wide: Wide) -> Iterator[tuple[str, int, float, dict[str, float]]]:
     seen, task, fold = wide.seen, wide.task, wide.fold
     before = task.judge(wide.model, fold)
     groups = [one for one in seen.traced.groups if not one.fixed_by and one.channels > 1]
-    costs, rows = seen.costs(groups), _read(wide)
+    costs, rows = seen.costs(groups), layers_read(wide, SAMPLES)
     gradients = _gradients(wide, groups)
     for group in groups:
         leader, half = group.leader, group.channels // 2
@@ -66,14 +65,6 @@ def measured(wide: Wide) -> Iterator[tuple[str, int, float, dict[str, float]]]:
             "width": -group.channels,
         }
         yield leader, group.channels, before - task.judge(small, fold), foretold
-
-
-def _read(wide: Wide) -> dict[str, Mapping[str, float]]:
-    """A reading's metrics by layer."""
-    with Monitor(wide.model, wide.fold.x, samples=SAMPLES, width_evidence=False) as monitor:
-        reading = monitor.read(0)
-    assert reading is not None
-    return {layer.name: reading[layer.name] for layer in reading.layers}
 
 
 def _gradients(wide: Wide, groups: Sequence[WidthGroup]) -> dict[str, np.ndarray]:

@@ -24,46 +24,63 @@ class Rival(NamedTuple):
     words: str
 
 
-def rivals_of(
-    choices: Choices,
-    widths: Mapping[str, int],
-    evaluation: Evaluation,
-    ours: JudgedModel,
-    train: Callable[[keras.Model], object],
-    build: Build | None = None,
-) -> tuple[Rival, ...]:
-    """Trains the rivals of a model.
+class Rivals:
+    """The rivals of a model, which are trained when this is called.
 
     Args:
-        choices: by which its widths were chosen.
+        choices: by which the model's widths were chosen.
         widths: by owner, those that change.
         evaluation: that judged it.
         ours: the model, judged.
-        train: as the model was trained.
         build: as for ``narrow``.
-
-    Returns:
-        The same widths with weights drawn anew; and where a search found others than those of all
-        layers scaled alike, these, with their weights carried over.
-
-    Raises:
-        UsageError: the model could not be judged.
     """
-    if not ours.metrics:
-        raise UsageError(f"there is nothing to judge rivals by: {UNJUDGED}")
-    seen = choices.seen
-    leaders = {owner: group.leader for group in seen.traced.groups for owner in group.owners}
-    alive = seen.alive({leaders[owner]: width for owner, width in widths.items()})
-    found = {"from scratch": lambda: rebuilt(seen.traced, alive, build, seen.inputs)}
-    uniform = choices.plan(choices.widths()).widths
-    if uniform != dict(widths):
-        found["uniform widths"] = lambda: narrowed(seen, uniform, build)
-    rivals = []
-    for name, make in found.items():
-        model = make()
-        train(model)
-        rivals.append(_rival(name, evaluation, evaluation.judged(model), ours))
-    return tuple(rivals)
+
+    def __init__(
+        self,
+        choices: Choices,
+        widths: Mapping[str, int],
+        evaluation: Evaluation,
+        ours: JudgedModel,
+        build: Build | None = None,
+    ) -> None:
+        self._choices, self._widths, self._build = choices, dict(widths), build
+        self._evaluation, self._ours = evaluation, ours
+
+    def __repr__(self) -> str:
+        return "Rivals(...)"
+
+    def __call__(self, train: Callable[[keras.Model], object]) -> tuple[Rival, ...]:
+        """Trains them.
+
+        Args:
+            train: as the model was trained.
+
+        Returns:
+            The same widths with weights drawn anew; and where a search found others than those of
+            all layers scaled alike, these, with their weights carried over.
+
+        Raises:
+            UsageError: the model could not be judged.
+        """
+        if not self._ours.metrics:
+            raise UsageError(f"there is nothing to judge rivals by: {UNJUDGED}")
+        rivals = []
+        for name, make in self._makers().items():
+            model = make()
+            train(model)
+            judged = self._evaluation.judged(model)
+            rivals.append(_rival(name, self._evaluation, judged, self._ours))
+        return tuple(rivals)
+
+    def _makers(self) -> dict[str, Callable[[], keras.Model]]:
+        choices, seen, build = self._choices, self._choices.seen, self._build
+        leaders = {owner: group.leader for group in seen.traced.groups for owner in group.owners}
+        alive = seen.alive({leaders[owner]: width for owner, width in self._widths.items()})
+        makers = {"from scratch": lambda: rebuilt(seen.traced, alive, build, seen.inputs)}
+        uniform = choices.plan(choices.widths()).widths
+        if uniform != self._widths:
+            makers["uniform widths"] = lambda: narrowed(seen, uniform, build)
+        return makers
 
 
 def _rival(name: str, evaluation: Evaluation, rival: JudgedModel, ours: JudgedModel) -> Rival:

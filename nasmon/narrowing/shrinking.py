@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import keras
@@ -15,7 +14,7 @@ from nasmon.narrowing.narrower import narrowed
 from nasmon.narrowing.plan import Limits, WidthPlan
 from nasmon.narrowing.planner import NUMBERS, Choices
 from nasmon.narrowing.rebuild import Build
-from nasmon.narrowing.rivals import Rival, rivals_of
+from nasmon.narrowing.rivals import Rivals
 from nasmon.narrowing.sampled import Interval
 from nasmon.narrowing.search import Search, Searched, searched
 from nasmon.narrowing.seen import SAMPLES, Seen
@@ -52,12 +51,11 @@ class Shrunk(NamedTuple):
     accepted: bool | None  # None where there was nothing to judge by
     decided_by: str  # in words
     seconds: dict[str, float]  # "narrow", "search", "fine_tune", "evaluate"
+    # called with a function like ``fine_tune`` it trains what a sceptic would have instead
+    rivals: Rivals
     searched: Searched | None = None
     interval: Interval | None = None  # of the change that decided; None where it is not known
     int8: Int8Verdict | None = None  # where it was asked for
-    # trains what a sceptic would have instead, by a function like ``fine_tune``: the same widths
-    # from scratch, and uniform ones where a search found others
-    rivals: Callable[[FineTune], tuple[Rival, ...]] = lambda train: ()
 
 
 def shrink(
@@ -163,7 +161,7 @@ def shrink(
         searched=found,
         interval=found_out.interval,
         int8=int8,
-        rivals=partial(rivals_of, choices, plan.widths, evaluation, after, build=build),
+        rivals=Rivals(choices, plan.widths, evaluation, after, build),
     )
 
 
