@@ -1,13 +1,12 @@
 """How a run's model was made from a larger one, as the file beside its CSV tells it."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 from nasmon.analysis.companions import unpacked_path
 from nasmon.analysis.run import Run, load_run
 from nasmon.record.files import shrunk_path
-from nasmon.record.shrunk import SHRUNK_FORMAT, ShrunkRecord, read_shrunk
+from nasmon.record.shrunk import SHRUNK, ShrunkRecord, read_shrunk
 
 
 class Origins(NamedTuple):
@@ -35,7 +34,8 @@ def origins_of(run: Run) -> Origins | None:
             f"{run.record.params:,}"
         )
         return None
-    others = [one for one in sorted(path.parent.glob("*_shrunk.json")) if _is_record(one)]
+    # another one's damage is not this one's
+    others = [one for one in sorted(path.parent.glob("*_shrunk.json")) if SHRUNK.is_of(one)]
     found = {other: read_shrunk(other) for other in others if not other.samefile(path)}
     same = [one for one in found.values() if _same(one.model, record.model)]
     beside = sorted([record, *same], key=lambda one: -one.params)
@@ -50,7 +50,7 @@ def made_of(run: Run) -> tuple[ShrunkRecord, ...]:
     """
     csv = unpacked_path(run.path)
     found = [
-        read_shrunk(one) for one in sorted(csv.parent.glob("*_shrunk.json")) if _is_record(one)
+        read_shrunk(one) for one in sorted(csv.parent.glob("*_shrunk.json")) if SHRUNK.is_of(one)
     ]
     own = [one for one in found if one.csv is not None and _same(one.csv, csv)]
     return tuple(sorted(own, key=lambda one: -one.params))
@@ -70,15 +70,6 @@ def original_runs(run: Run) -> list[Run]:
         run.notes.append(f"{csv}, the run of what the model was made from, is not there")
         return []
     return [load_run(csv)]
-
-
-def _is_record(path: Path) -> bool:
-    """Whether a neighbour is a whole record: another one's damage is not this one's."""
-    try:
-        tree = json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(tree, dict) and tree.get("format") == SHRUNK_FORMAT
 
 
 def _same(a: Path, b: Path) -> bool:

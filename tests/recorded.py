@@ -22,7 +22,7 @@ from nasmon.record.files import (
     spectra_path,
     widths_path,
 )
-from nasmon.record.run import RECORD_FORMAT, RECORD_VERSION
+from nasmon.record.run import RECORD
 from nasmon.record.widths import GroupEvidence, WidthEvidence, write_widths
 from nasmon.thresholds import DEFAULT_THRESHOLDS
 from nasmon.widths.graph import Owner, groups_of
@@ -80,8 +80,8 @@ def chain(widths: Sequence[int], inputs: int = 3) -> dict[str, Any]:
         before, width_before = name, width
     int8 = {"tensors": tensors, "steps": steps, "outputs": [len(widths)], "constants": constants}
     return {
-        "format": RECORD_FORMAT,
-        "version": RECORD_VERSION,
+        "format": RECORD.format,
+        "version": RECORD.version,
         "model_name": "chain",
         "status": "ended",
         "error": None,

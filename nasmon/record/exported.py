@@ -4,18 +4,17 @@ Nothing here needs TensorFlow.
 """
 
 import hashlib
-import json
-import math
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nasmon.errors import UsageError
-from nasmon.record.files import whole_file
+from nasmon.record.json_file import JsonFile, from_folder, relative, with_nan, without_nan
 
-EXPORTED_FORMAT, EXPORTED_VERSION = "nasmon int8", 1
-
-WITHOUT_EXPORTED = "remove it to go on without what the model became in 8-bit integers"
+EXPORTED = JsonFile(
+    "nasmon int8",
+    1,
+    "does not tell of a model in int8",
+    "remove it to go on without what the model became in 8-bit integers",
+)
 
 
 class ExportedRecord(NamedTuple):
@@ -44,14 +43,10 @@ def digest_of(path: Path) -> str:
 
 def write_exported(path: Path, record: ExportedRecord) -> None:
     """Writes a record; one already there is replaced only when the new one is whole."""
-    tree = {"format": EXPORTED_FORMAT, "version": EXPORTED_VERSION, **record._asdict()}
-    for name in ("model", "file"):
-        # from where the record lies, so that a folder of runs can be moved
-        tree[name] = os.path.relpath(tree[name], path.parent)
-    for name in ("float32", "int8"):
-        tree[name] = {key: v if math.isfinite(v) else None for key, v in tree[name].items()}
-    with whole_file(path) as unfinished:
-        unfinished.write_text(json.dumps(tree, indent=1, allow_nan=False), "utf-8")
+    tree = record._asdict()
+    tree |= {name: relative(tree[name], path.parent) for name in ("model", "file")}
+    tree |= {name: without_nan(tree[name]) for name in ("float32", "int8")}
+    EXPORTED.write(path, tree)
 
 
 def read_exported(path: Path) -> ExportedRecord:
@@ -60,31 +55,13 @@ def read_exported(path: Path) -> ExportedRecord:
     Raises:
         UsageError: it is not one of ours, is damaged, or from another version.
     """
-    try:
-        tree = json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read ({error}); {WITHOUT_EXPORTED}") from None
-    if not isinstance(tree, dict) or tree.get("format") != EXPORTED_FORMAT:
-        raise UsageError(f"{path} does not tell of a model in int8; {WITHOUT_EXPORTED}")
-    if tree.get("version") != EXPORTED_VERSION:
-        raise UsageError(
-            f"{path} has version {tree.get('version')}, this nasmon reads {EXPORTED_VERSION}; use "
-            f"the nasmon that wrote it, or {WITHOUT_EXPORTED}"
-        )
-    try:
-        return _exported(tree, path.parent)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(
-            f"{path} is damaged ({type(error).__name__}: {error}); {WITHOUT_EXPORTED}"
-        ) from None
+    return EXPORTED.read(path, _exported)
 
 
 def _exported(tree: dict[str, Any], folder: Path) -> ExportedRecord:
     values = {name: tree[name] for name in ExportedRecord._fields}
-    for name in ("model", "file"):
-        values[name] = Path(os.path.normpath(folder / tree[name]))
-    for name in ("float32", "int8"):
-        values[name] = {k: math.nan if v is None else float(v) for k, v in tree[name].items()}
+    values |= {name: from_folder(folder, tree[name]) for name in ("model", "file")}
+    values |= {name: with_nan(tree[name]) for name in ("float32", "int8")}
     for name in ("flash", "ram", "samples"):
         values[name] = int(tree[name])
     for name in ("predicted_flash", "predicted_ram"):

@@ -3,21 +3,21 @@
 Here stands what it holds, and how it is read and written; nothing here needs TensorFlow.
 """
 
-import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nasmon.errors import UsageError
-from nasmon.record.files import whole_file
+from nasmon.record.json_file import JsonFile, relative
 from nasmon.widths.graph import Cost, Owner, Structure
 from nasmon.widths.int8 import Block, Int8Program, Step, check_program
 from nasmon.widths.segments import Segments
 
-RECORD_FORMAT, RECORD_VERSION = "nasmon run", 1
-
-_WITHOUT = "remove it to go on without savings and the task metric"
+RECORD = JsonFile(
+    "nasmon run",
+    1,
+    "is not the record of a nasmon run",
+    "remove it to go on without savings and the task metric",
+)
 
 
 class LayerRecord(NamedTuple):
@@ -92,11 +92,7 @@ class Record(NamedTuple):
 
 def write_record(path: Path, record: Record) -> None:
     """Writes a record; one already there is replaced only when the new one is whole."""
-    tree = {"format": RECORD_FORMAT, "version": RECORD_VERSION, **_plain(record)}
-    # from where the record lies, so that a folder of runs can be moved
-    tree["history"] = record.history and os.path.relpath(record.history, path.parent)
-    with whole_file(path) as unfinished:
-        unfinished.write_text(json.dumps(tree, indent=1, allow_nan=False), "utf-8")
+    RECORD.write(path, {**_plain(record), "history": relative(record.history, path.parent)})
 
 
 def read_record(path: Path) -> Record:
@@ -105,24 +101,7 @@ def read_record(path: Path) -> Record:
     Raises:
         UsageError: it is not one of ours, or from another version.
     """
-    try:
-        # an editor may have put a mark in front
-        tree = json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read ({error}); {_WITHOUT}") from None
-    if not isinstance(tree, dict) or tree.get("format") != RECORD_FORMAT:
-        raise UsageError(f"{path} is not the record of a nasmon run; {_WITHOUT}")
-    if tree.get("version") != RECORD_VERSION:
-        raise UsageError(
-            f"{path} has version {tree.get('version')}, this nasmon reads {RECORD_VERSION}; use "
-            f"the nasmon that wrote it, or {_WITHOUT}"
-        )
-    try:
-        return _record(tree, path.parent)
-    except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(
-            f"{path} is damaged ({type(error).__name__}: {error}); {_WITHOUT}"
-        ) from None
+    return RECORD.read(path, _record)
 
 
 def _plain(value: Any) -> Any:

@@ -3,19 +3,19 @@
 Nothing here needs TensorFlow.
 """
 
-import json
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nasmon.errors import UsageError
 from nasmon.narrowing.plan import PlannedGroup, WidthPlan
-from nasmon.record.files import whole_file
+from nasmon.record.json_file import JsonFile, from_folder, relative, with_nan, without_nan
 from nasmon.widths.objectives import OBJECTIVES, Amounts
 
-SHRUNK_FORMAT, SHRUNK_VERSION = "nasmon shrunk", 1
-
-WITHOUT_SHRUNK = "remove it to go on without what the model was made from"
+SHRUNK = JsonFile(
+    "nasmon shrunk",
+    1,
+    "does not tell how a model was shrunk",
+    "remove it to go on without what the model was made from",
+)
 
 
 class CurvePoint(NamedTuple):
@@ -67,14 +67,11 @@ class ShrunkRecord(NamedTuple):
 def write_shrunk(path: Path, record: ShrunkRecord) -> None:
     """Writes a record; one already there is replaced only when the new one is whole."""
     tree = {
-        "format": SHRUNK_FORMAT,
-        "version": SHRUNK_VERSION,
         **record._asdict(),
-        # from where the record lies, so that a folder of runs can be moved
-        "model": os.path.relpath(record.model, path.parent),
-        "csv": record.csv and os.path.relpath(record.csv, path.parent),
+        "model": relative(record.model, path.parent),
+        "csv": relative(record.csv, path.parent),
         "plan": {
-            "groups": [_without_nan(group._asdict()) for group in record.plan.groups],
+            "groups": [without_nan(group._asdict()) for group in record.plan.groups],
             "before": record.plan.before.by_name(),
             "after": record.plan.after.by_name(),
             "busiest": record.plan.busiest,
@@ -82,13 +79,11 @@ def write_shrunk(path: Path, record: ShrunkRecord) -> None:
         "curve": [point._asdict() for point in record.curve],
         "int8": record.int8 and _int8_tree(record.int8),
         "rivals": [
-            {**rival._asdict(), "metrics": _without_nan(rival.metrics)} for rival in record.rivals
+            {**rival._asdict(), "metrics": without_nan(rival.metrics)} for rival in record.rivals
         ],
     }
-    for name in ("before", "carried", "after"):
-        tree[name] = _without_nan(tree[name])
-    with whole_file(path) as unfinished:
-        unfinished.write_text(json.dumps(tree, indent=1, allow_nan=False), "utf-8")
+    tree |= {name: without_nan(tree[name]) for name in ("before", "carried", "after")}
+    SHRUNK.write(path, tree)
 
 
 def read_shrunk(path: Path) -> ShrunkRecord:
@@ -97,23 +92,7 @@ def read_shrunk(path: Path) -> ShrunkRecord:
     Raises:
         UsageError: it is not one of ours, is damaged, or from another version.
     """
-    try:
-        tree = json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read ({error}); {WITHOUT_SHRUNK}") from None
-    if not isinstance(tree, dict) or tree.get("format") != SHRUNK_FORMAT:
-        raise UsageError(f"{path} does not tell how a model was shrunk; {WITHOUT_SHRUNK}")
-    if tree.get("version") != SHRUNK_VERSION:
-        raise UsageError(
-            f"{path} has version {tree.get('version')}, this nasmon reads {SHRUNK_VERSION}; use "
-            f"the nasmon that wrote it, or {WITHOUT_SHRUNK}"
-        )
-    try:
-        return _shrunk(tree, path.parent)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(
-            f"{path} is damaged ({type(error).__name__}: {error}); {WITHOUT_SHRUNK}"
-        ) from None
+    return SHRUNK.read(path, _shrunk)
 
 
 def _shrunk(tree: dict[str, Any], folder: Path) -> ShrunkRecord:
@@ -123,8 +102,8 @@ def _shrunk(tree: dict[str, Any], folder: Path) -> ShrunkRecord:
     # what records of earlier versions lack
     int8, rivals = tree.get("int8"), tree.get("rivals", ())
     values |= {
-        "model": _from(folder, tree["model"]),
-        "csv": _from(folder, tree["csv"]) if tree["csv"] else None,
+        "model": from_folder(folder, tree["model"]),
+        "csv": from_folder(folder, tree["csv"]) if tree["csv"] else None,
         "params": int(tree["params"]),
         "plan": WidthPlan(
             tuple(_group(group) for group in plan["groups"]),
@@ -133,23 +112,19 @@ def _shrunk(tree: dict[str, Any], folder: Path) -> ShrunkRecord:
             plan.get("busiest", ""),
         ),
         "curve": tuple(CurvePoint(**point) for point in tree["curve"]),
-        "int8": int8 and Int8Record(**int8 | {n: _numbers(int8[n]) for n in ("before", "after")}),
+        "int8": int8 and Int8Record(**int8 | {n: with_nan(int8[n]) for n in ("before", "after")}),
         "rivals": tuple(
-            RivalRecord(rival["name"], _numbers(rival["metrics"]), rival["words"])
+            RivalRecord(rival["name"], with_nan(rival["metrics"]), rival["words"])
             for rival in rivals
         ),
     }
-    for name in ("before", "carried", "after"):
-        values[name] = _numbers(tree[name])
+    values |= {name: with_nan(tree[name]) for name in ("before", "carried", "after")}
     return ShrunkRecord(**values)
 
 
-def _from(folder: Path, path: str) -> Path:
-    return Path(os.path.normpath(folder / path))
-
-
 def _group(tree: dict[str, Any]) -> PlannedGroup:
-    return PlannedGroup(**{**tree, "owners": tuple(tree["owners"]), "lost": _number(tree["lost"])})
+    lost = with_nan({"lost": tree["lost"]})
+    return PlannedGroup(**{**tree, "owners": tuple(tree["owners"]), **lost})
 
 
 def _amounts(tree: dict[str, int | None]) -> Amounts:
@@ -157,23 +132,6 @@ def _amounts(tree: dict[str, int | None]) -> Amounts:
     return Amounts(tree.get(objective.name) for objective in OBJECTIVES)
 
 
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else float(value)
-
-
-def _numbers(tree: dict[str, float | None]) -> dict[str, float]:
-    return {name: _number(value) for name, value in tree.items()}
-
-
 def _int8_tree(record: Int8Record) -> dict[str, Any]:
-    both = {name: _without_nan(getattr(record, name)) for name in ("before", "after")}
+    both = {name: without_nan(getattr(record, name)) for name in ("before", "after")}
     return {**record._asdict(), **both}
-
-
-def _without_nan(tree: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no such number."""
-    return {name: None if _is_no_number(value) else value for name, value in tree.items()}
-
-
-def _is_no_number(value: Any) -> bool:
-    return isinstance(value, float) and not -float("inf") < value < float("inf")
