@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from nasmon.analysis.table_file import special_place
+from nasmon.command_parser import OneLineParser
 from nasmon.errors import UsageError
-from nasmon.record.rebuild import typed_program
 
 
-class Parser(argparse.ArgumentParser):
+class Parser(OneLineParser):
     """The parser of one command, which reports a mistake in one line.
 
     Args:
@@ -21,9 +21,7 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, command: str, description: str) -> None:
-        program = typed_program(f"nasmon.analysis.{command}")
-        super().__init__(prog=program, description=description, allow_abbrev=False)
-        self.command = command
+        super().__init__(command, f"nasmon.analysis.{command}", description=description)
 
     def add_run(self, group: Any = None) -> None:
         """The option of the run to read, in a group of options if one is given."""
@@ -50,10 +48,6 @@ class Parser(argparse.ArgumentParser):
             metavar="FILE",
             help="YAML file whose nas.thresholds replace the run's own",
         )
-
-    def error(self, message: str) -> NoReturn:
-        """Ends the process without the usage that argparse would print."""
-        self.exit(2, f"{self.command}: error: {message}; see {self.prog} --help\n")
 
 
 def run_command(

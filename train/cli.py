@@ -8,12 +8,13 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from nasmon.command_parser import OneLineParser
 from nasmon.errors import UsageError
-from nasmon.record.rebuild import typed_module, typed_program, typed_python
+from nasmon.record.rebuild import typed_module, typed_python
 from nasmon.train.config import resolve_settings
 from nasmon.train.options import Settings, all_options
 from nasmon.train.outputs import Outputs, TrainingInterrupted
-from nasmon.train.process import EXIT_CODE, exit_on_interrupt, quiet_start
+from nasmon.train.process import EXIT_CODE, exit_on_interrupt, load_tensorflow
 
 if TYPE_CHECKING:
     from nasmon.train.outputs import TrainingRun
@@ -50,21 +51,14 @@ def main(arguments: Sequence[str] | None = None, always_monitor: bool = False) -
     sys.exit(0)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Reports a mistake in one line, without the usage above it."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"train: error: {message}; see {self.prog} --help\n")
-
-
 def build_parser(always_monitor: bool = False) -> argparse.ArgumentParser:
     """One flag for each option that has one, and two that are no option of the config."""
-    parser = _Parser(
-        prog=typed_program(f"nasmon.train{'.with_nas' if always_monitor else ''}"),
+    parser = OneLineParser(
+        "train",
+        f"nasmon.train{'.with_nas' if always_monitor else ''}",
         description="Train a segmentation model, and watch its layers' spectra while it trains.",
         epilog="Defaults stand in train/defaults.yaml. Without --data-dir the model learns to find "
         "paths in scenes composed from photographs of grass, gravel and brick.",
-        allow_abbrev=False,
     )
     for key, option in _FLAGS.items():
         if key == _SWITCH:
@@ -115,11 +109,7 @@ def _train(settings: Settings, overwrite: bool, config: str | None) -> TrainingR
 
     prepared = prepare(settings, overwrite, config)
     print(f"data: {prepared.images.source}", flush=True)
-    with quiet_start():
-        import tensorflow as tf
-
-        devices = tf.config.list_logical_devices()
-    print(f"device: {', '.join(sorted({device.device_type for device in devices}))}", flush=True)
+    print(f"device: {', '.join(load_tensorflow())}", flush=True)
     return execute(prepared)
 
 

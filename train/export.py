@@ -8,11 +8,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from nasmon.command_parser import OneLineParser
 from nasmon.errors import UsageError
-from nasmon.record.rebuild import typed_module, typed_program, typed_python
+from nasmon.record.rebuild import typed_module, typed_python
 from nasmon.text_table import aligned
 from nasmon.train.export_job import ExportJob, export_job_of
-from nasmon.train.process import EXIT_CODE, exit_on_interrupt, quiet_start
+from nasmon.train.process import EXIT_CODE, exit_on_interrupt, load_tensorflow
 
 if TYPE_CHECKING:
     from nasmon.record.exported import ExportedRecord
@@ -41,21 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(0)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Reports a mistake in one line, without the usage above it."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"export: error: {message}; see {self.prog} --help\n")
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The options of the command."""
-    parser = _Parser(
-        prog=typed_program("nasmon.train.export"),
+    parser = OneLineParser(
+        "export",
+        "nasmon.train.export",
         description="Convert a trained segmentation model into a LiteRT file of 8-bit integers, "
         "judge it on the validation data, and say what flash and RAM it takes.",
         epilog="It needs LiteRT's runtime: pip install 'nasmon[mcu]'.",
-        allow_abbrev=False,
     )
     parser.add_argument("--model", required=True, metavar="FILE", help="the model, a .keras file")
     parser.add_argument("--csv", metavar="FILE", help="the CSV of the model's run under nasmon")
@@ -78,10 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _export(job: ExportJob) -> ExportedRecord:
-    with quiet_start():
-        import tensorflow as tf
-
-        tf.config.list_logical_devices()
+    load_tensorflow()
     from nasmon.train.exporting import export_and_save
 
     return export_and_save(job)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import Any
 
 from nasmon.acceptance import main_metric
 from nasmon.litert.judged import Converted, calibration_of, converted
 from nasmon.narrowing.traced import follow_model
-from nasmon.narrowing.verdict import Evaluation
+from nasmon.narrowing.verdict import Evaluation, JudgedModel
 from nasmon.probe_set import probe_set
 from nasmon.record.exported import ExportedRecord, digest_of, write_exported
 from nasmon.record.files import whole_file
-from nasmon.train.data.pipelines import build_pipelines
 from nasmon.train.export_job import ExportJob
-from nasmon.train.fitting import compile_model, make_deterministic
-from nasmon.train.given_model import images_for, load_model
-from nasmon.widths.objectives import Amounts, sizes
+from nasmon.train.given_model import open_model
+from nasmon.widths.objectives import sizes
 
 
 def export_and_save(job: ExportJob) -> ExportedRecord:
@@ -29,52 +26,40 @@ def export_and_save(job: ExportJob) -> ExportedRecord:
     Raises:
         UsageError: a model or data that cannot be used, or what is needed is not installed.
     """
-    training = job.settings.training
-    model = load_model(job.model)
-    images = images_for(model, job.model, job.settings)
-    print(f"data: {images.source}", flush=True)
-    make_deterministic(training.seed)
-    pipelines = build_pipelines(images, training.batch_size, training.seed)
-    compile_model(model, training.lr, training.weight_decay, 1)
+    model, _, pipelines = open_model(job.model, job.settings)
     evaluation = Evaluation(model, pipelines.val)
     begun = time.perf_counter()
     before = evaluation.judged(model)
     evaluated = time.perf_counter()
     probe = probe_set(pipelines.train, job.samples)
-    samples = calibration_of(probe, job.samples)
-    found = converted(model, samples, evaluation)
+    found = converted(model, calibration_of(probe, job.samples), evaluation)
     ended = time.perf_counter()
-    name = main_metric(before.metrics)
-    interval = evaluation.interval(name, before, found.judged)
-    change = f"{found.judged.metrics[name] - before.metrics[name]:+.4f}"
-    record = _record(
-        job,
-        found,
-        sizes(follow_model(model)),
-        change=f"{name} changed by {interval or change}",
-        float32=before.metrics,
-        samples=probe.samples,
-        seconds={"evaluate": evaluated - begun, "convert and evaluate": ended - evaluated},
-    )
-    _save(job, found, record)
-    return record
-
-
-def _record(job: ExportJob, found: Converted, predicted: Amounts, **known: Any) -> ExportedRecord:
-    int8 = found.model
-    return ExportedRecord(
+    int8, predicted = found.model, sizes(follow_model(model))
+    record = ExportedRecord(
         model=job.model,
         digest=digest_of(job.model),
         file=job.output,
+        samples=probe.samples,
+        float32=before.metrics,
         int8=found.judged.metrics,
+        change=_changed(evaluation, before, found.judged),
         flash=int8.flash,
         ram=int8.ram,
         busiest=int8.busiest,
         predicted_flash=predicted.flash,
         predicted_ram=predicted.ram,
         operations=dict(Counter(int8.operations)),
-        **known,
+        seconds={"evaluate": evaluated - begun, "convert and evaluate": ended - evaluated},
     )
+    _save(job, found, record)
+    return record
+
+
+def _changed(evaluation: Evaluation, before: JudgedModel, after: JudgedModel) -> str:
+    """How much the metric that counts changed, in words."""
+    name = main_metric(before.metrics)
+    change = f"{after.metrics[name] - before.metrics[name]:+.4f}"
+    return f"{name} changed by {evaluation.interval(name, before, after) or change}"
 
 
 def _save(job: ExportJob, found: Converted, record: ExportedRecord) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nasmon.errors import UsageError
 from nasmon.record.files import metrics_path, record_path
@@ -18,7 +18,7 @@ from nasmon.values import not_text, whole
 if TYPE_CHECKING:
     import keras
 
-    from nasmon.train.data.pipelines import Images
+    from nasmon.train.data.pipelines import Images, Pipelines
 
 
 def existing_model(path: str) -> Path:
@@ -97,6 +97,37 @@ def whole_option(flag: str, text: str, least: int) -> int:
         raise UsageError(f"{flag} is {text!r}; use a whole number of at least {least}") from None
 
 
+class Opened(NamedTuple):
+    """A model that is compiled as it was trained, and its data."""
+
+    model: keras.Model
+    images: Images
+    pipelines: Pipelines
+
+
+def open_model(path: Path, settings: Settings) -> Opened:
+    """Load a model, and the data that it was trained on, which are said.
+
+    Args:
+        path: Of the model.
+        settings: Of a training of it.
+
+    Raises:
+        UsageError: The model or the data cannot be used.
+    """
+    from nasmon.train.data.pipelines import build_pipelines
+    from nasmon.train.fitting import compile_model, make_deterministic
+
+    training = settings.training
+    model = load_model(path)
+    images = _images_for(model, path, settings)
+    print(f"data: {images.source}", flush=True)
+    make_deterministic(training.seed)
+    pipelines = build_pipelines(images, training.batch_size, training.seed)
+    compile_model(model, training.lr, training.weight_decay, training.epochs * len(pipelines.train))
+    return Opened(model, images, pipelines)
+
+
 def load_model(path: Path) -> keras.Model:
     """The model in a file.
 
@@ -124,7 +155,7 @@ def load_model(path: Path) -> keras.Model:
     return model
 
 
-def images_for(model: keras.Model, path: Path, settings: Settings) -> Images:
+def _images_for(model: keras.Model, path: Path, settings: Settings) -> Images:
     """The data that a model was trained on, in its size.
 
     Raises:

@@ -98,3 +98,12 @@ def quiet_start() -> Iterator[None]:
         return
     with held_back():
         yield
+
+
+def load_tensorflow() -> list[str]:
+    """Load TensorFlow without its messages; returns the kinds of devices that it has."""
+    with quiet_start():
+        import tensorflow as tf
+
+        devices = tf.config.list_logical_devices()
+    return sorted({str(device.device_type) for device in devices})

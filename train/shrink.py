@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from nasmon.acceptance import main_metric
+from nasmon.command_parser import OneLineParser
 from nasmon.errors import UsageError
-from nasmon.record.rebuild import typed_module, typed_program, typed_python
+from nasmon.record.rebuild import typed_module, typed_python
 from nasmon.text_table import aligned
 from nasmon.train.options import all_options
 from nasmon.train.outputs import TrainingInterrupted
-from nasmon.train.process import EXIT_CODE, exit_on_interrupt, quiet_start
+from nasmon.train.process import EXIT_CODE, exit_on_interrupt, load_tensorflow
 from nasmon.train.shrink_job import OWN_FLAGS, Job, job_of
 from nasmon.widths.objectives import OBJECTIVES
 
@@ -61,22 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(0)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Reports a mistake in one line, without the usage above it."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"shrink: error: {message}; see {self.prog} --help\n")
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The options of the command."""
-    parser = _Parser(
-        prog=typed_program("nasmon.train.shrink"),
+    parser = OneLineParser(
+        "shrink",
+        "nasmon.train.shrink",
         description="Make a trained segmentation model smaller: narrow it to a budget, carry its "
         "weights over, fine-tune it under the monitor, and say whether it does as well.",
         epilog="A budget is a number, or a share of today's: --params 7500, --params 0.25. Several "
         "give a model each. The model's own file is never changed.",
-        allow_abbrev=False,
     )
     parser.add_argument("--model", required=True, metavar="FILE", help="the model, a .keras file")
     for objective in OBJECTIVES:
@@ -123,10 +117,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _shrink(job: Job) -> list[Made]:
-    with quiet_start():
-        import tensorflow as tf
-
-        tf.config.list_logical_devices()
+    load_tensorflow()
     from nasmon.train.shrinking import shrink_and_save
 
     return shrink_and_save(job, _announce, _say, _say_rivals)

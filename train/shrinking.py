@@ -24,19 +24,13 @@ from nasmon.record.shrunk import (
     ShrunkRecord,
     write_shrunk,
 )
-from nasmon.train.data.pipelines import Images, Pipelines, build_pipelines
-from nasmon.train.fitting import (
-    compile_model,
-    fit_and_save_model,
-    fit_model,
-    make_deterministic,
-)
-from nasmon.train.given_model import images_for, load_model
+from nasmon.train.data.pipelines import Images, Pipelines
+from nasmon.train.fitting import fit_and_save_model, fit_model, make_deterministic
+from nasmon.train.given_model import open_model
 from nasmon.train.options import Training
 from nasmon.train.outputs import Outputs, outputs_of
 from nasmon.train.prepare import Prepared, make_folders, refuse_earlier_run
 from nasmon.train.shrink_job import Job
-from nasmon.widths.objectives import OBJECTIVES
 
 
 class Made(NamedTuple):
@@ -71,13 +65,7 @@ def shrink_and_save(
         TrainingInterrupted: after Ctrl-C, when everything so far is saved.
     """
     training = job.settings.training
-    model = load_model(job.model)
-    images = images_for(model, job.model, job.settings)
-    print(f"data: {images.source}", flush=True)
-    make_deterministic(training.seed)
-    pipelines = build_pipelines(images, training.batch_size, training.seed)
-    steps = training.epochs * len(pipelines.train)
-    compile_model(model, training.lr, training.weight_decay, steps)
+    model, images, pipelines = open_model(job.model, job.settings)
     seen = Seen(model, pipelines.train)
     all_choices = [Choices(seen, budgets, job.limits) for budgets in job.budgets]
     prepared = [_prepared(job, images, choices) for choices in all_choices]
@@ -108,13 +96,9 @@ def _train_rival(pipelines: Pipelines, training: Training, rival: keras.Model) -
     fit_model(rival, pipelines, training)
 
 
-_UNITS = {objective.name: objective.name for objective in OBJECTIVES} | {"params": ""}
-"""What follows a budget in the names of files."""
-
-
 def _prepared(job: Job, images: Images, choices: Choices) -> Prepared:
     """Where the files of a budget go, named after it."""
-    sizes = [f"{number}{_UNITS[name]}" for name, number in choices.budgets.items()]
+    sizes = [f"{n}{'' if name == 'params' else name}" for name, n in choices.budgets.items()]
     outputs = outputs_of(job.settings, "_".join([job.stem, *sizes]))
     if not job.overwrite:
         refuse_earlier_run(outputs)
