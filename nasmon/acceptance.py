@@ -29,7 +29,7 @@ CONDITION_FACTOR = 10.0
 TOLERANCE = 0.01
 """What the task metric may lose: in points of a score, or as a share of a loss."""
 
-_ROUNDING = 1e-9
+DECIMAL_ROUNDING = 1e-9
 """Decimal numbers that differ by just a band must not exceed it in binary."""
 
 Better = Literal["lower", "higher", "neither"]
@@ -42,6 +42,10 @@ class DeadBand(NamedTuple):
 
     size: float
     scale: Literal["absolute", "relative", "factor"]  # relative: a share of the earlier value
+
+    def allowed(self, before: float) -> float:
+        """By how much a value may differ from the earlier one, unless the scale is a factor."""
+        return self.size * (abs(before) if self.scale == "relative" else 1)
 
 
 class Measure(NamedTuple):
@@ -108,9 +112,8 @@ def task_dead_band(
 def moved(band: DeadBand, before: float, after: float) -> bool:
     """Whether a change goes beyond its band; both values are defined."""
     if band.scale == "factor":
-        return max(before, after) > band.size * min(before, after) * (1 + _ROUNDING)
-    allowed = band.size * (abs(before) if band.scale == "relative" else 1)
-    return abs(after - before) > allowed + _ROUNDING
+        return max(before, after) > band.size * min(before, after) * (1 + DECIMAL_ROUNDING)
+    return abs(after - before) > band.allowed(before) + DECIMAL_ROUNDING
 
 
 def change(measure: Measure, index: int) -> Change:

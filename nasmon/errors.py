@@ -15,3 +15,13 @@ class RunExistsError(UsageError, FileExistsError):
 
 class ProbeDataError(UsageError):
     """The data cannot be probed with; ``fit``'s own may still be good enough to train on."""
+
+
+def first_line(error: Exception) -> str:
+    r"""The first line of what an error says, "" of none.
+
+    Example:
+        >>> first_line(ValueError("wrong\nin detail"))
+        'wrong'
+    """
+    return next(iter(str(error).strip().splitlines()), "")

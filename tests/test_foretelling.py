@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.shrinking.foretelling import FORETELLS, PAGE, page, rows_measured, spearman
-from tests.test_readme import ROOT
+from bench.shrinking.foretelling import FORETELLS, PAGE, TABLE, page, spearman
+from bench.shrinking.table import rows_of
 
 
 def test_the_rank_correlation_is_that_of_ranks() -> None:
@@ -32,4 +32,4 @@ def test_the_page_ranks_what_foretells_by_its_rank_correlation() -> None:
 
 
 def test_the_page_is_that_of_the_table() -> None:
-    assert (ROOT / PAGE).read_text("utf-8") == page(rows_measured())
+    assert PAGE.read_text("utf-8") == page(rows_of(TABLE))

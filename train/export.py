@@ -82,11 +82,7 @@ def _said(job: ExportJob, record: ExportedRecord) -> list[str]:
     rows = [["", "float32", "int8", "predicted"]]
     for name, value in record.float32.items():
         rows.append([name, f"{value:.4g}", f"{record.int8[name]:.4g}", ""])
-    sizes = [
-        ("bytes of flash", record.flash, record.predicted_flash),
-        ("bytes of RAM", record.ram, record.predicted_ram),
-    ]
-    for name, size, predicted in sizes:
+    for name, size, predicted in record.sizes:
         rows.append([name, "", f"{size:,}", "-" if predicted is None else f"{predicted:,}"])
     operations = ", ".join(f"{count} {kind}" for kind, count in record.operations.items())
     seconds = ", ".join(f"{name} {value:.0f} s" for name, value in record.seconds.items())

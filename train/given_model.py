@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nasmon.errors import UsageError
+from nasmon.errors import UsageError, first_line
 from nasmon.record.files import metrics_path, record_path
 from nasmon.record.run import Record, read_record
 from nasmon.train.cli import build_parser as training_parser
@@ -140,10 +140,9 @@ def load_model(path: Path) -> keras.Model:
         model = keras.models.load_model(path, compile=False)
     except Exception as error:
         # a file may hold anything, and what it holds raise anything
-        reason = str(error).partition("\n")[0]
         raise UsageError(
-            f"{path} cannot be loaded ({type(error).__name__}: {reason}); give a model that Keras "
-            "saved; for one with classes of your own use nasmon in Python"
+            f"{path} cannot be loaded ({type(error).__name__}: {first_line(error)}); give a model "
+            "that Keras saved; for one with classes of your own use nasmon in Python"
         ) from error
     shapes = (model.input_shape, model.output_shape)
     ours = all(isinstance(shape, tuple) and len(shape) == 4 for shape in shapes)

@@ -159,8 +159,10 @@ def _metrics_table(record: ShrunkRecord) -> list[list[str]]:
         head += ["int8 before", "int8 after"]
     rows = [[name, *(f"{metrics[name]:.4g}" for metrics in found)] for name in record.before]
     if record.int8 is not None:
-        of_int8 = [("bytes of flash", record.int8.flash), ("bytes of RAM", record.int8.ram)]
-        rows += [[name, "", "", "", "", f"{size:,}"] for name, size in of_int8]
+        in_bytes = [one for one in OBJECTIVES if one.in_bytes]
+        rows += [
+            [one.unit, "", "", "", "", f"{getattr(record.int8, one.name):,}"] for one in in_bytes
+        ]
     return [head, *rows]
 
 

@@ -18,7 +18,7 @@ from nasmon.analysis.recommend.findings import Action
 from nasmon.analysis.recommend.layers import RecentLayer
 from nasmon.narrowing.plan import PlannedGroup
 from nasmon.record.run import Record
-from nasmon.widths.graph import Owner, WidthGroup, groups_of
+from nasmon.widths.graph import Owner, WidthGroup, channels_of, groups_of
 from nasmon.widths.segments import Segments
 
 
@@ -153,7 +153,7 @@ def width_map(record: Record | None, layers: Sequence[RecentLayer]) -> WidthMap:
         owners, segments = _guessed(layers)
     groups = groups_of(owners)
     leaders = {owner: group.leader for group in groups for owner in group.owners}
-    channels = {owner.name: owner.channels for owner in owners}
+    channels = channels_of(owners)
     return WidthMap(
         groups,
         {

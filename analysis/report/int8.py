@@ -24,10 +24,7 @@ def int8_of(record: ExportedRecord) -> Int8Section:
         [printable(name), number(value), number(record.int8[name]), ""]
         for name, value in record.float32.items()
     ]
-    for name, size, predicted in (
-        ("bytes of flash", record.flash, record.predicted_flash),
-        ("bytes of RAM", record.ram, record.predicted_ram),
-    ):
+    for name, size, predicted in record.sizes:
         rows.append([name, "", f"{size:,}", "" if predicted is None else f"{predicted:,}"])
     return Int8Section(
         file=printable(str(record.file)),

@@ -12,7 +12,7 @@ from nasmon.analysis.recommend.findings import Advice, LayerAdvice
 from nasmon.analysis.run import Run
 from nasmon.analysis.words import printable
 from nasmon.record.run import Record
-from nasmon.widths.objectives import sizes
+from nasmon.widths.objectives import OBJECTIVES, sizes
 
 _ENDINGS = {
     "running": ("This run has not ended.", "It is still running, or its process was killed."),
@@ -73,6 +73,9 @@ def facts(found: Recommendations) -> list[Fact]:
     ]
 
 
+_AS_INT8 = {"flash": "Flash", "ram": "RAM"}
+
+
 def _recorded(record: Record) -> list[Fact]:
     facts = [
         Fact("Status", printable(record.status)),
@@ -84,9 +87,9 @@ def _recorded(record: Record) -> list[Fact]:
         Fact("Parameters", f"{record.params:,}"),
         Fact("Multiply-adds", "not known" if record.macs is None else f"{record.macs:,}"),
         *(
-            Fact(f"{name} as 8-bit integers", f"{size:,} bytes, predicted")
-            for name, size in zip(("Flash", "RAM"), sizes(record)[2:], strict=True)
-            if size is not None
+            Fact(f"{_AS_INT8[one.name]} as 8-bit integers", f"{size:,} bytes, predicted")
+            for one, size in zip(OBJECTIVES, sizes(record), strict=True)
+            if one.in_bytes and size is not None
         ),
         Fact("Versions", ", ".join(f"{k} {v}" for k, v in record.versions.items())),
     ]

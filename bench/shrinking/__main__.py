@@ -6,7 +6,6 @@ are is said by the environment, see ``bench/shrinking/tasks.py``.
 """
 
 import argparse
-import csv
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ import keras
 
 from bench.shrinking.arms import ARMS, Wide
 from bench.shrinking.page import REFERENCE, TABLE, write
+from bench.shrinking.table import append, rows_of
 from bench.shrinking.tasks import FOLDS, TASKS, Task
 from nasmon.narrowing.seen import Seen
 
@@ -27,29 +27,12 @@ COLUMNS = (
 )
 
 
-def rows() -> list[dict[str, str]]:
-    """Of the table, as text."""
-    if not TABLE.exists():
-        return []
-    with open(TABLE, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def _append(row: Sequence[object]) -> None:
-    new = not TABLE.exists()
-    with open(TABLE, "a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        if new:
-            writer.writerow(COLUMNS)
-        writer.writerow(row)
-
-
 def _label(task: Task, number: int, before: str) -> str:
     """What rows of a fold are called: as those of the same wide network, if there are any.
 
     On another machine the same seed trains another one: its rows are a fold of their own.
     """
-    found = {row["fold"]: row["before"] for row in rows() if row["task"] == task.name}
+    found = {row["fold"]: row["before"] for row in rows_of(TABLE) if row["task"] == task.name}
     labels = (str(number) if n == 1 else f"{number}/{n}" for n in count(1))
     return next(label for label in labels if found.get(label, before) == before)
 
@@ -57,7 +40,7 @@ def _label(task: Task, number: int, before: str) -> str:
 def _missing(task: Task, fold: str, arms: Sequence[str]) -> Iterator[tuple[str, int]]:
     done = {
         (row["arm"], row["budget"])
-        for row in rows()
+        for row in rows_of(TABLE)
         if (row["task"], row["fold"]) == (task.name, fold)
     }
     # with what the others are held against
@@ -103,9 +86,10 @@ def run(tasks: Sequence[str], arms: Sequence[str], folds: Sequence[int]) -> None
                 measured = [before, found.carried, found.after]
                 seconds = [found.carrying, found.training]
                 shown = [*(f"{value:.4f}" for value in measured), *(f"{s:.1f}" for s in seconds)]
-                _append((task.name, label, arm, budget, found.params, found.widths, *shown))
+                row = (task.name, label, arm, budget, found.params, found.widths, *shown)
+                append(TABLE, COLUMNS, [row])
             keras.backend.clear_session()
-    write(rows())
+    write(rows_of(TABLE))
 
 
 def main() -> None:
@@ -118,7 +102,7 @@ def main() -> None:
     parser.add_argument("--page", action="store_true", help="only write the page anew")
     given = parser.parse_args()
     if given.page:
-        write(rows())
+        write(rows_of(TABLE))
         return
     run(given.tasks, given.arms, given.folds)
 

@@ -8,7 +8,6 @@ group before. Rows are appended to bench/foretelling.csv, one a group, and the p
 """
 
 import argparse
-import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,14 +19,15 @@ import tensorflow as tf
 
 from bench.shrinking.__main__ import wide_network
 from bench.shrinking.arms import Wide, layers_read
+from bench.shrinking.table import append, rows_of
 from bench.shrinking.tasks import FOLDS, TASKS
 from nasmon.capture import capture, named_layers
 from nasmon.narrowing.narrower import narrowed
 from nasmon.widths.graph import WidthGroup
 
-TABLE = Path("bench/foretelling.csv")
+TABLE = Path(__file__).parent.with_name("foretelling.csv")
 
-PAGE = Path("docs/what-foretells-a-harmless-cut.md")
+PAGE = Path(__file__).parents[2] / "docs" / "what-foretells-a-harmless-cut.md"
 
 SAMPLES = 256
 
@@ -94,20 +94,12 @@ def spearman(a: np.ndarray, b: np.ndarray) -> float:
     return float(ranks[0].corr(ranks[1]))
 
 
-def rows_measured() -> list[dict[str, str]]:
-    """Of the table, as text."""
-    if not TABLE.exists():
-        return []
-    with open(TABLE, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 COLUMNS = ("task", "fold", "group", "channels", "fall", *FORETELLS)
 
 
 def run(folds: Sequence[int]) -> None:
     """Measures what is missing."""
-    done = {(row["task"], row["fold"]) for row in rows_measured()}
+    done = {(row["task"], row["fold"]) for row in rows_of(TABLE)}
     for task in TASKS:
         for number in folds if os.environ.get(task.data) else ():
             if (task.name, str(number)) in done:
@@ -119,9 +111,7 @@ def run(folds: Sequence[int]) -> None:
                 )
                 for leader, channels, fall, foretold in measured(wide_network(task, number))
             ]
-            new = not TABLE.exists()
-            with open(TABLE, "a", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows([COLUMNS] * new + lines)
+            append(TABLE, COLUMNS, lines)
             print(f"{task.name} {number}: {len(lines)} groups", flush=True)
             keras.backend.clear_session()
 
@@ -190,9 +180,9 @@ def main() -> None:
     given = parser.parse_args()
     if not given.page:
         run(given.folds)
-    if not rows_measured():
+    if not rows_of(TABLE):
         parser.exit(2, "nothing is measured, and no data are named; see bench/shrinking/tasks.py\n")
-    PAGE.write_text(page(rows_measured()), encoding="utf-8")
+    PAGE.write_text(page(rows_of(TABLE)), encoding="utf-8")
 
 
 if __name__ == "__main__":

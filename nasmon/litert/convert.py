@@ -12,11 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from nasmon.capture import named_layers, wrapped_calls
-from nasmon.errors import UsageError
+from nasmon.errors import UsageError, first_line
 from nasmon.litert.extra import flatbuffer_utils
 from nasmon.narrowing.traced import check_built
 from nasmon.native_output import held_back
 from nasmon.widths.lowering import is_one_resizing
+from nasmon.widths.operations import WHILE_LOOPS
 
 
 def int8_file(model: keras.Model, samples: Any) -> bytes:
@@ -61,10 +62,9 @@ def int8_file(model: keras.Model, samples: Any) -> bytes:
                 )
         except Exception as error:
             # a converter may refuse anything, in words of its own, and at length
-            reason = str(error).strip().partition("\n")[0][:160]
             raise UsageError(
                 f"the model {model.name!r} cannot be converted to 8-bit integers "
-                f"({type(error).__name__}: {reason})"
+                f"({type(error).__name__}: {first_line(error)[:160]})"
             ) from error
         file = flatbuffer_utils().read_model(str(path))
     _put_in_order(file)
@@ -133,7 +133,7 @@ def _refuse_loops(model: keras.Model, spec: Any) -> None:
         .get_concrete_function(spec)
         .graph
     )
-    loops = [one.name for one in graph.get_operations() if one.type in ("While", "StatelessWhile")]
+    loops = [one.name for one in graph.get_operations() if one.type in WHILE_LOOPS]
     if loops:
         raise UsageError(
             f"{loops[0].partition('/while')[0]} computes in a loop, which LiteRT's converter "

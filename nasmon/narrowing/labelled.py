@@ -1,6 +1,6 @@
 """Samples with labels, in memory, so that they can be parted and trained on in any order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -51,6 +51,16 @@ def has_labels(data: Any) -> bool:
     return isinstance(spec, tuple) and len(spec) in (2, 3)
 
 
+def labelled_batches(data: tf.data.Dataset | keras.utils.PyDataset) -> Iterator[Any]:
+    """All batches of data, as arrays; the data are left undisturbed."""
+    if isinstance(data, tf.data.Dataset):
+        for batch in aside(data):
+            yield tf.nest.map_structure(np.asarray, batch)
+    else:
+        for index in range(data.num_batches or 0):
+            yield data[index]
+
+
 def read_labelled(data: Any, batch: int | None = None) -> Labelled:
     """Reads all of data with labels.
 
@@ -70,11 +80,11 @@ def read_labelled(data: Any, batch: int | None = None) -> Labelled:
     if isinstance(data, tf.data.Dataset):
         if data.cardinality() == tf.data.INFINITE_CARDINALITY:
             raise UsageError("a search reads all of the data, which repeat without an end")
-        return _joined([tf.nest.map_structure(np.asarray, one) for one in aside(data)], batch)
+        return _joined([*labelled_batches(data)], batch)
     if isinstance(data, keras.utils.PyDataset):
         if data.num_batches is None:
             raise UsageError("a search reads all of the data, which have no number of batches")
-        return _joined([data[index] for index in range(data.num_batches)], batch)
+        return _joined([*labelled_batches(data)], batch)
     arrays = tf.nest.map_structure(np.asarray, data)
     return Labelled(arrays, batch or DEFAULT_BATCH)
 

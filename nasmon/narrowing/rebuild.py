@@ -10,7 +10,7 @@ from keras.src.models.functional import Functional, functional_like_constructor
 from keras.src.ops.numpy import Reshape
 
 from nasmon.capture import named_layers
-from nasmon.errors import UsageError
+from nasmon.errors import UsageError, first_line
 from nasmon.isolation import seeds_kept
 from nasmon.narrowing.traced import Traced
 from nasmon.widths.layer_rules import keeps_apart, normalizes_apart, repeats_of, rule_of
@@ -46,7 +46,7 @@ def rebuilt(
             # of Keras's, or of the model's own code
             raise UsageError(
                 f"{traced.model.name!r} cannot be made with these widths ({type(error).__name__}: "
-                f"{_first_line(error)}); something in it fixes one: leave the layers before that "
+                f"{first_line(error)}); something in it fixes one: leave the layers before that "
                 "alone with keep="
             ) from error
     compile_alike(traced.model, small)
@@ -62,10 +62,6 @@ def _made(traced: Traced, alive: np.ndarray, build: Build | None, x: Any) -> ker
         f"{traced.model.name!r} is a subclassed model, which cannot be made anew from a config; "
         "pass build=, a function that makes it"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), "")
 
 
 def compile_alike(model: keras.Model, small: keras.Model) -> None:
@@ -138,7 +134,7 @@ class _Cloning:
         except Exception as error:
             raise UsageError(
                 f"the layer {name!r} cannot be made anew from its get_config() "
-                f"({type(error).__name__}: {_first_line(error)}); give {type(layer).__name__} one "
+                f"({type(error).__name__}: {first_line(error)}); give {type(layer).__name__} one "
                 "that its from_config takes"
             ) from error
 

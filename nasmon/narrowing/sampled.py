@@ -15,7 +15,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nasmon.isolation import aside, seeds_kept
+from nasmon.isolation import seeds_kept
+from nasmon.narrowing.labelled import labelled_batches
 from nasmon.narrowing.rebuild import compile_alike
 
 BLOCKS, FEWEST_BLOCKS, DRAWS, CONFIDENCE = 500, 10, 1000, 0.95
@@ -100,10 +101,11 @@ class SampledMetrics:
         if self._judges is None:
             return Blocks(np.zeros((0, 0)), (), 0, {}, frozenset())
         block, whole = self._judges
-        metrics, found = whole.metrics(), _joined(np.array(sums, np.float64))
+        metrics = whole.metrics()
+        found, of_labels = _in_pairs(np.array(sums, np.float64), labels)
         added = block.metrics_of(found.sum(0))
-        additive = (n for n, v in metrics.items() if abs(added[n] - v) <= SAME * (1 + abs(v)))
-        return Blocks(found, _joined_labels(labels), samples, metrics, frozenset(additive))
+        additive = (name for name, value in metrics.items() if agree(added[name], value))
+        return Blocks(found, of_labels, samples, metrics, frozenset(additive))
 
     def interval(self, name: str, before: Blocks, after: Blocks) -> Interval | None:
         """How much a metric changed, by a paired bootstrap over the samples.
@@ -131,18 +133,8 @@ class SampledMetrics:
         return Interval(change, float(low), float(high), before.samples)
 
     def _batches(self) -> Iterator[tuple[Any, Any, Any]]:
-        data = self._data
-        if isinstance(data, tf.data.Dataset):
-            for batch in aside(data):
-                yield keras.utils.unpack_x_y_sample_weight(tf.nest.map_structure(np.asarray, batch))
-        elif isinstance(data, keras.utils.PyDataset):
-            for index in range(data.num_batches or 0):
-                yield keras.utils.unpack_x_y_sample_weight(data[index])
-        else:
-            arrays = tf.nest.map_structure(np.asarray, data)
-            for first in range(0, len(tf.nest.flatten(arrays)[0]), ARRAY_BATCH):
-                part = slice(first, first + ARRAY_BATCH)
-                yield keras.utils.unpack_x_y_sample_weight(_part(arrays, part))
+        batches = _of_arrays(self._data) if _is_arrays(self._data) else labelled_batches(self._data)
+        return map(keras.utils.unpack_x_y_sample_weight, batches)
 
     def _parts(self, samples: int, so_far: int) -> Iterator[slice]:
         """A batch in parts, so many that all together are about ``BLOCKS``."""
@@ -219,23 +211,29 @@ class _Judge:
         return [variable for metric in self._model.metrics for variable in metric.variables]
 
 
+def agree(found: float, expected: float) -> bool:
+    """Whether two values of a metric are one but for rounding; NaN is none."""
+    return abs(found - expected) <= SAME * (1 + abs(expected))
+
+
 def _is_arrays(data: Any) -> bool:
     return not isinstance(data, tf.data.Dataset | keras.utils.PyDataset)
 
 
-def _joined(sums: np.ndarray) -> np.ndarray:
+def _of_arrays(data: Any) -> Iterator[Any]:
+    """Arrays in batches."""
+    arrays = tf.nest.map_structure(np.asarray, data)
+    for first in range(0, len(tf.nest.flatten(arrays)[0]), ARRAY_BATCH):
+        yield _part(arrays, slice(first, first + ARRAY_BATCH))
+
+
+def _in_pairs(sums: np.ndarray, labels: list[int]) -> tuple[np.ndarray, tuple[int, ...]]:
     """Neighbouring blocks together, so that there are fewer than twice ``BLOCKS``."""
-    while len(sums) >= 2 * BLOCKS:
-        sums = np.add.reduceat(sums, np.arange(0, len(sums), 2), axis=0)
-    return sums
-
-
-def _joined_labels(labels: list[int]) -> tuple[int, ...]:
-    """The checksums of blocks that are joined alike."""
     while len(labels) >= 2 * BLOCKS:
+        sums = np.add.reduceat(sums, np.arange(0, len(sums), 2), axis=0)
         pairs = zip_longest(labels[::2], labels[1::2], fillvalue=0)
         labels = [zlib.crc32(repr(pair).encode()) for pair in pairs]
-    return tuple(labels)
+    return sums, tuple(labels)
 
 
 def _part(structure: Any, part: slice) -> Any:

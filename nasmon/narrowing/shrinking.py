@@ -128,7 +128,8 @@ def shrink(
     widths, found = choices.widths(), None
     clock.lap("narrow")
     # before anything takes long, for a model may not be one to convert
-    first = converted(model, _calibration(seen), evaluation) if in_int8 else None
+    few = _calibration(seen) if in_int8 else None
+    first = converted(model, few, evaluation) if in_int8 else None
     clock.lap("evaluate")
     if options is not None:
         widths, found = searched(choices, data, options, build, verbose)
@@ -136,15 +137,16 @@ def shrink(
     plan = choices.plan(widths)
     small = narrowed(seen, plan.widths, build)
     clock.lap("narrow")
-    carried = evaluation.of(small)
-    clock.lap("evaluate")
+    carried = None
     if fine_tune is not None:
+        carried = evaluation.of(small)
+        clock.lap("evaluate")
         fine_tune(small)
-    clock.lap("fine_tune")
+        clock.lap("fine_tune")
     after = evaluation.judged(small)
     pair, int8 = (before, after), None
     if first is not None:
-        last = converted(small, _calibration(seen), evaluation)
+        last = converted(small, few, evaluation)
         pair = (first.judged, last.judged)
         int8 = Int8Verdict(first.judged.metrics, last.judged.metrics, last.model)
     found_out = accepted_by(rule, evaluation, *pair)
@@ -153,7 +155,7 @@ def shrink(
         model=small,
         plan=plan,
         before=before.metrics,
-        carried=carried,
+        carried=after.metrics if carried is None else carried,
         after=after.metrics,
         accepted=found_out.accepted,
         decided_by=found_out.decided_by,

@@ -9,15 +9,16 @@ import keras
 import tensorflow as tf
 
 from nasmon.acceptance import (
+    DECIMAL_ROUNDING,
     TOLERANCE,
     DeadBand,
     lower_is_better,
     main_metric,
     task_dead_band,
 )
-from nasmon.errors import UsageError
+from nasmon.errors import UsageError, first_line
 from nasmon.narrowing.labelled import has_labels
-from nasmon.narrowing.sampled import SAME, Blocks, Interval, Predict, SampledMetrics
+from nasmon.narrowing.sampled import Blocks, Interval, Predict, SampledMetrics, agree
 
 Metrics = dict[str, float]
 
@@ -74,7 +75,7 @@ class Evaluation:
         same = frozenset(
             name
             for name in found.additive & metrics.keys()
-            if abs(found.metrics[name] - metrics[name]) <= SAME * (1 + abs(metrics[name]))
+            if agree(found.metrics[name], metrics[name])
         )
         return JudgedModel(metrics, found._replace(additive=same))
 
@@ -95,10 +96,9 @@ class Evaluation:
             raise
         except Exception as error:
             # a loss or a metric may be anything
-            reason = str(error).strip().partition("\n")[0]
             raise UsageError(
                 f"the metrics of {self._model.name!r} cannot be computed from predictions alone "
-                f"({type(error).__name__}: {reason})"
+                f"({type(error).__name__}: {first_line(error)})"
             ) from error
         return JudgedModel(found.metrics, found)
 
@@ -134,10 +134,7 @@ class Bound(NamedTuple):
 
     def holds(self, low: float, high: float) -> bool:
         """Whether all changes between two are allowed, but for rounding."""
-        return self.lowest - _ROUNDING <= low and high <= self.highest + _ROUNDING
-
-
-_ROUNDING = 1e-9
+        return self.lowest - DECIMAL_ROUNDING <= low and high <= self.highest + DECIMAL_ROUNDING
 
 
 def checked_rule(accept: Accept | None, before: Mapping[str, float]) -> Accept | None:
@@ -215,7 +212,7 @@ def _not_worse(before: Mapping[str, float], after: Mapping[str, float]) -> Bound
     # a model that was compiled again tells its earlier metrics, too
     name = main_metric([name for name in before if name in after])
     _, band = task_dead_band(name, (before[name], after[name]), TOLERANCE)
-    allowed = band.size * (abs(before[name]) if band.scale == "relative" else 1)
+    allowed = band.allowed(before[name])
     words = f"{_allowed(band)} is allowed"
     if lower_is_better(name):
         return Bound(name, -_INFINITE, allowed, words)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nasmon.record.json_file import JsonFile, from_folder, relative, with_nan, without_nan
+from nasmon.widths.objectives import OBJECTIVES
 
 EXPORTED = JsonFile(
     "nasmon int8",
@@ -34,6 +35,15 @@ class ExportedRecord(NamedTuple):
     predicted_ram: int | None
     operations: dict[str, int]  # how many there are of each kind
     seconds: dict[str, float]
+
+    @property
+    def sizes(self) -> list[tuple[str, int, int | None]]:
+        """What the file takes: the unit, how much, and what was predicted."""
+        return [
+            (one.unit, getattr(self, one.name), getattr(self, f"predicted_{one.name}"))
+            for one in OBJECTIVES
+            if one.in_bytes
+        ]
 
 
 def digest_of(path: Path) -> str:

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from nasmon.record.run import Record
+from nasmon.widths.graph import channels_of
 
 
 def retrain_command(record: Record, widths: Mapping[str, int]) -> str | None:
@@ -28,7 +29,7 @@ def retrain_command(record: Record, widths: Mapping[str, int]) -> str | None:
     rebuild = record.rebuild
     if rebuild is None or not widths or not set(widths) <= set(rebuild.layers):
         return None
-    today = {owner.name: owner.channels for owner in record.owners}
+    today = channels_of(record.owners)
     today = today or {layer.name: layer.channels for layer in record.layers}
     if not set(rebuild.layers) <= set(today):
         return None

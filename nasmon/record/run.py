@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nasmon.record.json_file import JsonFile, relative
-from nasmon.widths.graph import Cost, Owner, Structure
+from nasmon.widths.graph import Cost, Owner, Structure, channels_of
 from nasmon.widths.int8 import Block, Int8Program, Step, check_program
 from nasmon.widths.segments import Segments
 
@@ -147,7 +147,7 @@ def _int8(tree: dict[str, Any], owners: Sequence[Owner]) -> Int8Program:
         constants=tuple(Block(**_tupled(block, "widths")) for block in tree["constants"]),
         overhead=tree["overhead"],
     )
-    check_program(program, {owner.name: owner.channels for owner in owners})
+    check_program(program, channels_of(owners))
     return program
 
 

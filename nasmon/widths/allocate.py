@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from nasmon.errors import UsageError
-from nasmon.widths.graph import WidthGroup
+from nasmon.widths.graph import WidthGroup, channels_of
 from nasmon.widths.objectives import OBJECTIVES, Costed, totals
 
 HALVINGS = 50
@@ -24,8 +24,8 @@ class Range(NamedTuple):
 
     def at(self, scale: float) -> int:
         """The width at a share of the most, from below."""
-        most = self.most if self.cap is None else self.cap
-        return min(most, max(self.least, int(scale * self.most + 1e-9) // self.step * self.step))
+        rounded = int(scale * self.most + 1e-9) // self.step * self.step
+        return min(self._room, max(self.least, rounded))
 
     @property
     def can_be_narrower(self) -> bool:
@@ -34,7 +34,11 @@ class Range(NamedTuple):
 
     def wanted(self, scale: float) -> float:
         """The width at a share of the most, before it is rounded."""
-        return min(min(1.0, scale) * self.most, self.most if self.cap is None else self.cap)
+        return min(scale * self.most, self._room)
+
+    @property
+    def _room(self) -> int:
+        return self.most if self.cap is None else self.cap
 
     def above(self, width: int) -> int | None:
         """The next wider one; None if there is none."""
@@ -104,7 +108,7 @@ def _within_memory(
     program = model.int8
     if program is None or most is None:
         return capped
-    today = {owner.name: owner.channels for owner in model.owners}
+    today = channels_of(model.owners)
 
     def widths(scales: Mapping[str, float]) -> dict[str, int]:
         each = {name: one.at(scales.get(name, 1.0)) for name, one in capped.items()}

@@ -106,6 +106,11 @@ def groups_of(owners: Iterable[Owner]) -> tuple[WidthGroup, ...]:
     return tuple(_group(leader, tied) for leader, tied in members.items())
 
 
+def channels_of(owners: Iterable[Owner]) -> dict[str, int]:
+    """How wide owners are today, by their names."""
+    return {owner.name: owner.channels for owner in owners}
+
+
 def ties_of(owners: Iterable[Owner]) -> dict[str, str]:
     """By owner the one it is tied to, "" for none; as ``leader_of`` follows them."""
     return {owner.name: owner.tied_to for owner in owners}

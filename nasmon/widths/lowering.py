@@ -28,6 +28,7 @@ from nasmon.widths.int8_operations import (
     PRODUCTS,
     RESHAPES,
 )
+from nasmon.widths.operations import FUNCTION_CALLS, body_of
 from nasmon.widths.segments import Segments
 
 BIAS, SCALE = 4, 12
@@ -326,9 +327,9 @@ def _variable_of(kernel: tf.Tensor) -> str:
 
 def _convolution_in(operation: tf.Operation) -> tf.Operation | None:
     """The convolution of a function around one alone, such as Keras makes for one in groups."""
-    if operation.type not in ("PartitionedCall", "StatefulPartitionedCall"):
+    if operation.type not in FUNCTION_CALLS:
         return None
-    body = operation.graph._get_function(operation.get_attr("f").name).graph
+    body = body_of(operation).graph
     beside = {*LEFT_OUT, "Placeholder", "ReadVariableOp", "NoOp"}
     inside = [one for one in body.get_operations() if one.type not in beside]
     return inside[0] if [one.type for one in inside] == ["Conv2D"] else None

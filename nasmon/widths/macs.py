@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable
 from math import prod
-from typing import Any
 
 import tensorflow as tf
+
+from nasmon.widths.operations import FUNCTION_CALLS, WHILE_LOOPS, body_of
 
 
 def macs_of(operations: Iterable[tf.Operation]) -> dict[str, int] | None:
@@ -17,10 +18,10 @@ def macs_of(operations: Iterable[tf.Operation]) -> dict[str, int] | None:
     """
     counted = Counter[str]()
     for operation in operations:
-        if operation.type in ("While", "StatelessWhile") and _multiplies(operation):
+        if operation.type in WHILE_LOOPS and _multiplies(operation):
             return None
-        if operation.type in ("PartitionedCall", "StatefulPartitionedCall"):
-            inside = macs_of(_body(operation, "f").graph.get_operations())
+        if operation.type in FUNCTION_CALLS:
+            inside = macs_of(body_of(operation, "f").graph.get_operations())
             if inside is None:
                 return None
             counted.update(inside)
@@ -37,11 +38,7 @@ def macs_of(operations: Iterable[tf.Operation]) -> dict[str, int] | None:
 
 def _multiplies(loop: tf.Operation) -> bool:
     """Whether there is something to count in the body of a loop."""
-    return any(node.op in _COUNTS for node in _body(loop, "body").cached_definition.node_def)
-
-
-def _body(operation: tf.Operation, attribute: str) -> Any:
-    return operation.graph._get_function(operation.get_attr(attribute).name)
+    return any(node.op in _COUNTS for node in body_of(loop, "body").cached_definition.node_def)
 
 
 def _shape(tensor: tf.Tensor) -> tuple[int, ...]:

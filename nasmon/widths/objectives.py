@@ -9,7 +9,7 @@ It needs no TensorFlow. The advice, its JSON and the acceptance of a change iter
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
-from nasmon.widths.graph import Cost, Owner, changed_cost, damaged
+from nasmon.widths.graph import Cost, Owner, changed_cost, channels_of, damaged
 from nasmon.widths.int8 import Int8Program
 
 
@@ -78,7 +78,7 @@ def _sum_of_layers(
         whole = today(model)
         if whole is None:
             return None
-        before = {owner.name: owner.channels for owner in model.owners}
+        before = channels_of(model.owners)
         after = {**before, **widths}
         changes = (changed_cost(cost, part(cost), before, after) for cost in model.costs)
         return round(sum(changes, whole))
@@ -102,7 +102,7 @@ def _on_device(
     def total(model: Costed, widths: Mapping[str, int]) -> int | None:
         if model.int8 is None:
             return None
-        before = {owner.name: owner.channels for owner in model.owners}
+        before = channels_of(model.owners)
         try:
             return size(model.int8, before, {**before, **widths})
         except (KeyError, IndexError) as error:
@@ -154,7 +154,7 @@ def totals(model: Costed, widths: Mapping[str, int]) -> Amounts:
 
 def busiest_of(model: Costed, widths: Mapping[str, int]) -> str:
     """The layer at which a model needs most RAM with new widths by owner; "" if not known."""
-    before = {owner.name: owner.channels for owner in model.owners}
+    before = channels_of(model.owners)
     return model.int8.peak(before, {**before, **widths}).layer if model.int8 else ""
 
 

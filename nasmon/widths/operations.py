@@ -1,7 +1,21 @@
 """What TensorFlow's operations do to channels, on the last axis: those of which it is known."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
+
+WHILE_LOOPS, FUNCTION_CALLS = (
+    frozenset(("While", "StatelessWhile")),
+    frozenset(("PartitionedCall", "StatefulPartitionedCall")),
+)
+"""Types of operations that have others inside of them."""
+
+
+def body_of(operation: tf.Operation, attribute: str = "f") -> Any:
+    """What is inside of a call of a function or of a loop, by the attribute that names it."""
+    return operation.graph._get_function(operation.get_attr(attribute).name)
+
 
 ELEMENTWISE = frozenset(
     (
