@@ -16,7 +16,7 @@ from nasmon.errors import UsageError, first_line
 from nasmon.litert.extra import flatbuffer_utils
 from nasmon.narrowing.traced import check_built
 from nasmon.native_output import held_back
-from nasmon.widths.lowering import is_one_resizing
+from nasmon.widths.inputs_graph import is_one_resizing
 from nasmon.widths.operations import WHILE_LOOPS
 
 

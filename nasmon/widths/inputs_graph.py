@@ -4,11 +4,22 @@ from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from typing import Literal, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from nasmon.widths.followed_calls import behind
-from nasmon.widths.int8_operations import CONVOLUTIONS, FACTORS, KNOWN_BEFORE, SUMS
+from nasmon.widths.int8_operations import CONVOLUTIONS, FACTORS, KNOWN_BEFORE, LEFT_OUT, SUMS
+from nasmon.widths.operations import FUNCTION_CALLS, body_of
+
+
+def is_one_resizing(layer: keras.Layer) -> bool:
+    """Whether a layer repeats rows and columns: as its export has it, that is one operation."""
+    return (
+        isinstance(layer, keras.layers.UpSampling2D)
+        and layer.interpolation == "nearest"
+        and layer.data_format == "channels_last"
+    )
 
 
 class InSeveral(NamedTuple):
@@ -140,3 +151,13 @@ def _same(size: int, kernel: int, stride: int) -> tuple[int, int]:
     """What "same" padding puts before and behind an axis."""
     total = max(0, (-(-size // stride) - 1) * stride + kernel - size)
     return total // 2, total - total // 2
+
+
+def convolution_in(operation: tf.Operation) -> tf.Operation | None:
+    """The convolution of a function around one alone, such as Keras makes for one in groups."""
+    if operation.type not in FUNCTION_CALLS:
+        return None
+    body = body_of(operation).graph
+    beside = {*LEFT_OUT, "Placeholder", "ReadVariableOp", "NoOp"}
+    inside = [one for one in body.get_operations() if one.type not in beside]
+    return inside[0] if [one.type for one in inside] == ["Conv2D"] else None

@@ -17,8 +17,9 @@ import numpy as np
 import tensorflow as tf
 
 from nasmon.widths.followed_calls import FollowedCalls
-from nasmon.widths.inputs_graph import InputsGraph
-from nasmon.widths.int8 import Block, Int8Program, Step
+from nasmon.widths.inputs_graph import InputsGraph, convolution_in, is_one_resizing
+from nasmon.widths.int8 import Block, Int8Program
+from nasmon.widths.int8_builder import SCALE, Int8Builder, Shape, grows
 from nasmon.widths.int8_operations import (
     ACTIVATIONS,
     ALONE,
@@ -28,17 +29,10 @@ from nasmon.widths.int8_operations import (
     PRODUCTS,
     RESHAPES,
 )
-from nasmon.widths.operations import FUNCTION_CALLS, body_of
 from nasmon.widths.segments import Segments
 
-BIAS, SCALE = 4, 12
-"""Bytes of a bias, and of a scale with its zero point (float32 and int64)."""
-
-MODEL, TENSOR, OPERATION = 450, 91, 32
-"""Bytes of the file for itself, for each tensor and for each operation, besides what they hold:
-fitted to fifteen converted networks without names."""
-
-Shape = tuple[int, ...]
+BIAS = 4
+"""Bytes of a bias."""
 
 
 def lowered(
@@ -70,15 +64,6 @@ def lowered(
         return None
 
 
-def is_one_resizing(layer: keras.Layer) -> bool:
-    """Whether a layer repeats rows and columns: as its export has it, that is one operation."""
-    return (
-        isinstance(layer, keras.layers.UpSampling2D)
-        and layer.interpolation == "nearest"
-        and layer.data_format == "channels_last"
-    )
-
-
 class _UnknownError(Exception):
     """What becomes of an operation is not known."""
 
@@ -108,15 +93,9 @@ class _Lowering:
         self._graph = InputsGraph(
             outputs, [(call.output, call.inputs[0], calls.inside_of(call)) for call in upsampled]
         )
+        self._built = Int8Builder()
         self._made: dict[str, _Made] = {}
-        self._tensors: list[Block] = []
-        self._shapes: list[Shape] = []  # of those
-        self._steps: list[Step] = []
-        self._constants: list[Block] = []
-        # axes, sizes and shapes that steps are given, by what they are of: equal ones are one
-        self._numbers: dict[object, Shape] = {}
         self._held: set[str] = set()  # variables
-        self._reshaped: dict[tuple[int, Shape], int] = {}
 
     def follow(self) -> None:
         """Goes through the operations in the order in which they were made."""
@@ -128,17 +107,7 @@ class _Lowering:
 
     def program(self) -> Int8Program:
         """What was found."""
-        outputs = tuple(self._shaped(tensor) for tensor in self._outputs)
-        numbers = set(self._numbers.values())
-        tensors = len(self._tensors) + len(self._constants) + len(numbers)
-        held = SCALE * len(self._tensors) + sum(4 * len(one) for one in numbers)
-        return Int8Program(
-            tensors=tuple(self._tensors),
-            steps=tuple(self._steps),
-            outputs=outputs,
-            constants=tuple(self._constants),
-            overhead=MODEL + TENSOR * tensors + OPERATION * len(self._steps) + held,
-        )
+        return self._built.program([self._shaped(tensor) for tensor in self._outputs])
 
     def _lower(self, operation: tf.Operation, given: Sequence[tf.Tensor]) -> None:
         """Notes what becomes of an operation, by its inputs that depend on the model's."""
@@ -153,7 +122,7 @@ class _Lowering:
             self._made[output.name] = self._made[given[0].name]._replace(product=False, open=False)
         elif kind in ARITHMETIC and len(given) == 1 and self._alone(given[0]).product:
             self._made[output.name] = self._made[given[0].name]._replace(open=True)
-        elif kind in PRODUCTS or _convolution_in(operation) is not None:
+        elif kind in PRODUCTS or convolution_in(operation) is not None:
             self._product(operation, given)
         elif kind in ARITHMETIC:
             self._arithmetic(operation, given)
@@ -187,7 +156,7 @@ class _Lowering:
     def _reshape(self, output: tf.Tensor, tensor: tf.Tensor) -> None:
         """Notes the shape, and leaves it to those who read the tensor."""
         made, shape = self._alone(tensor), self._shape_of_one(output)
-        has_it = shape == self._shapes[made.number]
+        has_it = shape == self._built.shapes[made.number]
         self._made[output.name] = made._replace(shape=() if has_it else shape)
 
     def _shaped(self, tensor: tf.Tensor) -> int:
@@ -195,17 +164,12 @@ class _Lowering:
         number, *_, shape = self._made[tensor.name]
         if not shape:
             return number
-        if (number, shape) not in self._reshaped:
-            self._reshaped[number, shape] = self._number_of(self._tensors[number], shape)
-            step = Step(self._layer_of(tensor.op), (number,), (self._reshaped[number, shape],))
-            self._steps.append(step)
-            self._numbers[step] = shape
-        return self._reshaped[number, shape]
+        return self._built.reshaped(number, shape, self._layer_of(tensor.op))
 
     def _product(self, operation: tf.Operation, given: Sequence[tf.Tensor]) -> None:
         output, apart = operation.outputs[0], operation.type == "DepthwiseConv2dNative"
         outputs = self._made_of(output)
-        inside = _convolution_in(operation)
+        inside = convolution_in(operation)
         others = inside.inputs[1:] if inside is not None else operation.inputs
         weights = [t for t in others if t.dtype.is_floating and not self._graph.depends(t)]
         for kernel in weights:
@@ -216,29 +180,29 @@ class _Lowering:
                 each -= SCALE
             else:
                 self._held.add(variable)
-                self._constants.append(_block(prod(_shape(kernel)), *grows_with))
-            self._constants.append(_block(each * _shape(output)[-1], outputs))
+                self._built.constant(prod(_shape(kernel)), *grows_with)
+            self._built.constant(each * _shape(output)[-1], outputs)
         if operation.type == "Conv2DBackpropInput":
-            self._numbers[operation.name] = self._shape_of_one(output)
+            self._built.numbers[operation.name] = self._shape_of_one(output)
         made, shape = self._made[given[0].name], self._shape_of_one(output)
-        before = self._shapes[made.number]
+        before = self._built.shapes[made.number]
         if operation.type != "MatMul" or made.shape[-1:] != before[-1:]:
             # a transposed convolution takes an activation only together with a bias
             takes = operation.type != "Conv2DBackpropInput"
             self._step(operation, given, product=bool(weights), open=takes)
             return
         # a dense layer on more axes does not need them as one
-        number = self._number_of(self._sized(output), (*before[:-1], shape[-1]))
+        number = self._built.tensor(self._sized(output), (*before[:-1], shape[-1]))
         self._made[output.name] = _Made(number, bool(weights), True, shape)
-        self._steps.append(Step(self._layer_of(operation), (made.number,), (number,)))
+        self._built.step(self._layer_of(operation), [made.number], [number])
 
     def _whole(self, operation: tf.Operation, x: tf.Tensor, has: str) -> None:
         """Several operations that are one."""
         output = operation.outputs[0]
         if has == "slopes":
-            self._constants.append(_block(_shape(output)[-1], self._made_of(output)))
+            self._built.constant(_shape(output)[-1], self._made_of(output))
         elif has == "size":
-            self._numbers[operation.name] = _shape(output)[1:-1]
+            self._built.numbers[operation.name] = _shape(output)[1:-1]
         self._step(operation, [x])
 
     def _arithmetic(self, operation: tf.Operation, given: Sequence[tf.Tensor]) -> None:
@@ -248,19 +212,19 @@ class _Lowering:
             self._step(operation, given, open=True)
             return
         # a number a channel suits the shape that there is, too
-        number = self._number_of(self._tensors[made.number], self._shapes[made.number])
+        number = self._built.tensor(self._built.block(made.number), self._built.shapes[made.number])
         self._made[operation.outputs[0].name] = _Made(number, open=True, shape=made.shape)
-        self._steps.append(Step(self._layer_of(operation), (made.number,), (number,)))
+        self._built.step(self._layer_of(operation), [made.number], [number])
 
     def _in_float(self, operation: tf.Operation, tensor: tf.Tensor) -> None:
         """As float32, computed, and as integers again: three steps."""
         (output,), layer, reads = operation.outputs, self._layer_of(operation), self._shaped(tensor)
-        size, widths = self._tensors[reads]
-        for block in (Block(4 * size, widths), Block(4 * size, widths)):
-            number = self._number_of(block, self._shapes[reads])
-            self._steps.append(Step(layer, (reads,), (number,)))
+        size, widths = self._built.block(reads)
+        for _ in range(2):
+            number = self._built.tensor(Block(4 * size, widths), self._built.shapes[reads])
+            self._built.step(layer, [reads], [number])
             reads = number
-        self._steps.append(Step(layer, (reads,), (self._write(output),)))
+        self._built.step(layer, [reads], [self._write(output)])
 
     def _hold_constants(self, operation: tf.Operation) -> None:
         """What an operation has beside what is computed: a number a channel, or axes and sizes."""
@@ -270,12 +234,12 @@ class _Lowering:
             if tensor.dtype.is_floating:
                 count, output = prod(_shape(tensor)), operation.outputs[0]
                 grows_with = [self._made_of(output)] if count > 1 else []
-                self._constants.append(_block(count, *grows_with))
+                self._built.constant(count, *grows_with)
             else:
                 value = tf.get_static_value(tensor)
                 if value is None:
                     value = self._shape_of_one(operation.outputs[0])
-                self._numbers[tensor.name] = tuple(np.ravel(value).tolist())
+                self._built.numbers[tensor.name] = tuple(np.ravel(value).tolist())
 
     def _step(
         self,
@@ -284,25 +248,20 @@ class _Lowering:
         product: bool = False,
         open: bool = False,
     ) -> None:
-        reads = tuple(dict.fromkeys(self._shaped(tensor) for tensor in given))
-        writes = tuple(self._write(tensor, product, open) for tensor in operation.outputs)
-        self._steps.append(Step(self._layer_of(operation), reads, writes))
+        reads = list(dict.fromkeys(self._shaped(tensor) for tensor in given))
+        writes = [self._write(tensor, product, open) for tensor in operation.outputs]
+        self._built.step(self._layer_of(operation), reads, writes)
 
     def _write(self, tensor: tf.Tensor, product: bool = False, open: bool = False) -> int:
         """Gives a tensor of the graph a number."""
-        number = self._number_of(self._sized(tensor), self._shape_of_one(tensor))
+        number = self._built.tensor(self._sized(tensor), self._shape_of_one(tensor))
         self._made[tensor.name] = _Made(number, product, open)
         return number
 
     def _sized(self, tensor: tf.Tensor) -> Block:
         """The bytes of a tensor; numbers that were floating-point take one each."""
         each = 1 if tensor.dtype.is_floating else tensor.dtype.size
-        return _block(each * prod(self._shape_of_one(tensor)), self._made_of(tensor))
-
-    def _number_of(self, block: Block, shape: Shape) -> int:
-        self._tensors.append(block)
-        self._shapes.append(shape)
-        return len(self._tensors) - 1
+        return grows(each * prod(self._shape_of_one(tensor)), self._made_of(tensor))
 
     def _shape_of_one(self, tensor: tf.Tensor) -> Shape:
         """A tensor's shape for one input of the model."""
@@ -323,20 +282,6 @@ def _variable_of(kernel: tf.Tensor) -> str:
     while operation.type in (*LEFT_OUT, *RESHAPES, "ReadVariableOp") and operation.inputs:
         operation = operation.inputs[0].op
     return str(operation.name)
-
-
-def _convolution_in(operation: tf.Operation) -> tf.Operation | None:
-    """The convolution of a function around one alone, such as Keras makes for one in groups."""
-    if operation.type not in FUNCTION_CALLS:
-        return None
-    body = body_of(operation).graph
-    beside = {*LEFT_OUT, "Placeholder", "ReadVariableOp", "NoOp"}
-    inside = [one for one in body.get_operations() if one.type not in beside]
-    return inside[0] if [one.type for one in inside] == ["Conv2D"] else None
-
-
-def _block(size: int, *widths: Segments) -> Block:
-    return Block(size, tuple(filter(None, widths)))
 
 
 def _shape(tensor: tf.Tensor) -> Shape:
