@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,8 @@ from nasmon.litert.planned import planned_file
 from nasmon.litert.run import Int8Model
 from nasmon.record.exported import ExportedRecord, read_exported, write_exported
 from nasmon.record.files import exported_path
-from nasmon.train import train
 from nasmon.train.export import main
-from tests.commands import in_process
+from tests.commands import running_in, train_small
 
 CONFIG = """
 terrain: {train_images: 32, val_images: 12, cache_dir: CACHE}
@@ -35,16 +33,7 @@ CSV = "logs/nas/nano_u_nas_metrics.csv"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported")
-    (folder / "small.yaml").write_text(CONFIG.replace("CACHE", str(folder / "cache")))
-    train(
-        "nano_u",
-        epochs=2,
-        enable_nas_monitoring=True,
-        seed=5,
-        nas_log_dir=folder / "logs" / "nas",
-        output_dir=folder / "logs",
-        config=folder / "small.yaml",
-    )
+    train_small(folder, CONFIG, 2, seed=5)
     return folder
 
 
@@ -53,10 +42,7 @@ def command(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Any]:
     """Runs a command in the folder; returns exit code, stdout and stderr."""
-    monkeypatch.chdir(folder)
-    handler = signal.getsignal(signal.SIGINT)
-    yield lambda which, *arguments: in_process(which, capsys, *arguments)
-    signal.signal(signal.SIGINT, handler)
+    yield from running_in(folder, capsys, monkeypatch)
 
 
 def test_a_model_becomes_a_file_that_is_judged_and_told_of(folder: Path, command: Any) -> None:
@@ -104,15 +90,7 @@ def test_a_model_becomes_a_file_that_is_judged_and_told_of(folder: Path, command
 def test_a_run_that_begins_anew_drops_what_its_model_became(folder: Path, command: Any) -> None:
     place = exported_path(folder / CSV)
     place.write_text("{}")
-    train(
-        "nano_u",
-        epochs=1,
-        enable_nas_monitoring=True,
-        nas_log_dir=folder / "logs" / "nas",
-        output_dir=folder / "logs",
-        config=folder / "small.yaml",
-        overwrite=True,
-    )
+    train_small(folder, CONFIG, 1, overwrite=True)
     assert not place.exists()
 
 

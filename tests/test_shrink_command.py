@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,10 +22,9 @@ from nasmon.analysis.words import number
 from nasmon.record.files import shrunk_path
 from nasmon.record.run import read_record
 from nasmon.record.shrunk import read_shrunk
-from nasmon.train import train
 from nasmon.train.shrink import build_parser, main
 from nasmon.train.shrink_job import job_of
-from tests.commands import in_process
+from tests.commands import running_in, train_small
 
 CONFIG = """
 terrain: {train_images: 32, val_images: 8, cache_dir: CACHE}
@@ -39,16 +37,7 @@ nas: {samples: 8, overhead_budget: null}
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small model, trained by the training command's own function."""
     folder = tmp_path_factory.mktemp("shrunk")
-    (folder / "small.yaml").write_text(CONFIG.replace("CACHE", str(folder / "cache")))
-    train(
-        "nano_u",
-        epochs=4,
-        enable_nas_monitoring=True,
-        seed=5,
-        nas_log_dir=folder / "logs" / "nas",
-        output_dir=folder / "logs",
-        config=folder / "small.yaml",
-    )
+    train_small(folder, CONFIG, 4, seed=5)
     return folder
 
 
@@ -57,10 +46,7 @@ def command(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Any]:
     """Runs a command in the folder; returns exit code, stdout and stderr."""
-    monkeypatch.chdir(folder)
-    handler = signal.getsignal(signal.SIGINT)
-    yield lambda which, *arguments: in_process(which, capsys, *arguments)
-    signal.signal(signal.SIGINT, handler)
+    yield from running_in(folder, capsys, monkeypatch)
 
 
 MODEL = ("--model", "logs/nano_u.keras")

@@ -99,3 +99,81 @@ def test_what_cannot_be_is_said_in_a_line(
         nasmon.shrink(trained, task, **{"params": 0.5, **settings})
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_verdict_on_int8_is_of_both_models_as_int8(trained: Any, task: Any) -> None:
+    result = nasmon.shrink(
+        trained,
+        task,
+        flash=0.7,
+        fine_tune=lambda m: m.fit(*task, epochs=6, verbose=0),
+        accept="accuracy >= -0.05",
+        accept_on="int8",
+        verbose=False,
+    )
+    int8 = result.int8
+    assert int8 is not None
+    assert int8.model.flash == len(int8.model.file) <= 1.02 * (result.plan.after.flash or 0)
+    assert int8.model.ram == result.plan.after.ram
+    assert result.interval is not None
+    change = int8.after["accuracy"] - int8.before["accuracy"]
+    assert result.interval.change == pytest.approx(change)
+    assert int8.before["accuracy"] == pytest.approx(result.before["accuracy"], abs=0.02)
+    assert result.accepted is True
+    with pytest.raises(UsageError, match="accept_on is \"?'?int4"):
+        nasmon.shrink(trained, task, accept_on="int4")  # type: ignore[arg-type]
+
+
+def test_rivals_are_trained_as_the_model_was(trained: Any, task: Any) -> None:
+    trainings: list[int] = []
+
+    def fine_tune(small: keras.Model) -> None:
+        trainings.append(small.count_params())
+        small.fit(*task, epochs=2, verbose=0)
+
+    result = nasmon.shrink(trained, task, params=0.5, fine_tune=fine_tune, verbose=False)
+    (rival,) = result.rivals(fine_tune)
+    assert rival.name == "from scratch"
+    assert trainings == [result.model.count_params()] * 2
+    assert rival.metrics["accuracy"] < result.after["accuracy"]
+    assert "does worse; from it to this model +" in rival.words
+    assert rival.interval is not None
+    assert rival.interval.low > 0
+    (same,) = result.rivals(lambda small: small.set_weights(result.model.get_weights()))
+    assert "cannot be told apart on these samples" in same.words
+
+    def spoil(small: keras.Model) -> None:
+        small.set_weights([np.full_like(weight, np.nan) for weight in small.get_weights()])
+
+    # with no metric but the loss
+    model = keras.models.clone_model(trained)
+    model.set_weights(trained.get_weights())
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    judged = nasmon.shrink(model, task, params=0.5, verbose=False)
+    assert judged.decided_by.startswith("loss ")
+    (broken,) = judged.rivals(spoil)
+    assert broken.words.endswith(" nan: did not train")
+    unlabelled = nasmon.shrink(model, task[0], params=0.5, verbose=False)
+    with pytest.raises(UsageError, match="there is nothing to judge rivals by"):
+        unlabelled.rivals(spoil)
+
+
+def test_int8_that_cannot_be_is_said_before_anything_is_trained(trained: Any, task: Any) -> None:
+    def never(small: keras.Model) -> None:
+        raise AssertionError("it was trained")
+
+    x = np.random.default_rng(0).standard_normal((40, 6, 3)).astype(np.float32)
+    layers = keras.layers
+    loop = keras.Sequential([keras.Input((6, 3)), layers.GRU(4), layers.Dense(2)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loop.compile("sgd", loss, metrics=["accuracy"])
+    sequences = (x, np.zeros(40, np.int32))
+    for data, model, words in (
+        (sequences, loop, "computes in a loop"),
+        (task[0], trained, "there is nothing to judge by"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            nasmon.shrink(model, data, params=0.9, fine_tune=never, accept_on="int8", verbose=False)
+    half = keras.Sequential([keras.Input((8,)), layers.Dense(4, dtype="mixed_float16")])
+    with pytest.raises(UsageError, match="dense.* computes in float16"):
+        nasmon.to_int8(half, task[0])

@@ -9,7 +9,6 @@ import tensorflow as tf
 from keras import layers
 
 import nasmon
-from nasmon.errors import UsageError
 from nasmon.narrowing.sampled import BLOCKS, CONFIDENCE, DRAWS, SampledMetrics
 from nasmon.narrowing.verdict import Evaluation, accepted_by
 
@@ -205,102 +204,6 @@ def test_a_rule_has_to_hold_for_the_whole_interval() -> None:
     assert verdict_of("loss <= 0.1", 0).accepted is True
     assert verdict_of("loss <= 0.1", 0.5).accepted is False
     assert verdict_of(lambda a, b: b["accuracy"] < a["accuracy"], 0.5).accepted is True
-
-
-@pytest.fixture(scope="module")
-def trained() -> tuple[keras.Model, Any]:
-    keras.utils.set_random_seed(0)
-    x = RANDOM.standard_normal((400, 6)).astype(np.float32)
-    task = (x, (x[:, 0] * x[:, 1] > 0).astype(np.int32))
-    model = keras.Sequential(
-        [
-            keras.Input((6,)),
-            layers.Dense(32, activation="relu", name="one"),
-            layers.Dense(32, activation="relu", name="two"),
-            layers.Dense(2, name="head"),
-        ]
-    )
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(0.01), loss, metrics=["accuracy"])
-    model.fit(*task, epochs=20, verbose=0)
-    return model, task
-
-
-def test_a_verdict_on_int8_is_of_both_models_as_int8(trained: Any) -> None:
-    model, task = trained
-    result = nasmon.shrink(
-        model,
-        task,
-        flash=0.7,
-        fine_tune=lambda m: m.fit(*task, epochs=6, verbose=0),
-        accept="accuracy >= -0.05",
-        accept_on="int8",
-        verbose=False,
-    )
-    int8 = result.int8
-    assert int8 is not None
-    assert int8.model.flash == len(int8.model.file) <= 1.02 * (result.plan.after.flash or 0)
-    assert int8.model.ram == result.plan.after.ram
-    assert result.interval is not None
-    change = int8.after["accuracy"] - int8.before["accuracy"]
-    assert result.interval.change == pytest.approx(change)
-    assert int8.before["accuracy"] == pytest.approx(result.before["accuracy"], abs=0.02)
-    assert result.accepted is True
-    with pytest.raises(UsageError, match="accept_on is \"?'?int4"):
-        nasmon.shrink(model, task, accept_on="int4")  # type: ignore[arg-type]
-
-
-def test_rivals_are_trained_as_the_model_was(trained: Any) -> None:
-    model, task = trained
-    trainings: list[int] = []
-
-    def fine_tune(small: keras.Model) -> None:
-        trainings.append(small.count_params())
-        small.fit(*task, epochs=2, verbose=0)
-
-    result = nasmon.shrink(model, task, params=0.5, fine_tune=fine_tune, verbose=False)
-    (rival,) = result.rivals(fine_tune)
-    assert rival.name == "from scratch"
-    assert trainings == [result.model.count_params()] * 2
-    assert rival.metrics["accuracy"] < result.after["accuracy"]
-    assert "does worse; from it to this model +" in rival.words
-    assert rival.interval is not None
-    assert rival.interval.low > 0
-    (same,) = result.rivals(lambda small: small.set_weights(result.model.get_weights()))
-    assert "cannot be told apart on these samples" in same.words
-
-    def spoil(small: keras.Model) -> None:
-        small.set_weights([np.full_like(weight, np.nan) for weight in small.get_weights()])
-
-    # with no metric but the loss
-    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    judged = nasmon.shrink(model, task, params=0.5, verbose=False)
-    assert judged.decided_by.startswith("loss ")
-    (broken,) = judged.rivals(spoil)
-    assert broken.words.endswith(" nan: did not train")
-    unlabelled = nasmon.shrink(model, task[0], params=0.5, verbose=False)
-    with pytest.raises(UsageError, match="there is nothing to judge rivals by"):
-        unlabelled.rivals(spoil)
-
-
-def test_int8_that_cannot_be_is_said_before_anything_is_trained(trained: Any) -> None:
-    def never(small: keras.Model) -> None:
-        raise AssertionError("it was trained")
-
-    x = np.random.default_rng(0).standard_normal((40, 6, 3)).astype(np.float32)
-    loop = keras.Sequential([keras.Input((6, 3)), layers.GRU(4), layers.Dense(2)])
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    loop.compile("sgd", loss, metrics=["accuracy"])
-    task = (x, np.zeros(40, np.int32))
-    for data, model, words in (
-        (task, loop, "computes in a loop"),
-        (trained[1][0], trained[0], "there is nothing to judge by"),
-    ):
-        with pytest.raises(UsageError, match=words):
-            nasmon.shrink(model, data, params=0.9, fine_tune=never, accept_on="int8", verbose=False)
-    half = keras.Sequential([keras.Input((6,)), layers.Dense(4, dtype="mixed_float16")])
-    with pytest.raises(UsageError, match="dense.* computes in float16"):
-        nasmon.to_int8(half, trained[1][0])
 
 
 def test_what_is_no_sum_is_judged_in_int8_as_keras_evaluates_it() -> None:
