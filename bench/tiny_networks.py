@@ -1,6 +1,7 @@
-"""The four reference networks of MLPerf Tiny (Banbury et al. 2021, arXiv 2106.07597), by any width.
+"""Small networks by any width: the four of MLPerf Tiny (Banbury et al. 2021, arXiv 2106.07597).
 
-Rebuilt from the papers that they are from; all give logits, but the autoencoder.
+And a small MobileNetV2. Rebuilt from the papers that they are from; all give logits, but the
+autoencoder.
 """
 
 from collections.abc import Sequence
@@ -63,6 +64,31 @@ def mobilenet(
         x = _normed(pointwise, _normed(depthwise, x))
     x = layers.GlobalAveragePooling2D(name="mean")(x)
     return keras.Model(image, layers.Dense(classes, name="head")(x), name="mobilenet")
+
+
+def mobilenet_v2(
+    widths: Sequence[int] = (16, 24, 32, 64),
+    input_shape: tuple[int, int, int] = (32, 32, 3),
+    classes: int = 10,
+) -> keras.Model:
+    """Small images: two inverted residual blocks a width; Sandler et al. (arXiv 1801.04381)."""
+    image = keras.Input(input_shape, name="image")
+    x = _normed(_conv3(widths[0], 2, "first"), image)
+    for number, width in enumerate(widths, start=1):
+        for part in (1, 2):
+            name, stride = f"block{number}_{part}", 2 if part == 1 and number > 2 else 1
+            wide = layers.Conv2D(6 * x.shape[-1], 1, use_bias=False, name=f"{name}_expand")
+            depthwise = layers.DepthwiseConv2D(
+                3, stride, "same", use_bias=False, name=f"{name}_depthwise"
+            )
+            y = _normed(depthwise, _normed(wide, x))
+            project = layers.Conv2D(width, 1, use_bias=False, name=f"{name}_project")
+            y = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_project_norm")(
+                project(y)
+            )
+            x = y if part == 1 else layers.Add(name=f"{name}_add")([x, y])
+    x = layers.GlobalAveragePooling2D(name="mean")(x)
+    return keras.Model(image, layers.Dense(classes, name="head")(x), name="mobilenet_v2")
 
 
 def autoencoder(inputs: int = 640, width: int = 128, narrowest: int = 8) -> keras.Model:

@@ -17,7 +17,7 @@ import keras
 from bench.shrinking.arms import ARMS, Wide
 from bench.shrinking.page import REFERENCE, TABLE, write
 from bench.shrinking.table import append, rows_of
-from bench.shrinking.tasks import FOLDS, TASKS, Task
+from bench.shrinking.tasks import TASKS, Task
 from nasmon.narrowing.seen import Seen
 
 WIDE = Path("build/shrinking")
@@ -37,7 +37,9 @@ def _label(task: Task, number: int, before: str) -> str:
     return next(label for label in labels if found.get(label, before) == before)
 
 
-def _missing(task: Task, fold: str, arms: Sequence[str]) -> Iterator[tuple[str, int]]:
+def _missing(
+    task: Task, fold: str, arms: Sequence[str], budgets: Sequence[str]
+) -> Iterator[tuple[str, str]]:
     done = {
         (row["arm"], row["budget"])
         for row in rows_of(TABLE)
@@ -45,8 +47,8 @@ def _missing(task: Task, fold: str, arms: Sequence[str]) -> Iterator[tuple[str, 
     }
     # with what the others are held against
     for arm in dict.fromkeys([REFERENCE, *arms]):
-        for budget in task.params:
-            if (arm, str(budget)) not in done:
+        for budget in task.budgets:
+            if (arm, budget) not in done and (not budgets or budget in budgets):
                 yield arm, budget
 
 
@@ -67,20 +69,22 @@ def wide_network(task: Task, number: int) -> Wide:
     return Wide(task, fold, number, model, Seen(model, fold.x))
 
 
-def run(tasks: Sequence[str], arms: Sequence[str], folds: Sequence[int]) -> None:
-    """Does what is missing of these."""
+def run(
+    tasks: Sequence[str], arms: Sequence[str], folds: Sequence[int], budgets: Sequence[str]
+) -> None:
+    """Does what is missing of these; no folds or budgets are all of a task's."""
     for task in TASKS:
         if task.name not in tasks or not os.environ.get(task.data):
             print(f"{task.name}: left out")
             continue
-        for number in folds:
-            if not list(_missing(task, str(number), arms)):
+        for number in folds or range(task.folds):
+            if not list(_missing(task, str(number), arms, budgets)):
                 continue
             wide = wide_network(task, number)
             before = task.judge(wide.model, wide.fold)
             label = _label(task, number, f"{before:.4f}")
             print(f"{task.name} {label}: before {before:.4f}", flush=True)
-            for arm, budget in _missing(task, label, arms):
+            for arm, budget in _missing(task, label, arms, budgets):
                 found = ARMS[arm](wide, budget)
                 print(f"{task.name} {label}: {arm}, {budget}: {found}", flush=True)
                 measured = [before, found.carried, found.after]
@@ -98,13 +102,14 @@ def main() -> None:
     names = [task.name for task in TASKS]
     parser.add_argument("--tasks", nargs="+", choices=names, default=names)
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
-    parser.add_argument("--folds", nargs="+", type=int, default=list(range(FOLDS)))
+    parser.add_argument("--folds", nargs="+", type=int, default=[])
+    parser.add_argument("--budgets", nargs="+", default=[], help="as the table says them")
     parser.add_argument("--page", action="store_true", help="only write the page anew")
     given = parser.parse_args()
     if given.page:
         write(rows_of(TABLE))
         return
-    run(given.tasks, given.arms, given.folds)
+    run(given.tasks, given.arms, given.folds, given.budgets)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from bench.shrinking.tasks import RATE, Fold, Task
+from bench.shrinking.tasks import RATE, Fold, Task, asked
 from nasmon import Monitor
 from nasmon.narrowing.narrower import carried_over, narrowed
 from nasmon.narrowing.plan import WidthPlan
@@ -42,23 +42,23 @@ class Outcome(NamedTuple):
 Arm = Callable[[Wide, int], Outcome]
 
 
-def ours(wide: Wide, params: int) -> Outcome:
+def ours(wide: Wide, budget: str) -> Outcome:
     """Uniform widths, channels selected, the others stood in for."""
-    return _fine_tuned(wide, params, lambda plan: narrowed(wide.seen, plan.widths))
+    return _fine_tuned(wide, budget, lambda plan: narrowed(wide.seen, plan.widths))
 
 
-def long_ours(wide: Wide, params: int) -> Outcome:
+def long_ours(wide: Wide, budget: str) -> Outcome:
     """Ours, trained for as long as the arm from scratch with all epochs."""
     epochs = wide.task.epochs + wide.task.fine_tuning
-    return _fine_tuned(wide, params, lambda plan: narrowed(wide.seen, plan.widths), epochs)
+    return _fine_tuned(wide, budget, lambda plan: narrowed(wide.seen, plan.widths), epochs)
 
 
-def not_compensated(wide: Wide, params: int) -> Outcome:
+def not_compensated(wide: Wide, budget: str) -> Outcome:
     """The same channels, nothing standing in for the others."""
-    return _fine_tuned(wide, params, lambda plan: _of_kept(wide, _selected(wide, plan)))
+    return _fine_tuned(wide, budget, lambda plan: _of_kept(wide, _selected(wide, plan)))
 
 
-def largest_gamma(wide: Wide, params: int) -> Outcome:
+def largest_gamma(wide: Wide, budget: str) -> Outcome:
     """The channels whose batch normalization scales most."""
 
     def gammas(group: WidthGroup) -> np.ndarray:
@@ -68,33 +68,35 @@ def largest_gamma(wide: Wide, params: int) -> Outcome:
                 found += np.abs(np.array(traced.layers[traced.normalized[owner]].gamma))
         return np.argsort(-found, kind="stable")
 
-    return _ordered(wide, params, gammas)
+    return _ordered(wide, budget, gammas)
 
 
-def random_channels(wide: Wide, params: int) -> Outcome:
+def random_channels(wide: Wide, budget: str) -> Outcome:
     """Channels drawn at random."""
     random = np.random.default_rng(wide.seed)
-    return _ordered(wide, params, lambda group: random.permutation(group.channels))
+    return _ordered(wide, budget, lambda group: random.permutation(group.channels))
 
 
-def rounds(wide: Wide, params: int) -> Outcome:
+def rounds(wide: Wide, budget: str) -> Outcome:
     """Cut in two rounds, equal in their shares, with a third of the epochs between them."""
     between = wide.task.fine_tuning // 3
-    middle = int((params * wide.model.count_params()) ** 0.5)
+    [(objective, amount)] = asked(budget).items()
+    share = amount if amount < 1 else amount / wide.model.count_params()
+    halfway = {objective: share**0.5}
     begun = time.perf_counter()
-    first = narrowed(wide.seen, _plan(wide.seen, middle).widths)
+    first = narrowed(wide.seen, _plan(wide.seen, halfway).widths)
     wide.task.train(first, wide.fold, between, wide.seed + 100)
     seen = Seen(first, wide.fold.x)
-    plan = _plan(seen, params)
+    plan = _plan(seen, halfway)
     small = narrowed(seen, plan.widths)
     seconds = time.perf_counter() - begun
     return _trained(wide, small, plan, wide.task.fine_tuning - between, seconds)
 
 
-def by_rank(wide: Wide, params: int) -> Outcome:
+def by_rank(wide: Wide, budget: str) -> Outcome:
     """Widths in proportion to rank_99 (Delve's way), else as ours."""
     begun = time.perf_counter()
-    choices, rows = Choices(wide.seen, {"params": params}), layers_read(wide)
+    choices, rows = Choices(wide.seen, asked(budget)), layers_read(wide)
     shares = {one.leader: rows[one.leader]["rank_99"] / one.channels for one in choices.free}
     plan = choices.plan(choices.widths(shares))
     small = narrowed(wide.seen, plan.widths)
@@ -110,10 +112,10 @@ def layers_read(wide: Wide, samples: int = 256) -> dict[str, Mapping[str, float]
     return {layer.name: reading[layer.name] for layer in reading.layers}
 
 
-def search(wide: Wide, params: int) -> Outcome:
+def search(wide: Wide, budget: str) -> Outcome:
     """Widths drawn at random around uniform ones, judged by short trainings."""
     begun = time.perf_counter()
-    choices = Choices(wide.seen, {"params": params})
+    choices = Choices(wide.seen, asked(budget))
     options = Search(TRIES, batch_size=wide.task.batch, learning_rate=RATE, seed=wide.seed)
     widths, found = searched(choices, (wide.fold.x, wide.fold.y), options, None)
     print(found.words, flush=True)
@@ -126,18 +128,18 @@ def search(wide: Wide, params: int) -> Outcome:
 TRIES = 20
 
 
-def from_scratch(wide: Wide, params: int, epochs: int | None = None) -> Outcome:
+def from_scratch(wide: Wide, budget: str, epochs: int | None = None) -> Outcome:
     """The same widths, nothing carried over."""
-    plan = _plan(wide.seen, params)
+    plan = _plan(wide.seen, asked(budget))
     keras.utils.set_random_seed(wide.seed + 100)
     small = rebuilt(wide.seen.traced, _alive(wide, plan))
     found = _trained(wide, small, plan, epochs or wide.task.fine_tuning, 0.0)
     return found._replace(carried=float("nan"))
 
 
-def long_from_scratch(wide: Wide, params: int) -> Outcome:
+def long_from_scratch(wide: Wide, budget: str) -> Outcome:
     """The same, for as many epochs as the wide network and the fine-tuning have together."""
-    return from_scratch(wide, params, wide.task.epochs + wide.task.fine_tuning)
+    return from_scratch(wide, budget, wide.task.epochs + wide.task.fine_tuning)
 
 
 ARMS: Mapping[str, Arm] = {
@@ -154,8 +156,8 @@ ARMS: Mapping[str, Arm] = {
 }
 
 
-def _plan(seen: Seen, params: int) -> WidthPlan:
-    choices = Choices(seen, {"params": params})
+def _plan(seen: Seen, budgets: Mapping[str, float]) -> WidthPlan:
+    choices = Choices(seen, budgets)
     return choices.plan(choices.widths())
 
 
@@ -171,7 +173,7 @@ def _of_kept(wide: Wide, alive: np.ndarray) -> keras.Model:
     return carried_over(wide.seen, alive, compensate=False)
 
 
-def _ordered(wide: Wide, params: int, order: Callable[[WidthGroup], np.ndarray]) -> Outcome:
+def _ordered(wide: Wide, budget: str, order: Callable[[WidthGroup], np.ndarray]) -> Outcome:
     def small(plan: WidthPlan) -> keras.Model:
         widths = {group.leader: group.width for group in plan.groups}
         kept = {
@@ -181,17 +183,17 @@ def _ordered(wide: Wide, params: int, order: Callable[[WidthGroup], np.ndarray])
         }
         return _of_kept(wide, wide.seen.traced.alive(kept))
 
-    return _fine_tuned(wide, params, small)
+    return _fine_tuned(wide, budget, small)
 
 
 def _fine_tuned(
     wide: Wide,
-    params: int,
+    budget: str,
     narrower: Callable[[WidthPlan], keras.Model],
     epochs: int | None = None,
 ) -> Outcome:
     begun = time.perf_counter()
-    plan = _plan(wide.seen, params)
+    plan = _plan(wide.seen, asked(budget))
     small = narrower(plan)
     seconds = time.perf_counter() - begun
     return _trained(wide, small, plan, epochs or wide.task.fine_tuning, seconds)

@@ -20,7 +20,7 @@ import tensorflow as tf
 from bench.shrinking.__main__ import wide_network
 from bench.shrinking.arms import Wide, layers_read
 from bench.shrinking.table import append, rows_of
-from bench.shrinking.tasks import FOLDS, TASKS
+from bench.shrinking.tasks import PARTS, TASKS
 from nasmon.capture import capture, named_layers
 from nasmon.narrowing.narrower import narrowed
 from nasmon.widths.graph import WidthGroup
@@ -175,7 +175,7 @@ def _cell(found: Sequence[float]) -> str:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m bench.shrinking.foretelling")
-    parser.add_argument("--folds", nargs="+", type=int, default=list(range(FOLDS)))
+    parser.add_argument("--folds", nargs="+", type=int, default=list(range(PARTS)))
     parser.add_argument("--page", action="store_true", help="only write the page anew")
     given = parser.parse_args()
     if not given.page:

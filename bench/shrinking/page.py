@@ -50,14 +50,16 @@ def _section(task: Task, rows: Rows) -> str:
         f"{task.epochs} epochs, batches of {task.batch}; {task.fine_tuning} epochs after carrying "
         f"over. {task.metric} before, by fold: {shown}; mean {mean(before.values()):.4f}."
     )
-    return "\n\n".join([head, *(_budget(task, rows, budget) for budget in task.params)])
+    return "\n\n".join(
+        [head, *(_budget(rows, one) for one in task.budgets if _of(rows, budget=one))]
+    )
 
 
-def _budget(task: Task, rows: Rows, budget: int) -> str:
-    own = _of(rows, budget=str(budget))
+def _budget(rows: Rows, budget: str) -> str:
+    own = _of(rows, budget=budget)
     reference = {row["fold"]: float(row["after"]) for row in _of(own, arm=REFERENCE)}
     lines = [
-        f"### {budget:,} parameters",
+        f"### {_named(budget)}",
         "",
         "| | folds | carried over | after | spread | against ours, by fold | s to carry over | "
         "s to train |",
@@ -79,6 +81,12 @@ def _budget(task: Task, rows: Rows, budget: int) -> str:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _named(budget: str) -> str:
+    if budget.endswith(" macs"):
+        return f"{float(budget.split()[0]):.1%} of the multiply-adds"
+    return f"{int(budget):,} parameters"
 
 
 def _seconds(rows: Rows, column: str) -> str:

@@ -7,7 +7,8 @@ frames of films in their order), ``NASMON_CIFAR10`` (images [N, 32, 32, 3], labe
 
 Each fold is judged on data that nothing was trained, chosen or tuned on. Roads and digits are
 cross-validated over both of their parts, as the second is too small to tell a point; roads in
-blocks, as frames that follow one another are all but the same.
+blocks, as frames that follow one another are all but the same. From the fourth fold on the parts
+come round again, with other seeds.
 """
 
 import os
@@ -17,14 +18,21 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from bench.tiny_networks import ds_cnn, resnet8
+from bench.tiny_networks import ds_cnn, mobilenet_v2, resnet8
 from nasmon.train.fitting import compile_model
 from nasmon.train.models import build_model
 
 RATE, WEIGHT_DECAY = 3e-3, 0.004
 """AdamW's, of every training; the rate falls to 0 along a cosine."""
 
-FOLDS = 3
+PARTS = 3
+"""That roads and digits are cut into, to be judged on one of them."""
+
+
+def asked(budget: str) -> dict[str, float]:
+    """A budget as nasmon takes it: ``"7500"``, of parameters, or ``"0.25 macs"``, a share."""
+    amount, _, objective = budget.partition(" ")
+    return {objective or "params": float(amount) if "." in amount else int(amount)}
 
 
 class Fold(NamedTuple):
@@ -46,7 +54,8 @@ class Task(NamedTuple):
     batch: int
     epochs: int  # of the wide network
     fine_tuning: int  # epochs
-    params: tuple[int, ...]  # budgets
+    folds: int
+    budgets: tuple[str, ...]  # of parameters, or as "0.25 macs"
 
     def compile(self, model: keras.Model, epochs: int, samples: int) -> None:
         """For a training of so many epochs."""
@@ -88,22 +97,34 @@ class Task(NamedTuple):
             order = np.random.default_rng(0).permutation(order)
         else:
             labels = labels.astype(np.float32)
-        judged = np.array_split(order, FOLDS)[number]
+        judged = np.array_split(order, PARTS)[number % PARTS]
         rest = np.setdiff1d(order, judged)
         return Fold(images[rest], labels[rest], images[judged], labels[judged])
 
 
 ROADS, DIGITS, CIFAR10 = "NASMON_ROADS", "NASMON_DIGITS", "NASMON_CIFAR10"
 
+MACS = ("0.5 macs", "0.25 macs", "0.125 macs")
+
 TASKS = (
     Task(
         *("nano_u", ROADS, lambda: build_model("nano_u", (16, 32, 64, 64)), "miou"),
-        *(8, 30, 6, (15_000, 7_500, 4_212)),
+        *(8, 30, 6, 5, ("15000", "7500", "4212", *MACS)),
     ),
-    Task("ds_cnn", DIGITS, ds_cnn, "accuracy", 32, 20, 4, (8_010, 2_986)),
-    Task("resnet8", CIFAR10, resnet8, "accuracy", 64, 20, 5, (39_213, 19_606, 9_803)),
+    Task(
+        *("ds_cnn", DIGITS, ds_cnn, "accuracy"),
+        *(32, 20, 4, 5, ("12101", "8010", "4840", "2986", *MACS)),
+    ),
+    Task(
+        *("resnet8", CIFAR10, resnet8, "accuracy"),
+        *(64, 20, 5, 3, ("39213", "19606", "15685", "9803", *MACS)),
+    ),
+    Task(
+        *("mobilenet_v2", CIFAR10, mobilenet_v2, "accuracy"),
+        *(64, 20, 5, 3, ("64957", "32478", "25982", "16239", *MACS)),
+    ),
     Task(
         *("bu_net", ROADS, lambda: build_model("bu_net"), "miou"),
-        *(8, 20, 5, (90_476, 45_238, 22_619)),
+        *(8, 20, 5, 3, ("90476", "45238", "36190", "22619", *MACS)),
     ),
 )
