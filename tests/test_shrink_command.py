@@ -134,6 +134,18 @@ def test_two_budgets_leave_two_models_and_all_their_files(
     assert Path("f.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_several_seeds_leave_one_model_and_what_each_came_to(before: bytes, command: Any) -> None:
+    options = ("--params", "700", "--seeds", 2, "--output-dir", "seeds")
+    code, out, err = command(main, *MODEL, *options)
+    assert (code, err) == (0, "")
+    assert "in the mean of 2 trainings (" in out
+    shrunk = read_shrunk(Path("seeds/nas/nano_u_700_nas_metrics_shrunk.json"))
+    first, second = shrunk.trainings
+    assert first == shrunk.after != second
+    history = pd.read_csv("seeds/nano_u_700_history.csv")
+    assert history["val_miou"].tolist() == pytest.approx([first["miou"]], abs=1e-5)
+
+
 def test_the_advice_names_the_command(folder: Path, before: bytes, command: Any) -> None:
     csv = "logs/nas/nano_u_nas_metrics.csv"
     code, out, _ = command(recommend, "--csv", csv)
@@ -168,6 +180,7 @@ def test_the_advice_names_the_command(folder: Path, before: bytes, command: Any)
         (("--params", "0.5", "--search", "many"), "--search is 'many'; use a whole number"),
         (("--params", "0.5", "--accept", "miou"), "use a metric, >= or <="),
         (("--params", "0.5", "--accept", "iou > 1"), "use a metric, >= or <="),
+        (("--params", "0.5", "--seeds", "0"), "--seeds is '0'; use a whole number"),
         (("--params", "0.5", "--epochs", "0"), "--epochs is '0'; use a whole number"),
         (("--params", "0.5", "--data-dir", "nowhere"), "data folder nowhere does not exist"),
         (("--params", "0.5", "--csv", "no.csv"), "--csv is no.csv, beside which there is no"),

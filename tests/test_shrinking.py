@@ -158,6 +158,38 @@ def test_rivals_are_trained_as_the_model_was(trained: Any, task: Any) -> None:
         unlabelled.rivals(spoil)
 
 
+def test_several_trainings_begin_alike_and_their_mean_is_judged(trained: Any, task: Any) -> None:
+    begun: list[np.ndarray] = []
+    drawn: list[float] = []
+
+    def fine_tune(small: keras.Model) -> None:
+        begun.append(np.array(small.layers[0].kernel))
+        drawn.append(float(keras.random.uniform(())))
+        small.fit(*task, epochs=1, verbose=0)
+
+    result = nasmon.shrink(trained, task, params=0.5, fine_tune=fine_tune, seeds=3, verbose=False)
+    assert len(begun) == len(result.trainings) == 3
+    assert len(set(drawn)) == 3
+    for one in begun:
+        np.testing.assert_array_equal(one, begun[0])
+    assert result.trainings[0] == result.after
+    measured = result.model.evaluate(*task, verbose=0, return_dict=True)
+    assert measured["accuracy"] == pytest.approx(result.after["accuracy"])
+    accuracies = [one["accuracy"] for one in result.trainings]
+    assert len(set(accuracies)) > 1
+    assert result.interval is not None
+    assert result.interval.trainings == 3
+    change = np.mean(accuracies) - result.before["accuracy"]
+    assert result.interval.change == pytest.approx(change, abs=1e-6)
+    assert "in the mean of 3 trainings (" in result.decided_by
+    begun.clear()
+    (rival,) = result.rivals(fine_tune)
+    assert len(begun) == 3
+    assert "and 3 trainings)" in rival.words
+    with pytest.raises(UsageError, match="seeds is 2, and there is no training to repeat"):
+        nasmon.shrink(trained, task, params=0.5, seeds=2)
+
+
 def test_int8_that_cannot_be_is_said_before_anything_is_trained(trained: Any, task: Any) -> None:
     def never(small: keras.Model) -> None:
         raise AssertionError("it was trained")

@@ -1,5 +1,6 @@
 """Metrics by samples, the interval of a change, and what is accepted by it."""
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -88,7 +89,7 @@ def test_the_interval_is_that_of_a_bootstrap_over_the_samples() -> None:
     first, last = (sampled.blocks(model.predict_on_batch) for model in (one, other))
     assert first.samples == 60
     assert len(first.labels) == 60
-    found = sampled.interval("accuracy", first, last)
+    found = sampled.interval("accuracy", [first], [last])
     assert found is not None
     right = [model.predict(X, verbose=0).argmax(1) == Y for model in (one, other)]
     difference = right[1].astype(float) - right[0].astype(float)
@@ -97,7 +98,7 @@ def test_the_interval_is_that_of_a_bootstrap_over_the_samples() -> None:
     edges = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     assert (found.low, found.high) == pytest.approx(edges, abs=0.03)
     assert str(found).startswith(f"{found.change:+.4f} (95 % interval ")
-    assert found == sampled.interval("accuracy", first, last)
+    assert found == sampled.interval("accuracy", [first], [last])
     assert DRAWS >= 1000
 
 
@@ -116,20 +117,61 @@ def test_the_interval_holds_what_is_true_about_as_often_as_it_says(
             sums._replace(sums=np.stack([np.ones(60), np.ones(60), right, np.ones(60)], 1))
             for right in random.integers(0, 2, (2, 60))
         ]
-        found = sampled.interval("accuracy", *pair)
+        found = sampled.interval("accuracy", pair[:1], pair[1:])
         assert found is not None
         held += found.low <= 0 <= found.high
     assert held >= 34
+
+
+def test_the_interval_of_several_trainings_is_over_them_too() -> None:
+    model = classifier()
+    sampled = SampledMetrics(model, (X, Y))
+    sums = sampled.blocks(model.predict_on_batch)
+
+    def right_in(share: float) -> Any:
+        right = (np.arange(60) < 60 * share).astype(float)
+        columns = np.stack([np.ones(60), np.ones(60), right, np.ones(60)], 1)
+        return sums._replace(sums=columns, metrics={"accuracy": share})
+
+    # where all are alike, samples cannot change it; else the mean of three varies by its own error
+    for spread in (0.0, 0.2):
+        trainings = [right_in(0.5 + spread * step) for step in (-1, 0, 1)]
+        found = sampled.interval("accuracy", [right_in(0.5)], trainings)
+        assert found is not None
+        assert found.change == pytest.approx(0, abs=1e-6)
+        assert "over 60 samples and 3 trainings)" in str(found)
+        expected = 1.96 * spread / 3**0.5
+        assert (found.high - found.low) / 2 == pytest.approx(expected, rel=0.25, abs=1e-6)
+
+
+def test_the_mean_of_trainings_is_judged() -> None:
+    model = classifier()
+    evaluation = Evaluation(model, (X, Y))
+    right = keras.utils.to_categorical(Y, 2)
+    good, bad = (evaluation.predicted(partial(_outputs, of)) for of in (right, 1 - right))
+    assert accepted_by(None, evaluation, good, [good, good]).accepted is True
+    told = accepted_by(None, evaluation, good, [good, bad])
+    assert told.accepted is False
+    assert told.decided_by.startswith("accuracy 1 -> 0.5 in the mean of 2 trainings (1, 0), -0.5")
+    same = accepted_by(None, evaluation, good, [good, good]).decided_by
+    assert "in each of 2 trainings, which do not depend on the seed" in same
+    given = accepted_by(lambda first, last: last["accuracy"] == 0.5, evaluation, good, [good, bad])
+    assert given.accepted is True
+
+
+def _outputs(outputs: np.ndarray, x: Any) -> np.ndarray:
+    place = {X[i].tobytes(): 10 * outputs[i] for i in range(len(X))}
+    return np.stack([place[row.tobytes()] for row in np.asarray(x)])
 
 
 def test_nothing_is_said_of_other_samples_or_of_few() -> None:
     model = classifier()
     sampled, reordered = SampledMetrics(model, (X, Y)), SampledMetrics(model, (X[::-1], Y[::-1]))
     first, last = (one.blocks(model.predict_on_batch) for one in (sampled, reordered))
-    assert sampled.interval("accuracy", first, first) is not None
-    assert sampled.interval("accuracy", first, last) is None
+    assert sampled.interval("accuracy", [first], [first]) is not None
+    assert sampled.interval("accuracy", [first], [last]) is None
     few = SampledMetrics(model, (X[:9], Y[:9]))
-    assert few.interval("accuracy", *[few.blocks(model.predict_on_batch)] * 2) is None
+    assert few.interval("accuracy", *[[few.blocks(model.predict_on_batch)]] * 2) is None
 
 
 class Largest(keras.metrics.Metric):
@@ -153,7 +195,7 @@ def test_what_is_no_sum_over_samples_has_no_interval() -> None:
     judged = evaluation.judged(model)
     assert judged.blocks is not None
     assert "largest" not in judged.blocks.additive
-    found = accepted_by("largest >= 0", evaluation, judged, judged)
+    found = accepted_by("largest >= 0", evaluation, judged, [judged])
     assert (found.accepted, found.interval) == (True, None)
 
 
@@ -176,14 +218,9 @@ def verdict_of(rule: Any, shift: float) -> Any:
     right = keras.utils.to_categorical(Y, 2)
     wrong = right.copy()
     wrong[: round(shift * len(Y))] = 1 - wrong[: round(shift * len(Y))]
-    values = iter([right, wrong])
-
-    def predicting(outputs: np.ndarray) -> Any:
-        place = {X[i].tobytes(): 10 * outputs[i] for i in range(len(X))}
-        return lambda x: np.stack([place[row.tobytes()] for row in np.asarray(x)])
-
-    before, after = (evaluation.predicted(predicting(one)) for one in values)
-    return accepted_by(rule, evaluation, before, after)
+    values = (right, wrong)
+    before, after = (evaluation.predicted(partial(_outputs, of)) for of in values)
+    return accepted_by(rule, evaluation, before, [after])
 
 
 def test_a_rule_has_to_hold_for_the_whole_interval() -> None:
@@ -228,8 +265,8 @@ def test_a_regularizer_is_no_part_of_the_interval() -> None:
     judged = evaluation.judged(model)
     assert judged.blocks is not None
     assert judged.blocks.additive == {"accuracy"}
-    assert evaluation.interval("loss", judged, judged) is None
-    assert evaluation.interval("accuracy", judged, judged) is not None
+    assert evaluation.interval("loss", [judged], [judged]) is None
+    assert evaluation.interval("accuracy", [judged], [judged]) is not None
 
 
 def test_many_batches_are_few_blocks_and_few_are_many() -> None:

@@ -59,7 +59,7 @@ def _changed(evaluation: Evaluation, before: JudgedModel, after: JudgedModel) ->
     """How much the metric that counts changed, in words."""
     name = main_metric(before.metrics)
     change = f"{after.metrics[name] - before.metrics[name]:+.4f}"
-    return f"{name} changed by {evaluation.interval(name, before, after) or change}"
+    return f"{name} changed by {evaluation.interval(name, [before], [after]) or change}"
 
 
 def _save(job: ExportJob, found: Converted, record: ExportedRecord) -> None:

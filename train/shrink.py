@@ -93,6 +93,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="judge the models as they are, or both as 8-bit integers (default: float32)",
     )
     parser.add_argument(
+        "--seeds",
+        default="1",
+        metavar="N",
+        help="train each smaller model so many times, and judge the mean (default: 1)",
+    )
+    parser.add_argument(
         "--prove",
         action="store_true",
         help="also train what a sceptic would have: the same widths from scratch, for as long",

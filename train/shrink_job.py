@@ -38,6 +38,7 @@ class Job(NamedTuple):
     accept: str | None
     accept_on: Literal["float32", "int8"]
     prove: bool
+    seeds: int  # trainings of each smaller model
     overwrite: bool
 
     @property
@@ -82,6 +83,7 @@ def job_of(parsed: argparse.Namespace) -> Job:
         accept=parsed.accept,
         accept_on=parsed.accept_on,
         prove=parsed.prove,
+        seeds=whole_option("--seeds", parsed.seeds, 1),
         overwrite=parsed.overwrite,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,11 +24,10 @@ from nasmon.record.shrunk import (
     ShrunkRecord,
     write_shrunk,
 )
-from nasmon.train.data.pipelines import Images, Pipelines
+from nasmon.train.data.pipelines import Images, Pipelines, build_pipelines
 from nasmon.train.fitting import fit_and_save_model, fit_model, make_deterministic
 from nasmon.train.given_model import open_model
-from nasmon.train.options import Training
-from nasmon.train.outputs import Outputs, outputs_of
+from nasmon.train.outputs import Outputs, TrainingInterrupted, TrainingRun, outputs_of
 from nasmon.train.prepare import Prepared, make_folders, refuse_earlier_run
 from nasmon.train.shrink_job import Job
 
@@ -64,7 +63,6 @@ def shrink_and_save(
             an earlier run in the way.
         TrainingInterrupted: after Ctrl-C, when everything so far is saved.
     """
-    training = job.settings.training
     model, images, pipelines = open_model(job.model, job.settings)
     seen = Seen(model, pipelines.train)
     all_choices = [Choices(seen, budgets, job.limits) for budgets in job.budgets]
@@ -82,7 +80,7 @@ def shrink_and_save(
         say(found, job)
         if job.prove:
             # what there is, is saved before: this takes as long again
-            rivals = result.rivals(partial(_train_rival, pipelines, training))
+            rivals = result.rivals(_training_again(job, images))
             told = tuple(RivalRecord(rival.name, rival.metrics, rival.words) for rival in rivals)
             found = found._replace(record=found.record._replace(rivals=told))
             found.save()
@@ -91,9 +89,23 @@ def shrink_and_save(
     return made
 
 
-def _train_rival(pipelines: Pipelines, training: Training, rival: keras.Model) -> None:
-    make_deterministic(training.seed)
-    fit_model(rival, pipelines, training)
+def _training_again(job: Job, images: Images, first: int = 0) -> Callable[[keras.Model], None]:
+    """Trains what it is given, with one seed after the other, and no files.
+
+    Args:
+        job: what to do.
+        images: what to train on.
+        first: how much more than the job's the first seed is.
+    """
+    training = job.settings.training
+    seeds = cycle(range(training.seed + first, training.seed + job.seeds))
+
+    def train(model: keras.Model) -> None:
+        seed = next(seeds)
+        make_deterministic(seed)
+        fit_model(model, build_pipelines(images, training.batch_size, seed), training)
+
+    return train
 
 
 def _prepared(job: Job, images: Images, choices: Choices) -> Prepared:
@@ -117,10 +129,20 @@ def _shrunk(
     make_deterministic(training.seed)
     tries = Path(training.output_dir) / f"{job.stem}_tries.csv"
 
+    again = _training_again(job, prepared.images, 1)
+    saved: list[TrainingRun] = []
+
     def fine_tune(small: keras.Model) -> None:
+        if saved:
+            try:
+                again(small)
+            except KeyboardInterrupt:
+                raise TrainingInterrupted(saved[0]) from None
+            return
         # as its files are called, so that its run and its report are told from the original's
         small.name = prepared.outputs.model.stem
-        fit_and_save_model(small, pipelines, prepared)
+        make_deterministic(training.seed)
+        saved.append(fit_and_save_model(small, pipelines, prepared))
 
     options = Search(
         tries=job.search + 1,
@@ -137,6 +159,7 @@ def _shrunk(
         accept=job.accept,
         accept_on=job.accept_on,
         search=options if job.search else 0,
+        seeds=job.seeds,
         fine_tune=fine_tune,
     )
 
@@ -159,6 +182,7 @@ def _record(
         before=result.before,
         carried=result.carried,
         after=result.after,
+        trainings=result.trainings,
         accepted=result.accepted,
         decided_by=result.decided_by,
         searched=searched and searched.words,

@@ -39,7 +39,7 @@ class Outcome(NamedTuple):
     training: float  # seconds
 
 
-Arm = Callable[[Wide, int], Outcome]
+Arm = Callable[[Wide, str], Outcome]
 
 
 def ours(wide: Wide, budget: str) -> Outcome:

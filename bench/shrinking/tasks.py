@@ -108,23 +108,23 @@ MACS = ("0.5 macs", "0.25 macs", "0.125 macs")
 
 TASKS = (
     Task(
-        *("nano_u", ROADS, lambda: build_model("nano_u", (16, 32, 64, 64)), "miou"),
-        *(8, 30, 6, 5, ("15000", "7500", "4212", *MACS)),
+        *("nano_u", ROADS, lambda: build_model("nano_u", (16, 32, 64, 64)), "miou", 8, 30, 6, 5),
+        budgets=("15000", "7500", "4212", *MACS),
     ),
     Task(
-        *("ds_cnn", DIGITS, ds_cnn, "accuracy"),
-        *(32, 20, 4, 5, ("12101", "8010", "4840", "2986", *MACS)),
+        *("ds_cnn", DIGITS, ds_cnn, "accuracy", 32, 20, 4, 5),
+        budgets=("12101", "8010", "4840", "2986", *MACS),
     ),
     Task(
-        *("resnet8", CIFAR10, resnet8, "accuracy"),
-        *(64, 20, 5, 3, ("39213", "19606", "15685", "9803", *MACS)),
+        *("resnet8", CIFAR10, resnet8, "accuracy", 64, 20, 5, 3),
+        budgets=("39213", "19606", "15685", "9803", *MACS),
     ),
     Task(
-        *("mobilenet_v2", CIFAR10, mobilenet_v2, "accuracy"),
-        *(64, 20, 5, 3, ("64957", "32478", "25982", "16239", *MACS)),
+        *("mobilenet_v2", CIFAR10, mobilenet_v2, "accuracy", 64, 20, 5, 3),
+        budgets=("64957", "32478", "25982", "16239", *MACS),
     ),
     Task(
-        *("bu_net", ROADS, lambda: build_model("bu_net"), "miou"),
-        *(8, 20, 5, 3, ("90476", "45238", "36190", "22619", *MACS)),
+        *("bu_net", ROADS, lambda: build_model("bu_net"), "miou", 8, 20, 5, 3),
+        budgets=("90476", "45238", "36190", "22619", *MACS),
     ),
 )

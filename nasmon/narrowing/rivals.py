@@ -1,6 +1,6 @@
 """Whether it was worth it: the same training for what a sceptic would have tried instead."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import isnan
 from typing import NamedTuple
 
@@ -12,16 +12,25 @@ from nasmon.narrowing.narrower import narrowed
 from nasmon.narrowing.planner import Choices
 from nasmon.narrowing.rebuild import Build, rebuilt
 from nasmon.narrowing.sampled import Interval
-from nasmon.narrowing.verdict import UNJUDGED, Evaluation, JudgedModel, Metrics
+from nasmon.narrowing.verdict import UNJUDGED, Evaluation, JudgedModel, Metrics, mean_of
 
 
 class Rival(NamedTuple):
     """Another way to a model as small, trained and judged in the same way."""
 
     name: str  # "from scratch" or "uniform widths"
-    metrics: Metrics
+    metrics: Metrics  # in the mean of as many trainings as the model had
     interval: Interval | None  # of what the model has over it; None where it is not known
     words: str
+
+
+def train_again(
+    model: keras.Model, train: Callable[[keras.Model], object], number: int, trainings: int
+) -> None:
+    """Trains a model, as one of several trainings with a seed of its own."""
+    if trainings > 1:
+        keras.utils.set_random_seed(number)
+    train(model)
 
 
 class Rivals:
@@ -31,7 +40,7 @@ class Rivals:
         choices: by which the model's widths were chosen.
         widths: by owner, those that change.
         evaluation: that judged it.
-        ours: the model, judged.
+        ours: the model, judged after each of its trainings.
         build: as for ``narrow``.
     """
 
@@ -40,7 +49,7 @@ class Rivals:
         choices: Choices,
         widths: Mapping[str, int],
         evaluation: Evaluation,
-        ours: JudgedModel,
+        ours: Sequence[JudgedModel],
         build: Build | None = None,
     ) -> None:
         self._choices, self._widths, self._build = choices, dict(widths), build
@@ -62,14 +71,16 @@ class Rivals:
         Raises:
             UsageError: the model could not be judged.
         """
-        if not self._ours.metrics:
+        if not self._ours[0].metrics:
             raise UsageError(f"there is nothing to judge rivals by: {UNJUDGED}")
         rivals = []
         for name, make in self._makers().items():
-            model = make()
-            train(model)
-            judged = self._evaluation.judged(model)
-            rivals.append(_rival(name, self._evaluation, judged, self._ours))
+            found = []
+            for number in range(len(self._ours)):
+                model = make()
+                train_again(model, train, number, len(self._ours))
+                found.append(self._evaluation.judged(model))
+            rivals.append(_rival(name, self._evaluation, found, self._ours))
         return tuple(rivals)
 
     def _makers(self) -> dict[str, Callable[[], keras.Model]]:
@@ -83,12 +94,15 @@ class Rivals:
         return makers
 
 
-def _rival(name: str, evaluation: Evaluation, rival: JudgedModel, ours: JudgedModel) -> Rival:
-    metric = main_metric(ours.metrics)
-    theirs = rival.metrics[metric]
+def _rival(
+    name: str, evaluation: Evaluation, rival: Sequence[JudgedModel], ours: Sequence[JudgedModel]
+) -> Rival:
+    of_ours, of_rival = mean_of(ours), mean_of(rival)
+    metric = main_metric(of_ours)
+    theirs = of_rival[metric]
     interval = evaluation.interval(metric, rival, ours)
     sign = -1 if lower_is_better(metric) else 1
-    change = sign * (ours.metrics[metric] - theirs)
+    change = sign * (of_ours[metric] - theirs)
     if isnan(theirs):
         told = "did not train"
     elif interval is None:
@@ -99,4 +113,4 @@ def _rival(name: str, evaluation: Evaluation, rival: JudgedModel, ours: JudgedMo
         told = "cannot be told apart on these samples"
         told = "does worse" if low > 0 else "does better" if high < 0 else told
         told += f"; from it to this model {interval}"
-    return Rival(name, rival.metrics, interval, f"{metric} {theirs:.4g}: {told}")
+    return Rival(name, of_rival, interval, f"{metric} {theirs:.4g}: {told}")

@@ -6,7 +6,7 @@ bootstrap costs no further pass through the model.
 """
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise, zip_longest
 from math import ceil
 from typing import Any, NamedTuple
@@ -51,11 +51,13 @@ class Interval(NamedTuple):
     low: float
     high: float
     samples: int
+    trainings: int = 1
 
     def __str__(self) -> str:
+        trainings = f" and {self.trainings} trainings" if self.trainings > 1 else ""
         return (
             f"{self.change:+.4f} ({100 * CONFIDENCE:.0f} % interval {self.low:+.4f} to "
-            f"{self.high:+.4f} over {self.samples:,} samples)"
+            f"{self.high:+.4f} over {self.samples:,} samples{trainings})"
         )
 
 
@@ -107,30 +109,40 @@ class SampledMetrics:
         additive = (name for name, value in metrics.items() if agree(added[name], value))
         return Blocks(found, of_labels, samples, metrics, frozenset(additive))
 
-    def interval(self, name: str, before: Blocks, after: Blocks) -> Interval | None:
-        """How much a metric changed, by a paired bootstrap over the samples.
+    def interval(
+        self, name: str, before: Sequence[Blocks], after: Sequence[Blocks]
+    ) -> Interval | None:
+        """How much a metric changed, by a paired bootstrap over the samples, and over trainings.
 
         Args:
             name: of the metric.
-            before: of one model.
+            before: of one model, or of each of several trainings of it, whose mean is taken.
             after: of the other, on the same samples.
 
         Returns:
             None where the metric is no sum over samples, these are not the same in the same order,
             or there are too few.
         """
-        count = len(before.labels)
-        if self._judges is None or before.labels != after.labels or count < FEWEST_BLOCKS:
+        every = [*before, *after]
+        count = len(every[0].labels)
+        if self._judges is None or count < FEWEST_BLOCKS:
             return None
-        if name not in before.additive & after.additive:
+        if any(one.labels != every[0].labels or name not in one.additive for one in every):
             return None
         judge, _ = self._judges
         random = np.random.default_rng(0)
         drawn = random.multinomial(count, np.full(count, 1 / count), size=DRAWS)
-        first, last = (judge.each(drawn @ one.sums)[name] for one in (before, after))
+        first, last = (
+            _mean_of_drawn(np.stack([judge.each(drawn @ one.sums)[name] for one in models]), random)
+            for models in (before, after)
+        )
         low, high = np.nanquantile(last - first, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-        change = after.metrics[name] - before.metrics[name]
-        return Interval(change, float(low), float(high), before.samples)
+        change = float(
+            np.mean([one.metrics[name] for one in after])
+            - np.mean([one.metrics[name] for one in before])
+        )
+        trainings = max(len(before), len(after))
+        return Interval(change, float(low), float(high), every[0].samples, trainings)
 
     def _batches(self) -> Iterator[tuple[Any, Any, Any]]:
         batches = _of_arrays(self._data) if _is_arrays(self._data) else labelled_batches(self._data)
@@ -209,6 +221,19 @@ class _Judge:
 
     def _variables(self) -> list[keras.Variable]:
         return [variable for metric in self._model.metrics for variable in metric.variables]
+
+
+def _mean_of_drawn(values: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """The mean over trainings, drawn anew with replacement for each column of [trainings, draws].
+
+    One fewer is drawn than there are: the mean of a draw then varies as the mean of all trainings
+    does (McCarthy and Snowden 1985).
+    """
+    trainings, draws = values.shape
+    if trainings == 1:
+        return values[0]
+    drawn = random.multinomial(trainings - 1, np.full(trainings, 1 / trainings), size=draws)
+    return (values * drawn.T).sum(0) / (trainings - 1)
 
 
 def agree(found: float, expected: float) -> bool:

@@ -14,7 +14,7 @@ from nasmon.narrowing.narrower import narrowed
 from nasmon.narrowing.plan import Limits, WidthPlan
 from nasmon.narrowing.planner import NUMBERS, Choices
 from nasmon.narrowing.rebuild import Build
-from nasmon.narrowing.rivals import Rivals
+from nasmon.narrowing.rivals import Rivals, train_again
 from nasmon.narrowing.sampled import Interval
 from nasmon.narrowing.search import Search, Searched, searched
 from nasmon.narrowing.seen import SAMPLES, Seen
@@ -47,7 +47,7 @@ class Shrunk(NamedTuple):
     # by name, of the validation data; empty without labels or where the model is not compiled
     before: Metrics  # of the model that was given
     carried: Metrics  # of the smaller one before it was trained
-    after: Metrics  # and after that
+    after: Metrics  # and after that, the first time if it was trained several times
     accepted: bool | None  # None where there was nothing to judge by
     decided_by: str  # in words
     seconds: dict[str, float]  # "narrow", "search", "fine_tune", "evaluate"
@@ -56,6 +56,7 @@ class Shrunk(NamedTuple):
     searched: Searched | None = None
     interval: Interval | None = None  # of the change that decided; None where it is not known
     int8: Int8Verdict | None = None  # where it was asked for
+    trainings: tuple[Metrics, ...] = ()  # after each training, the first one's among them
 
 
 def shrink(
@@ -76,6 +77,7 @@ def shrink(
     build: Build | None = None,
     samples: int = SAMPLES,
     search: int | Search = 0,
+    seeds: int = 1,
     verbose: bool = True,
 ) -> Shrunk:
     """Narrows a trained model to a budget, fine-tunes it, and says whether it does as well.
@@ -103,6 +105,9 @@ def shrink(
         samples: of ``data``.
         search: so many widths to try beside those of all groups scaled alike, each trained for an
             epoch on a part of ``data``, which then needs labels; see ``Search`` for more.
+        seeds: so many times the smaller model is made and trained, after
+            ``keras.utils.set_random_seed`` of 0, 1, ... if there are several; the mean is judged,
+            and the first one handed back.
         verbose: whether to show how far it is where it takes long.
 
     Raises:
@@ -116,6 +121,9 @@ def shrink(
         True
     """
     checked(NUMBERS, round_to=round_to, min_width=min_width, samples=samples)
+    checked({"seeds": whole(1)}, seeds=seeds)
+    if seeds > 1 and fine_tune is None:
+        raise UsageError(f"seeds is {seeds}, and there is no training to repeat; give fine_tune")
     options, in_int8 = _options_of(search), _checked_judge(accept_on)
     evaluation = Evaluation(model, data if validation is None else validation)
     before = evaluation.judged(model)
@@ -137,26 +145,34 @@ def shrink(
     plan = choices.plan(widths)
     small = narrowed(seen, plan.widths, build)
     clock.lap("narrow")
-    carried = None
-    if fine_tune is not None:
-        carried = evaluation.of(small)
+    carried = evaluation.of(small) if fine_tune is not None else None
+    clock.lap("evaluate")
+    after, in_8_bits = [], []
+    for number in range(seeds):
+        model = small if number == 0 else narrowed(seen, plan.widths, build)
+        clock.lap("narrow")
+        if fine_tune is not None:
+            train_again(model, fine_tune, number, seeds)
+            clock.lap("fine_tune")
+        after.append(evaluation.judged(model))
+        if first is not None:
+            in_8_bits.append(converted(model, few, evaluation))
         clock.lap("evaluate")
-        fine_tune(small)
-        clock.lap("fine_tune")
-    after = evaluation.judged(small)
-    pair, int8 = (before, after), None
-    if first is not None:
-        last = converted(small, few, evaluation)
-        pair = (first.judged, last.judged)
+    int8 = None
+    if first is None:
+        found_out = accepted_by(rule, evaluation, before, after)
+    else:
+        found_out = accepted_by(rule, evaluation, first.judged, [one.judged for one in in_8_bits])
+        last = in_8_bits[0]
         int8 = Int8Verdict(first.judged.metrics, last.judged.metrics, last.model)
-    found_out = accepted_by(rule, evaluation, *pair)
     clock.lap("evaluate")
     return Shrunk(
         model=small,
         plan=plan,
         before=before.metrics,
-        carried=after.metrics if carried is None else carried,
-        after=after.metrics,
+        carried=after[0].metrics if carried is None else carried,
+        after=after[0].metrics,
+        trainings=tuple(one.metrics for one in after),
         accepted=found_out.accepted,
         decided_by=found_out.decided_by,
         seconds=clock.seconds,

@@ -1,8 +1,9 @@
 """Whether a smaller model does as well: both judged on the same samples, and by what rule."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import isnan
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import keras
@@ -102,11 +103,22 @@ class Evaluation:
             ) from error
         return JudgedModel(found.metrics, found)
 
-    def interval(self, name: str, before: JudgedModel, after: JudgedModel) -> Interval | None:
-        """How much a metric changed; None where it is not known how sure that is."""
-        if self._sampled is None or before.blocks is None or after.blocks is None:
+    def interval(
+        self, name: str, before: Sequence[JudgedModel], after: Sequence[JudgedModel]
+    ) -> Interval | None:
+        """How much a metric changed; None where it is not known how sure that is.
+
+        Args:
+            name: of the metric.
+            before: a model, or several trainings of it.
+            after: another.
+        """
+        first, last = (
+            [one.blocks for one in models if one.blocks is not None] for models in (before, after)
+        )
+        if self._sampled is None or len(first) < len(before) or len(last) < len(after):
             return None
-        return self._sampled.interval(name, before.blocks, after.blocks)
+        return self._sampled.interval(name, first, last)
 
     def _blocks(self, predict: Predict) -> Blocks:
         # kept once it has worked
@@ -149,7 +161,10 @@ def checked_rule(accept: Accept | None, before: Mapping[str, float]) -> Accept |
 
 
 def accepted_by(
-    accept: Accept | None, evaluation: Evaluation, before: JudgedModel, after: JudgedModel
+    accept: Accept | None,
+    evaluation: Evaluation,
+    before: JudgedModel,
+    after: Sequence[JudgedModel],
 ) -> Acceptance:
     """Whether a model is accepted in another one's place.
 
@@ -161,19 +176,20 @@ def accepted_by(
             by ``acceptance.TOLERANCE``.
         evaluation: that judged both.
         before: the model that was given.
-        after: the smaller one.
+        after: the smaller one, or several trainings of it: their mean is judged.
     """
+    mean = mean_of(after)
     if callable(accept):
-        holds = bool(accept(before.metrics, after.metrics))
+        holds = bool(accept(before.metrics, mean))
         return Acceptance(holds, "by the function that was given")
     if not before.metrics:
         return Acceptance(None, f"nothing was measured: {UNJUDGED}")
-    bound = _bound(accept, before.metrics) if accept else _not_worse(before.metrics, after.metrics)
-    first, last = before.metrics[bound.metric], after.metrics[bound.metric]
-    change = f"{bound.metric} {first:.4g} -> {last:.4g}"
+    bound = _bound(accept, before.metrics) if accept else _not_worse(before.metrics, mean)
+    first, last = before.metrics[bound.metric], mean[bound.metric]
+    change = f"{bound.metric} {first:.4g} -> {last:.4g}{_trainings(bound.metric, after)}"
     if isnan(last):
         return Acceptance(False, f"{bound.metric} is not a number after the training")
-    interval = evaluation.interval(bound.metric, before, after)
+    interval = evaluation.interval(bound.metric, [before], after)
     if interval is None:
         accepted = bound.holds(last - first, last - first)
         return Acceptance(accepted, f"{change}, {bound.asked}; how sure that is, is not known")
@@ -181,6 +197,22 @@ def accepted_by(
     inside = bound.holds(interval.change, interval.change)
     shown = "" if accepted or not inside else ", which these samples do not show"
     return Acceptance(accepted, f"{change}, {interval}; {bound.asked}{shown}", interval)
+
+
+def mean_of(models: Sequence[JudgedModel]) -> Metrics:
+    """The mean of each metric over trainings of a model."""
+    return {name: fmean(one.metrics[name] for one in models) for name in models[0].metrics}
+
+
+def _trainings(metric: str, models: Sequence[JudgedModel]) -> str:
+    """What several trainings came to, in words; nothing of a single one."""
+    if len(models) == 1:
+        return ""
+    values = [one.metrics[metric] for one in models]
+    if len({tuple(one.metrics.items()) for one in models}) == 1:
+        return f" in each of {len(models)} trainings, which do not depend on the seed"
+    listed = ", ".join(f"{value:.4g}" for value in values)
+    return f" in the mean of {len(models)} trainings ({listed})"
 
 
 UNJUDGED = "there are no labels, or the model is not compiled"

@@ -62,6 +62,7 @@ class ShrunkRecord(NamedTuple):
     seconds: dict[str, float]
     int8: Int8Record | None = None  # where the models were judged as 8-bit integers
     rivals: tuple[RivalRecord, ...] = ()  # where they were trained
+    trainings: tuple[dict[str, float], ...] = ()  # metrics after each, with a seed of its own
 
 
 def write_shrunk(path: Path, record: ShrunkRecord) -> None:
@@ -83,6 +84,7 @@ def write_shrunk(path: Path, record: ShrunkRecord) -> None:
         ],
     }
     tree |= {name: without_nan(tree[name]) for name in ("before", "carried", "after")}
+    tree["trainings"] = [without_nan(one) for one in record.trainings]
     SHRUNK.write(path, tree)
 
 
@@ -117,6 +119,7 @@ def _shrunk(tree: dict[str, Any], folder: Path) -> ShrunkRecord:
             RivalRecord(rival["name"], with_nan(rival["metrics"]), rival["words"])
             for rival in rivals
         ),
+        "trainings": tuple(with_nan(one) for one in tree.get("trainings", ())),
     }
     values |= {name: with_nan(tree[name]) for name in ("before", "carried", "after")}
     return ShrunkRecord(**values)
