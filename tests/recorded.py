@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES, METRICS
+from nasmon.narrowing.choices import SPARE, needed_of
 from nasmon.reading import aggregate
 from nasmon.record.files import (
     LAYER_COLUMNS,
@@ -196,7 +197,8 @@ def write_evidence(path: Path, record: dict[str, Any], epoch: int, step: int) ->
         count = group.channels
         needed = max(1, count - count // 4)
         costs = np.append(0.5 ** np.arange(needed), np.zeros(count + 1 - needed))
-        groups.append(GroupEvidence(group.leader, np.arange(count), costs, needed))
+        enough = needed_of(costs, SPARE)
+        groups.append(GroupEvidence(group.leader, np.arange(count), costs, needed, enough))
     write_widths(widths_path(path), WidthEvidence(epoch, step, 32, tuple(groups)))
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.shrinking.foretelling import FORETELLS, PAGE, TABLE, page, spearman
+from bench.shrinking.claims import spearman
+from bench.shrinking.foretelling import FORETELLS, PAGE, TABLE, page
 from bench.shrinking.table import rows_of
 
 

@@ -121,11 +121,11 @@ def _widths(run: Run, options: Options) -> str:
     rows = chosen_layers([group.leader for group in groups], options.layers)
     words = [
         f"{printable(groups[row].leader)} "
-        f"{options.widths.get(groups[row].leader, groups[row].needed)} of {len(groups[row].order)}"
+        f"{options.widths.get(groups[row].leader, groups[row].enough)} of {len(groups[row].order)}"
         for row in rows[:_LISTED]
     ]
     more = f", and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
-    what = "Advised widths" if options.widths else "Channels with which nothing is lost"
+    what = "Advised widths" if options.widths else "Channels that are enough"
     return (
         f"What is lost of {count_of(len(rows), 'width')} with fewer channels. "
         f"{what}: {', '.join(words)}{more}."

@@ -39,7 +39,7 @@ def curves(run: Run, thresholds: Mapping[str, float], options: Options) -> Figur
     columns = columns_of(len(groups))
     labels = shortened_apart([group.leader for group in groups], 55)
     for axes, group, label in zip(panels, groups, labels, strict=True):
-        width = options.widths.get(group.leader, group.needed)
+        width = options.widths.get(group.leader, group.enough)
         _draw(axes, group, width)
         axes.set_title(fitted(label, name_room(columns), 8.5, "bold"), fontsize=8.5, pad=15)
         words = f"{width} of {count_of(len(group.order), 'channel')}"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from nasmon.analysis.run import Run
 from nasmon.errors import UsageError
-from nasmon.narrowing.choices import SPARE, WidthChoices
+from nasmon.narrowing.choices import NOTHING, WidthChoices
 from nasmon.narrowing.plan import Limits, PlannedGroup, WidthPlan
 from nasmon.record.widths import WidthEvidence
 from nasmon.widths.graph import WidthGroup
@@ -127,7 +127,7 @@ def planned_line(planned: PlannedGroup, plan: Plan, saves: str) -> str:
     )
     if isnan(planned.lost):
         lost = "what its consumers lose is not known"
-    elif planned.lost > SPARE:
+    elif planned.lost > NOTHING:
         lost = f"its consumers lose {_share(planned.lost)} of their outputs before fine-tuning"
     else:
         lost = "its consumers lose nothing"

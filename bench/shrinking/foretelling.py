@@ -14,11 +14,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 
 from bench.shrinking.__main__ import wide_network
 from bench.shrinking.arms import Wide, layers_read
+from bench.shrinking.claims import spearman
 from bench.shrinking.table import append, rows_of
 from bench.shrinking.tasks import PARTS, TASKS
 from nasmon.capture import capture, named_layers
@@ -81,17 +81,6 @@ def _gradients(wide: Wide, groups: Sequence[WidthGroup]) -> dict[str, np.ndarray
         product = tf.reduce_sum(output * gradient, spread) if spread else output * gradient
         found[group.leader] = np.abs(np.asarray(product)).mean(0)
     return found
-
-
-def spearman(a: np.ndarray, b: np.ndarray) -> float:
-    """The rank correlation of two lists, ties at their mean rank; NaN where all are alike.
-
-    Example:
-        >>> spearman(np.array([1.0, 2.0, 9.0]), np.array([10.0, 20.0, 30.0]))
-        1.0
-    """
-    ranks = [pd.Series(one).rank() for one in (a, b)]
-    return float(ranks[0].corr(ranks[1]))
 
 
 COLUMNS = ("task", "fold", "group", "channels", "fall", *FORETELLS)

@@ -6,6 +6,11 @@ from statistics import mean, stdev
 
 from bench.results import machine
 from bench.shrinking.arms import ARMS, TRIES
+from bench.shrinking.claims import claims
+from bench.shrinking.picture import save
+from bench.shrinking.spare_section import TABLE as SPARE_TABLE
+from bench.shrinking.spare_section import section
+from bench.shrinking.table import rows_of
 from bench.shrinking.tasks import RATE, TASKS, WEIGHT_DECAY, Task
 
 TABLE = Path(__file__).parent.with_name("shrinking.csv")
@@ -31,9 +36,16 @@ def page(rows: Rows) -> str:
     Args:
         rows: of the table, as text by column.
     """
+    spare = section(rows_of(SPARE_TABLE))
     sections = [_section(task, own) for task in TASKS if (own := _of(rows, task=task.name))]
+    sections += [spare] if spare else []
     return TEXT.format(
-        rate=RATE, decay=WEIGHT_DECAY, tries=TRIES, arms=_arms(), sections="\n\n".join(sections)
+        rate=RATE,
+        decay=WEIGHT_DECAY,
+        tries=TRIES,
+        arms=_arms(),
+        claims=claims(rows),
+        sections="\n\n".join(sections),
     )
 
 
@@ -113,10 +125,15 @@ tell orders of magnitude.
 Every arm but those from scratch recomputes the statistics of batch normalizations. Searches try
 {tries} widths.
 
+![Size against accuracy for each network, nasmon and its rivals](../docs/front.png)
+
+{claims}
+
 {sections}
 """
 
 
 def write(rows: Rows) -> None:
-    """Writes the page, with the machine that it was written on."""
+    """Writes the page, with the machine that it was written on, and its picture."""
+    save(rows)
     PAGE.write_text(f"{page(rows)}\n{machine()}.\n", "utf-8")

@@ -27,10 +27,14 @@ class WidthCosts(Protocol):
     def needed(self, groups: Sequence[WidthGroup]) -> Mapping[str, int]:
         """By leader how many channels lose nothing, if all of these groups have so many."""
 
+    def enough(self, groups: Sequence[WidthGroup]) -> Mapping[str, int]:
+        """By leader how many lose no more than ``SPARE``, if all of these groups have so many."""
 
-SPARE = 1e-6
-"""A share of its consumers' outputs, a thousandth of their deviation, that a group can lose and
-count as losing nothing."""
+
+NOTHING, SPARE = 1e-6, 1e-3
+"""Shares of its consumers' outputs, a thousandth and a thirtieth of their deviation: what a group
+can lose and count as losing nothing, and what can go without a training to make up for it
+(``python -m bench.shrinking.spare``)."""
 
 
 class WidthChoices:
@@ -65,7 +69,8 @@ class WidthChoices:
         self.budgets = absolute_budgets(budgets, self._before)
         self.free = [group for group in self._groups if not self._reasons[group.leader]]
         self.costs = known.costs(self.free)
-        self._needed = known.needed(self.free)
+        # what is lost beyond nothing is for the training to win back, alike for all groups
+        self._needed = known.needed(self.free) if self.budgets else known.enough(self.free)
         _, step, least = limits
         self._ranges = {
             group.leader: _range(group, max(self._needed[group.leader], least), least, step)
@@ -184,17 +189,18 @@ def _reasons(groups: Sequence[WidthGroup], keep: Sequence[str]) -> dict[str, str
 _FIXED = {"input": "the model's input", "output": "the model's output"}
 
 
-def needed_of(costs: np.ndarray) -> int:
-    """The fewest channels with which nothing is lost.
+def needed_of(costs: np.ndarray, most: float = NOTHING) -> int:
+    """The fewest channels with which no more is lost than some share.
 
     Args:
         costs: [C + 1] float64, of one group.
+        most: that is lost.
 
     Example:
         >>> needed_of(np.array([1.0, 0.2, 0.0, 0.0]))
         2
     """
-    enough = np.flatnonzero(costs[1:] <= SPARE)
+    enough = np.flatnonzero(costs[1:] <= most)
     return int(enough[0]) + 1
 
 

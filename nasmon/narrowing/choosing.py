@@ -1,6 +1,7 @@
 """Which channels of a group to keep: by what its consumers lose, or by the size of its weights."""
 
 from collections.abc import Mapping
+from copy import copy
 
 import numpy as np
 
@@ -35,44 +36,47 @@ def order_of(traced: Traced, group: WidthGroup, received: Mapping[Inlet, Receive
 
 
 class Remaining:
-    """What consumers receive while groups are narrowed, one after another.
+    """What consumers receive when groups are narrowed, one after another.
 
     Args:
         traced: the model.
-        received: what its consumers receive; None if not known.
+        received: what its consumers receive of all channels; None if not known.
 
     Attributes:
-        received: the same, less what is gone; a new one when something goes.
+        received: what they receive of those that are left.
     """
 
     def __init__(self, traced: Traced, received: Mapping[Inlet, Received] | None) -> None:
         self._traced, self.received = traced, received
         self._alive = traced.alive({})
-        self._lacking: set[Inlet] = set()  # channels of some group
+        self._lacking = frozenset[Inlet]()  # channels of some group
 
     def is_whole_for(self, group: WidthGroup) -> bool:
         """Whether a group's consumers still receive all of the others."""
         own, received = self._traced.numbers(group), self.received or {}
         return not any(np.isin(received[one].channels, own).any() for one in self._lacking)
 
-    def keep(self, group: WidthGroup, kept: np.ndarray) -> None:
-        """Narrows a group.
+    def without(self, group: WidthGroup, kept: np.ndarray) -> "Remaining":
+        """The same with a group narrowed.
 
         Args:
             group: the group.
             kept: [k] int, its channels to keep.
         """
+        less = copy(self)
         own, received = self._traced.numbers(group), dict(self.received or {})
-        self._alive[own] = False
-        self._alive[own[:, kept]] = True
+        less._alive = self._alive.copy()
+        less._alive[own] = False
+        less._alive[own[:, kept]] = True
         for inlet, one in received.items():
             of_group = np.isin(one.channels, own)
             # of a consumer of this group alone there is nothing else to judge
             if of_group.any() and not of_group.all():
                 blocks = blocks_of(self._traced.layers[inlet.layer])
-                received[inlet] = one.narrowed(self._alive, blocks)
-                self._lacking.add(inlet)
-        self.received = received or None
+                received[inlet] = one.narrowed(less._alive, blocks)
+                less._lacking |= {inlet}
+        less.received = received or None
+        return less
 
 
 def kept_of(

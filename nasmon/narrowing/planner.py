@@ -106,3 +106,6 @@ class _Shown(NamedTuple):
 
     def needed(self, groups: Sequence[WidthGroup]) -> dict[str, int]:
         return self.seen.needed(groups)
+
+    def enough(self, groups: Sequence[WidthGroup]) -> dict[str, int]:
+        return self.seen.enough(groups)

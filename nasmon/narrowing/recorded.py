@@ -40,9 +40,11 @@ class WidthRecorder:
         self._gathering = self._gathering or Gathering(self._model, self._data)
         judged = Judged(self._gathering.traced, self._gathering.received())
         groups = [group for group in judged.traced.groups if not group.fixed_by]
-        needed = judged.needed(groups)
+        needed, enough = judged.needed(groups), judged.enough(groups)
         found = (
-            GroupEvidence(group.leader, *judged.order(group), needed[group.leader])
+            GroupEvidence(
+                group.leader, *judged.order(group), needed[group.leader], enough[group.leader]
+            )
             for group in groups
         )
         return WidthEvidence(*moment, self._data.samples, tuple(found))

@@ -1,15 +1,16 @@
 """A model with what its data show of it, looked at once for all that is decided about it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
+from nasmon.kernels.rows import ROWS_PER_CHANNEL
 from nasmon.kernels.selection import Order
-from nasmon.narrowing.choices import needed_of
+from nasmon.narrowing.choices import NOTHING, SPARE, needed_of
 from nasmon.narrowing.choosing import Remaining, kept_of, order_of
-from nasmon.narrowing.evidence import Gathering, Received
+from nasmon.narrowing.evidence import Gathering, Received, consumers_of
 from nasmon.narrowing.progress import SlowBar
 from nasmon.narrowing.traced import Inlet, Traced, follow_model
 from nasmon.probe_set import probe_set
@@ -18,6 +19,10 @@ from nasmon.widths.graph import WidthGroup
 SAMPLES, CHUNK = 512, 64
 """Of the data, and of a forward pass: as batch normalizations are averaged over these, no fewer
 than a training's batches have."""
+
+
+Gone = tuple[tuple[str, int], ...]
+"""Leaders of groups that channels are gone of, and how many are left."""
 
 
 class InTurn(NamedTuple):
@@ -38,7 +43,8 @@ class Judged:
     def __init__(self, traced: Traced, received: dict[Inlet, Received] | None) -> None:
         self.traced, self.received = traced, received
         self._orders: dict[str, Order] = {}
-        self._in_turn: dict[tuple[str, ...], dict[str, InTurn]] = {}
+        self._remaining: dict[Gone, Remaining] = {(): Remaining(traced, received)}
+        self._in_turn: dict[tuple[Gone, str], Order] = {}
 
     def order(self, group: WidthGroup) -> Order:
         """A group's channels by what is lost without them, all others whole; worked out once."""
@@ -58,8 +64,15 @@ class Judged:
 
     def needed(self, groups: Sequence[WidthGroup]) -> dict[str, int]:
         """By leader how many channels lose nothing, if all of these groups have so many."""
-        together = self._together(groups)
-        return {leader: needed_of(one.order.costs) for leader, one in together.items()}
+        return self._counts(groups, lambda _: NOTHING)
+
+    def enough(self, groups: Sequence[WidthGroup]) -> dict[str, int]:
+        """By leader how many lose no more than is spare, if all of these groups have so many.
+
+        Of few rows some channels make up what others are by chance: then none is spare but those
+        without which nothing is lost.
+        """
+        return self._counts(groups, lambda group: SPARE if self._is_sure_of(group) else NOTHING)
 
     def alive(self, widths: Mapping[str, int]) -> np.ndarray:
         """Which of the model's channels to keep, [numbers] bool.
@@ -67,33 +80,63 @@ class Judged:
         Args:
             widths: by leader; groups that are left out stay.
         """
+
+        def before_the_next(group: WidthGroup, costs: np.ndarray) -> int:
+            width = widths[group.leader]
+            # what is cut deeper is for the training to win back, alike for all groups
+            return width if costs[width] <= SPARE else needed_of(costs)
+
         groups = [g for g in self.traced.groups if widths.get(g.leader, g.channels) != g.channels]
-        together = self._together(groups)
+        together = self._together(groups, before_the_next)
         kept = {
             group.leader: kept_of(self.traced, group, widths[group.leader], *together[group.leader])
             for group in groups
         }
         return self.traced.alive(kept)
 
-    def _together(self, groups: Sequence[WidthGroup]) -> dict[str, InTurn]:
-        """By leader how a group is judged without what is spare of those before it: two that are
-        put side by side may each stand in for the other, and only one of them can go.
+    def _counts(
+        self, groups: Sequence[WidthGroup], most: Callable[[WidthGroup], float]
+    ) -> dict[str, int]:
+        shares = {group.leader: most(group) for group in groups}
+        together = self._together(groups, lambda one, costs: needed_of(costs, shares[one.leader]))
+        return {
+            leader: needed_of(one.order.costs, shares[leader]) for leader, one in together.items()
+        }
+
+    def _is_sure_of(self, group: WidthGroup) -> bool:
+        consumers = consumers_of(self.traced, group, self.received or {})
+        return all(one.rows >= ROWS_PER_CHANNEL * len(one.covariance) for one in consumers)
+
+    def _together(
+        self, groups: Sequence[WidthGroup], left_of: Callable[[WidthGroup, np.ndarray], int]
+    ) -> dict[str, InTurn]:
+        """By leader how a group is judged without what goes of those before it: two that are put
+        side by side may each stand in for the other, and only one of them can go.
+
+        Args:
+            groups: in turn.
+            left_of: how many channels of a group, with such costs, are left to the next.
         """
-        leaders = tuple(group.leader for group in groups)
-        if leaders in self._in_turn:
-            return self._in_turn[leaders]
-        remaining, found = Remaining(self.traced, self.received), dict[str, InTurn]()
+        gone: Gone = ()
+        found = dict[str, InTurn]()
         for group in groups:
-            order = self.order(group)
+            remaining, order = self._remaining[gone], self.order(group)
             # with less of the others it needs no fewer
-            if needed_of(order.costs) < group.channels and not remaining.is_whole_for(group):
-                order = order_of(self.traced, group, remaining.received)
+            if left_of(group, order.costs) < group.channels and not remaining.is_whole_for(group):
+                order = self._order_without(gone, group)
             found[group.leader] = InTurn(remaining.received, order)
-            count = needed_of(order.costs)
+            count = left_of(group, order.costs)
             if count < group.channels:
-                remaining.keep(group, order.channels[:count])
-        self._in_turn[leaders] = found
+                gone = (*gone, (group.leader, count))
+                if gone not in self._remaining:
+                    self._remaining[gone] = remaining.without(group, order.channels[:count])
         return found
+
+    def _order_without(self, gone: Gone, group: WidthGroup) -> Order:
+        if (gone, group.leader) not in self._in_turn:
+            received = self._remaining[gone].received
+            self._in_turn[gone, group.leader] = order_of(self.traced, group, received)
+        return self._in_turn[gone, group.leader]
 
 
 class Seen(Judged):

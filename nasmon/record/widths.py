@@ -29,6 +29,7 @@ class GroupEvidence(NamedTuple):
     # these, before fine-tuning and with all other groups whole; NaN where not known
     costs: np.ndarray
     needed: int  # with so many channels nothing is lost, if all groups have as many as they need
+    enough: int  # with so many no more than ``choices.SPARE``, if all groups have as many
 
 
 class WidthEvidence(NamedTuple):
@@ -49,12 +50,18 @@ class WidthEvidence(NamedTuple):
         own = {one.leader: one.needed for one in self.groups}
         return {group.leader: own[group.leader] for group in groups}
 
+    def enough(self, groups: Sequence[WidthGroup]) -> dict[str, int]:
+        """By leader, as for ``WidthChoices``."""
+        own = {one.leader: one.enough for one in self.groups}
+        return {group.leader: own[group.leader] for group in groups}
+
 
 def write_widths(path: Path, evidence: WidthEvidence) -> None:
     """Writes the evidence; a file already there is replaced only by a whole one."""
     arrays = {"moment": np.array([evidence.epoch, evidence.step, evidence.samples])}
     arrays["groups"] = np.array([group.leader for group in evidence.groups], np.str_)
     arrays["needed"] = np.array([group.needed for group in evidence.groups], np.int64)
+    arrays["enough"] = np.array([group.enough for group in evidence.groups], np.int64)
     for index, group in enumerate(evidence.groups):
         arrays[f"order/{index}"] = group.order
         arrays[f"costs/{index}"] = group.costs
@@ -99,10 +106,14 @@ def read_widths_file(path: Path) -> WidthEvidence:
 
 def _groups(file: np.lib.npyio.NpzFile) -> tuple[GroupEvidence, ...]:
     groups = []
-    for index, (leader, needed) in enumerate(zip(file["groups"], file["needed"], strict=True)):
+    # files of earlier versions lack what is enough
+    enough = file["enough"] if "enough" in file else file["needed"]
+    listed = zip(file["groups"], file["needed"], enough, strict=True)
+    for index, (leader, *counts) in enumerate(listed):
         order, costs = file[f"order/{index}"], file[f"costs/{index}"]
-        group = GroupEvidence(str(leader), order, costs, int(needed))
-        if sorted(order) != list(range(len(costs) - 1)) or not 0 < needed < len(costs):
+        group = GroupEvidence(str(leader), order, costs, *map(int, counts))
+        whole = sorted(order) == list(range(len(costs) - 1))
+        if not whole or not all(0 < count < len(costs) for count in counts):
             raise ValueError(f"order/{index}")
         groups.append(group)
     return tuple(groups)
