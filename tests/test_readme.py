@@ -183,6 +183,7 @@ def test_every_snippet_is_run_here() -> None:
         "README.md": 1,
         "docs/a-smaller-network.md": 1,
         "docs/for-a-small-device.md": 1,
+        "docs/how-the-advice-is-made.md": 2,
         "docs/in-your-own-fit.md": 1,
         "docs/your-own-loop.md": 2,
     }
@@ -212,6 +213,18 @@ def test_the_snippet_for_a_smaller_network_runs(
     exec(blocks("python", "docs/a-smaller-network.md")[0], run)
     assert keras.models.load_model("small.keras").count_params() <= model.count_params() / 4
     assert "parameters:" in capsys.readouterr().out
+
+
+def test_the_snippets_on_advice_print_what_the_page_says(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page, run = "docs/how-the-advice-is-made.md", dict[str, object]()
+    for snippet, printed in zip(blocks("python", page), blocks("text", page), strict=True):
+        exec(snippet, run)
+        out = capsys.readouterr().out
+        assert [line.strip() for line in out.splitlines()] == [
+            line.strip() for line in printed.splitlines()
+        ]
 
 
 def test_the_snippet_for_a_small_device_runs(
