@@ -86,14 +86,14 @@ def test_what_to_change_is_a_command_to_paste(run_report, tmp_path):
     path = write(tmp_path)
     run_report("--csv", path)
     page = read(tmp_path / "nano_u_report.html")
-    (command,) = ["".join(t) for _, a, t in page.elements if a.get("id") == "command"]
+    (command,) = ["".join(t) for _, a, t in page.elements if a.get("id") == "command-1"]
     assert command.startswith("python -m train --model chain --widths 16 32 64 12 --output-dir ")
     (paragraph,) = [text for text in page.texts("p") if text.startswith("All changes together")]
     assert "parameters (7.0 % less)" in paragraph
     assert any("not a measurement of the loss" in text for text in page.texts("p"))
     run_report("--csv", path, "--round-to", "7")
     page = read(tmp_path / "nano_u_report.html")
-    (command,) = ["".join(t) for _, a, t in page.elements if a.get("id") == "command"]
+    (command,) = ["".join(t) for _, a, t in page.elements if a.get("id") == "command-1"]
     assert "--widths 16 32 64 14 " in command
 
 

@@ -224,10 +224,10 @@ def test_the_keyboard_is_enough(opened: WebDriver) -> None:
 
 
 def test_the_command_is_copied(opened: WebDriver) -> None:
-    command = opened.find_element(By.ID, "command").text
+    command = opened.find_element(By.ID, "command-1").text
     button = opened.find_element(By.CSS_SELECTOR, "button[data-copies]")
     button.send_keys(Keys.ENTER)
-    status = opened.find_element(By.ID, "copy-status")
+    status = opened.find_element(By.ID, "copy-1-status")
     assert wait_for(opened, status) == "Copied."
     # without the clipboard, the command is selected and copied the old way
     opened.execute_script(
@@ -295,7 +295,7 @@ def test_without_javascript_all_is_there(browser: WebDriver, page: Path) -> None
         assert browser.find_elements(By.CSS_SELECTOR, "thead button") == []
         assert not browser.find_element(By.CSS_SELECTOR, "button[data-copies]").is_displayed()
         assert all(one.is_displayed() for one in browser.find_elements(By.TAG_NAME, "svg"))
-        assert browser.find_element(By.ID, "command").is_displayed()
+        assert browser.find_element(By.ID, "command-1").is_displayed()
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 

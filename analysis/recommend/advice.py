@@ -33,7 +33,7 @@ from nasmon.widths.objectives import UNKNOWN, Amounts, savings, sizes, totals
 ROUND_TO = 4
 """Of widths by ranks, if nothing is said."""
 
-NOTHING = Asked()
+NOTHING_ASKED = Asked()
 
 
 class Recommendations(NamedTuple):
@@ -47,7 +47,7 @@ class Recommendations(NamedTuple):
     notes: list[str]
 
 
-def recommendations(run: Run, config: Path | None, asked: Asked = NOTHING) -> Recommendations:
+def recommendations(run: Run, config: Path | None, asked: Asked = NOTHING_ASKED) -> Recommendations:
     """Finds out all about a run.
 
     Args:
@@ -85,7 +85,7 @@ class _Decided(NamedTuple):
     widths: dict[str, int]  # new widths by owner
 
 
-def advise(run: Run, thresholds: Mapping[str, float], asked: Asked = NOTHING) -> Advice:
+def advise(run: Run, thresholds: Mapping[str, float], asked: Asked = NOTHING_ASKED) -> Advice:
     """What to do with each layer, and what all of it together would save.
 
     Args:
@@ -114,7 +114,16 @@ def advise(run: Run, thresholds: Mapping[str, float], asked: Asked = NOTHING) ->
     basis, widths_planned = basis_of(run, plan), plan.plan if plan else None
     if not run.has_layers:
         return Advice(
-            (), {}, sizes(record), UNKNOWN, None, shrink, basis, widths_planned, tuple(notes)
+            layers=(),
+            widths={},
+            size=sizes(record),
+            saving=UNKNOWN,
+            command=None,
+            shrink=shrink,
+            basis=basis,
+            plan=widths_planned,
+            notes=tuple(notes),
+            has_budget=bool(asked.budgets),
         )
     recent, of_rows = recent_layers(run, thresholds["settled_rank"])
     widths = width_map(record, recent)
@@ -135,6 +144,7 @@ def advise(run: Run, thresholds: Mapping[str, float], asked: Asked = NOTHING) ->
         basis=basis,
         plan=widths_planned,
         notes=(*notes, *of_rows, *_guessed(record, widths), *of_spectra),
+        has_budget=bool(asked.budgets),
     )
 
 

@@ -86,3 +86,4 @@ class Advice(NamedTuple):
     basis: str  # what the advice about widths rests on
     plan: WidthPlan | None  # by what fewer channels would lose; None where that is not known
     notes: tuple[str, ...]  # about all layers: weak estimates, files that are missing
+    has_budget: bool = False  # whether the widths are for one

@@ -36,6 +36,10 @@ ADVICE_HEADINGS = (
 
 SHRINK = "To make smaller models of the trained one, with its weights, and see how they do:"
 
+SHRINK_TO_BUDGET = "To make this model of the trained one, with its weights, and see how it does:"
+
+RETRAIN = "To train the narrower model beside this one, from scratch:"
+
 _ORDER = ("narrow", "undefined", "wait", "weak", "limited", "keep", "fixed")
 
 _FINE = {
@@ -154,13 +158,21 @@ def _by_layer(advice: Advice, sign: str, arrow: str) -> list[str]:
 
 def _together(advice: Advice) -> list[str]:
     lines = wrapped(together(advice), "   ")
-    if advice.command:
-        lines += ["   To train the narrower model beside this one:", f"     {advice.command}"]
-    elif advice.widths:
+    if advice.widths and not advice.command:
         lines += ["   Build the model with these widths, and train it again."]
-    if advice.shrink:
-        lines += ["", f"   {SHRINK}", f"     {advice.shrink}"]
+    for words, command in next_commands(advice):
+        lines += ["", f"   {words}", f"     {command}"]
     return lines
+
+
+def next_commands(advice: Advice) -> list[tuple[str, str]]:
+    """What to run next, and what for; that first which makes what is advised, and best."""
+    retrain = [(RETRAIN, advice.command)] if advice.command else []
+    if not advice.shrink:
+        return retrain
+    if advice.has_budget:
+        return [(SHRINK_TO_BUDGET, advice.shrink), *retrain]
+    return [*retrain, (SHRINK, advice.shrink)]
 
 
 def recommendations_markdown(
@@ -214,10 +226,7 @@ def _layers_markdown(advice: Advice) -> list[str]:
         lines += [f"  - {escaped(line)}" for line in told]
     lines += [f"- {line}" for line in summed_up(advice)]
     lines += ["", escaped(together(advice))]
-    if advice.command:
-        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", advice.command)), default=0))
-        lines += ["To train the narrower model beside this one:"]
-        lines += ["", f"{fence}sh", advice.command, fence]
-    if advice.shrink:
-        lines += ["", SHRINK, "", "```sh", advice.shrink, "```"]
+    for words, command in next_commands(advice):
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", command)), default=0))
+        lines += ["", words, "", f"{fence}sh", command, fence]
     return lines

@@ -24,7 +24,7 @@ from nasmon.analysis.plot.kinds import KINDS, Options, missing
 from nasmon.analysis.plot.picture import svg
 from nasmon.analysis.recommend.advice import Recommendations
 from nasmon.analysis.recommend.findings import Decision, Finding
-from nasmon.analysis.recommend.text import SHRINK, caveat_of, together
+from nasmon.analysis.recommend.text import caveat_of, next_commands, together
 from nasmon.analysis.report.int8 import INT8, int8_of
 from nasmon.analysis.report.origin import GROUPS, SIZES, origin_of
 from nasmon.analysis.report.tables import TABLE_HEADINGS, banner, facts, layer_rows, subtitle
@@ -204,15 +204,13 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _change(found: Recommendations) -> dict[str, str | None]:
+def _change(found: Recommendations) -> dict[str, Any]:
     widths = (f"{printable(name)} {width}" for name, width in found.advice.widths.items())
     known = bool(found.advice.layers)
     return {
         "together": together(found.advice) if known else "The widths of its layers are not known.",
-        "command": found.advice.command,
-        "shrink": found.advice.shrink,
-        "shrink_says": SHRINK,
-        "widths": ", ".join(widths),
+        "commands": next_commands(found.advice),
+        "widths": "" if found.advice.command else ", ".join(widths),
     }
 
 
