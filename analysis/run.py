@@ -74,12 +74,8 @@ class Run:
         if kind == "layers":
             found = self._layers.absence
         else:
-            is_there = {
-                "record": lambda: self.record,
-                "spectra": lambda: self.spectra,
-                "widths": lambda: self.width_evidence,
-            }[kind]()
-            found = None if is_there else self.lacking.get(kind, not_there(self.path, kind))
+            name = "width_evidence" if kind == "widths" else kind
+            found = None if getattr(self, name) else self.lacking.get(kind, not_there(self.path, kind))
         if found and found.state == not_there(self.path, kind).state:
             return not_there(self.path, kind, self.has_steps)
         return found

@@ -1,6 +1,7 @@
 """The wheel installs one name, which nothing in an environment or a project hides."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tests.recorded import write_run
 
 ROOT = Path(__file__).parent.parent
 DATA = (
+    "nasmon/py.typed",
     "nasmon/train/defaults.yaml",
     "nasmon/analysis/plot/publication.mplstyle",
     "nasmon/analysis/report/templates/report.html.j2",
@@ -106,6 +108,26 @@ def test_the_commands_work_beside_what_has_their_names(python: Path, project: Pa
     by_module = output(project, python, "-m", "nasmon.analysis.recommend", "--csv", "run.csv")
     assert "NAS ANALYSIS RECOMMENDATIONS FOR CHAIN" in by_script
     assert by_module == by_script
+
+
+def test_a_users_strict_type_check_knows_the_types(python: Path, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = (sys.executable, "-m", "mypy", "--strict", "--python-executable", python)
+    done = subprocess.run(
+        [*map(str, command), "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    # what is right is taken, what is wrong is told
+    errors = re.findall(r"^script.py:(\d+): error: .*\[([a-z-]+)\]$", done.stdout, re.MULTILINE)
+    assert errors == [("5", "assignment"), ("6", "call-arg")], done.stdout
+
+
+SCRIPT = """import nasmon
+
+widths: dict[str, int] = nasmon.plan_widths(None, params=0.5).widths
+accepted: bool | None = nasmon.shrink(None, None).accepted
+reading: int = nasmon.Monitor(None, None).read(0)
+nasmon.plan_widths(None, param=0.5)
+"""
 
 
 def test_the_library_of_the_same_name_stays_whole(python: Path, tmp_path: Path) -> None:
