@@ -74,8 +74,9 @@ class Run:
         if kind == "layers":
             found = self._layers.absence
         else:
-            name = "width_evidence" if kind == "widths" else kind
-            found = None if getattr(self, name) else self.lacking.get(kind, not_there(self.path, kind))
+            attribute = "width_evidence" if kind == "widths" else kind
+            is_there = getattr(self, attribute)
+            found = None if is_there else self.lacking.get(kind, not_there(self.path, kind))
         if found and found.state == not_there(self.path, kind).state:
             return not_there(self.path, kind, self.has_steps)
         return found
