@@ -14,7 +14,14 @@ import keras
 import tensorflow as tf
 from keras.src.layers.convolutional.base_conv import BaseConv
 
+from nasmon.errors import UsageError
 from nasmon.isolation import untouched
+
+if keras.backend.backend() != "tensorflow":
+    raise UsageError(
+        f"nasmon reads models of Keras's TensorFlow backend, and this is "
+        f"{keras.backend.backend()!r}; set KERAS_BACKEND=tensorflow before Keras is imported"
+    )
 
 INPUT, OUTPUT = "input", "output"
 """What the model's own ends are called where no layer's name says it; and the sides of a call."""

@@ -1,6 +1,6 @@
 """The weights of a model, layer by layer, and which of their places belong to which channels."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import keras
 import numpy as np
@@ -83,7 +83,7 @@ def with_those_of(
     Raises:
         UsageError: the other model has others of its own.
     """
-    layers = dict(named_layers(other))
+    layers = counterparts(traced.layers, other)
     targets = [weight for name in traced.layers for weight in _own(layers[name])]
     own, found = _own(traced.model), _own(other)
     if len(own) != len(found):
@@ -92,6 +92,26 @@ def with_those_of(
             f"{len(found)} when it is made anew; make them in a layer, or pass build="
         )
     yield from zip(weights_of(traced), [*targets, *found], strict=True)
+
+
+def counterparts(layers: Mapping[str, keras.Layer], other: keras.Model) -> dict[str, keras.Layer]:
+    """The layers of a model that was made anew, by the names of those that they stand for.
+
+    They are told by their names; where Keras made some up, counting, by their order.
+
+    Raises:
+        UsageError: the other model has other layers.
+    """
+    found = dict(named_layers(other))
+    if found.keys() == layers.keys():
+        return found
+    if [*map(type, found.values())] == [*map(type, layers.values())]:
+        return dict(zip(layers, found.values(), strict=True))
+    differing = sorted(found.keys() ^ layers.keys())[0]
+    raise UsageError(
+        f"the model that was made anew has other layers: {differing!r} is in one of both only; "
+        "have build= return the same layers in the same order"
+    )
 
 
 def one_a_place(layer: keras.Layer, each: np.ndarray, length: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from keras.src.ops.numpy import Reshape
 from nasmon.capture import named_layers
 from nasmon.errors import UsageError, first_line
 from nasmon.isolation import seeds_kept
+from nasmon.narrowing.layer_weights import counterparts
 from nasmon.narrowing.traced import Traced
 from nasmon.widths.layer_rules import keeps_apart, normalizes_apart, repeats_of, rule_of
 
@@ -127,9 +128,8 @@ class _Cloning:
             config = layer.get_config()
             if outputs is not None:
                 config |= _of_width(layer, config, _width(self._alive, outputs), len(outputs))
-            # it is the user's own, in memory: nothing is read from a file
             if isinstance(layer, keras.layers.Lambda):
-                return layer.__class__.from_config(config, safe_mode=False)
+                return _lambda_of(layer, config)
             return layer.__class__.from_config(config)
         except Exception as error:
             raise UsageError(
@@ -149,6 +149,14 @@ class _Cloning:
         own = tensor._keras_history.operation
         name = own.name if isinstance(own, keras.layers.InputLayer) else tensor.name
         return keras.Input(batch_shape=shape, dtype=tensor.dtype, name=name)
+
+
+def _lambda_of(layer: keras.layers.Lambda, config: dict[str, Any]) -> keras.layers.Lambda:
+    """A lambda with the very function: what Keras restores one to lacks the names around it."""
+    # it is the user's own, in memory: nothing is read from a file
+    made = layer.__class__.from_config(config | {"output_shape": None}, safe_mode=False)
+    made.function = layer.function
+    return made
 
 
 def _kind(model: keras.Model, plain: type[keras.Model]) -> type[keras.Model]:
@@ -226,14 +234,7 @@ def _set_width(layer: keras.Layer, setting: str, width: int) -> None:
 def _built(traced: Traced, alive: np.ndarray, build: Build, x: Any) -> keras.Model:
     """What ``build`` makes, with widths set before its layers are built."""
     small = build()
-    layers = dict(named_layers(small))
-    if layers.keys() != traced.layers.keys():
-        differing = sorted(layers.keys() ^ traced.layers.keys())[0]
-        raise UsageError(
-            f"build() makes a model of other layers: {differing!r} is in one of both only; return "
-            "the same layers by the same names"
-        )
-    for name, layer in layers.items():
+    for name, layer in counterparts(traced.layers, small).items():
         outputs = traced.widths.outputs.get(name)
         # of one that is built: what it does to channels is known by its kernel
         trained = traced.layers[name]
