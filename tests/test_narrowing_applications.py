@@ -26,18 +26,23 @@ FIXED_BY: dict[str, set[str]] = {
 
 @pytest.mark.parametrize("name", FIXED_BY)
 def test_a_network_of_half_the_parameters(name: str, tmp_path: Path) -> None:
-    model = getattr(keras.applications, name)(weights=None, classes=10, input_shape=(32, 32, 3))
+    halved(name, 32, FIXED_BY[name], tmp_path)
+
+
+def halved(name: str, size: int, fixed_by: set[str], folder: Path) -> None:
+    """Narrows a network for images of so many pixels a side, saves it and trains it on."""
+    model = getattr(keras.applications, name)(weights=None, classes=10, input_shape=(size, size, 3))
     plan = nasmon.plan_widths(model, params=0.5)
     reasons = {group.reason for group in plan.groups} - {"", "the model's output"}
     for reason in reasons:
-        assert any(word in reason for word in FIXED_BY[name]), reason
+        assert any(word in reason for word in fixed_by), reason
     small = nasmon.narrow(model, plan)
     assert small.count_params() == plan.after.params
     assert 0.45 < small.count_params() / model.count_params() <= 0.5
     assert follow_model(small).macs == plan.after.macs
-    small.save(tmp_path / "small.keras")
-    loaded = keras.models.load_model(tmp_path / "small.keras")
-    x = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
+    small.save(folder / "small.keras")
+    loaded = keras.models.load_model(folder / "small.keras")
+    x = np.random.default_rng(0).random((2, size, size, 3), np.float32)
     np.testing.assert_allclose(loaded(x), small(x), rtol=1e-5, atol=1e-6)
     loaded.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
     assert np.isfinite(loaded.train_on_batch(x, np.zeros(2)))

@@ -156,7 +156,8 @@ def test_a_network_is_read_and_narrowed_and_trains_as_ever(
     try:
         plan = nasmon.plan_widths(model, x, params=0.9, samples=SAMPLES)
     except UsageError as error:
-        assert "cannot be met" in str(error)
+        if "cannot be met" not in str(error):
+            raise
         plan = nasmon.plan_widths(model, x, samples=SAMPLES)
     small = nasmon.narrow(model, plan, x, samples=SAMPLES)
     assert small.count_params() == plan.after.params
