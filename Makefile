@@ -59,7 +59,7 @@ BUDGETS = $(if $(PARAMS),--params $(PARAMS)) $(if $(MACS),--macs $(MACS)) \
   $(if $(FLASH),--flash $(FLASH)) $(if $(RAM),--ram $(RAM))
 
 shrink: $(VENV)/.installed  ## make MODEL smaller, to PARAMS, MACS, FLASH or RAM
-	@[ -n "$(strip $(BUDGETS))" ] || { echo "say how small: make shrink MODEL=$(MODEL) PARAMS=0.25, MACS=0.5, FLASH=64kB or RAM=64kB" >&2; exit 2; }
+	@[ -n "$(strip $(BUDGETS) $(findstring --spare,$(ARGS)))" ] || { echo "say how small: make shrink MODEL=$(MODEL) PARAMS=0.25, MACS=0.5, FLASH=64kB, RAM=64kB or ARGS=--spare" >&2; exit 2; }
 	@$(BIN)/python -m train.shrink --model "$(LOGS)/$(MODEL).keras" $(BUDGETS) \
 	  $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(BATCH),--batch-size $(BATCH)) $(if $(LR),--lr $(LR)) \
 	  $(if $(DATA),--data-dir "$(DATA)") $(ARGS)

@@ -146,6 +146,18 @@ def test_several_seeds_leave_one_model_and_what_each_came_to(before: bytes, comm
     assert history["val_miou"].tolist() == pytest.approx([first["miou"]], abs=1e-5)
 
 
+def test_what_is_spare_is_taken_out_without_a_budget(before: bytes, command: Any) -> None:
+    code, _, err = command(main, *MODEL, "--spare", "--output-dir", "spare")
+    assert (code, err) == (0, "")
+    shrunk = read_shrunk(Path("spare/nas/nano_u_spare_nas_metrics_shrunk.json"))
+    assert shrunk.budgets == {}
+    assert shrunk.params == keras.models.load_model("spare/nano_u_spare.keras").count_params()
+    assert shrunk.plan.before.params is not None
+    assert shrunk.params < shrunk.plan.before.params
+    assert all(group.lost <= 1e-3 for group in shrunk.plan.groups if group.spare)
+    assert shrunk.carried["miou"] == pytest.approx(shrunk.before["miou"], abs=0.02)
+
+
 def test_the_advice_names_the_command(folder: Path, before: bytes, command: Any) -> None:
     csv = "logs/nas/nano_u_nas_metrics.csv"
     code, out, _ = command(recommend, "--csv", csv)
@@ -180,6 +192,7 @@ def test_the_advice_names_the_command(folder: Path, before: bytes, command: Any)
         (("--params", "0.5", "--search", "many"), "--search is 'many'; use a whole number"),
         (("--params", "0.5", "--accept", "miou"), "use a metric, >= or <="),
         (("--params", "0.5", "--accept", "iou > 1"), "use a metric, >= or <="),
+        (("--spare", "--keep", "*"), "nothing is spare in logs/nano_u.keras; leave out --spare"),
         (("--params", "0.5", "--seeds", "0"), "--seeds is '0'; use a whole number"),
         (("--params", "0.5", "--epochs", "0"), "--epochs is '0'; use a whole number"),
         (("--params", "0.5", "--data-dir", "nowhere"), "data folder nowhere does not exist"),

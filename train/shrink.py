@@ -77,6 +77,9 @@ def build_parser() -> argparse.ArgumentParser:
         parser.add_argument(
             f"--{objective.name}", nargs="+", metavar="N", help=f"the most {objective.unit}"
         )
+    parser.add_argument(
+        "--spare", action="store_true", help="take out what is spare, which costs next to nothing"
+    )
     flags = {key: option.flag for key, option in all_options()}
     for key, help_ in OWN_FLAGS.items():
         metavar = flags[key].rpartition("-")[2].upper()

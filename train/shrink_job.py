@@ -32,7 +32,7 @@ class Job(NamedTuple):
     csv: Path | None  # of the model's run, if its record was found
     settings: Settings  # of the fine-tuning
     config: str | None
-    budgets: tuple[dict[str, float], ...]
+    budgets: tuple[dict[str, float], ...]  # of each model; none for what is spare
     limits: Limits
     search: int
     accept: str | None
@@ -110,14 +110,18 @@ def _budgets(parsed: argparse.Namespace) -> tuple[dict[str, float], ...]:
         for objective in OBJECTIVES
         if (values := getattr(parsed, objective.name))
     }
-    if not given:
+    spare: tuple[dict[str, float], ...] = ({},) if parsed.spare else ()
+    if not given and not spare:
         flags = " or ".join(f"--{objective.name}" for objective in OBJECTIVES)
-        raise UsageError(f"there is no budget; give {flags}, such as --params 0.25")
+        raise UsageError(f"there is no budget; give {flags}, such as --params 0.25, or --spare")
+    if not given:
+        return spare
     count = max(map(len, given.values()))
     for name, values in given.items():
         if len(values) not in (1, count):
             raise UsageError(f"--{name} has {len(values)} values; give one, or {count}")
-    return tuple(
+    each = (
         {name: values[index % len(values)] for name, values in given.items()}
         for index in range(count)
     )
+    return (*spare, *each)

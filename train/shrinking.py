@@ -69,6 +69,11 @@ def shrink_and_save(
     prepared = [_prepared(job, images, choices) for choices in all_choices]
     if len({one.outputs.model for one in prepared}) < len(prepared):
         raise UsageError("two of the budgets are the same; give each once")
+    for choices in all_choices:
+        if not choices.budgets and choices.widths() == choices.today:
+            raise UsageError(
+                f"nothing is spare in {job.model}; leave out --spare, and give a budget"
+            )
     plans = [choices.plan(choices.widths()) for choices in all_choices]
     curve = tuple(CurvePoint(*point) for point in curve_of(seen.traced, seen, job.limits))
     made = []
@@ -111,7 +116,7 @@ def _training_again(job: Job, images: Images, first: int = 0) -> Callable[[keras
 def _prepared(job: Job, images: Images, choices: Choices) -> Prepared:
     """Where the files of a budget go, named after it."""
     sizes = [f"{n}{'' if name == 'params' else name}" for name, n in choices.budgets.items()]
-    outputs = outputs_of(job.settings, "_".join([job.stem, *sizes]))
+    outputs = outputs_of(job.settings, "_".join([job.stem, *(sizes or ["spare"])]))
     if not job.overwrite:
         refuse_earlier_run(outputs)
     make_folders(outputs)
@@ -158,7 +163,7 @@ def _shrunk(
         validation=pipelines.val,
         accept=job.accept,
         accept_on=job.accept_on,
-        search=options if job.search else 0,
+        search=options if job.search and budgets else 0,
         seeds=job.seeds,
         fine_tune=fine_tune,
     )

@@ -145,7 +145,16 @@ def advise(run: Run, thresholds: Mapping[str, float], asked: Asked = NOTHING_ASK
         plan=widths_planned,
         notes=(*notes, *of_rows, *_guessed(record, widths), *of_spectra),
         has_budget=bool(asked.budgets),
+        spare=_spare_command(record, plan, decided.widths, asked),
     )
+
+
+def _spare_command(
+    record: Record | None, plan: Plan | None, widths: Mapping[str, int], asked: Asked
+) -> str | None:
+    if record is None or plan is None or asked.budgets or not widths:
+        return None
+    return shrink_command(record, ["--spare", *asked.limit_options])
 
 
 def _missing_files(run: Run) -> list[str]:

@@ -31,7 +31,8 @@ else:
   are, from 0 to 1.
 - ``command``: to train with the new widths; null if nothing changes or it is not known.
 - ``shrink_command``: to make smaller models of the trained one, its weights carried over; null if
-  it is not known.
+  it is not known. ``spare_command``: likewise what is advised without a budget; null with one, or
+  if nothing is spare.
 - ``summary``: the changes together, in words. ``basis``: what the advice about widths rests on;
   ``caveat``: what it is not.
 - ``plan``: by what fewer channels would lose, null where that is not known: by group of widths
@@ -93,6 +94,7 @@ def recommendations_json(
         "saving": _saving(advice.saving, advice),
         "command": advice.command,
         "shrink_command": advice.shrink,
+        "spare_command": advice.spare,
         "summary": together(advice) if advice.layers else None,
         "basis": advice.basis,
         "plan": _plan(advice.plan),

@@ -87,3 +87,4 @@ class Advice(NamedTuple):
     plan: WidthPlan | None  # by what fewer channels would lose; None where that is not known
     notes: tuple[str, ...]  # about all layers: weak estimates, files that are missing
     has_budget: bool = False  # whether the widths are for one
+    spare: str | None = None  # the command that takes out what is spare, without a budget

@@ -33,6 +33,12 @@ class Asked(NamedTuple):
         """As options of ``train.shrink``; of two budgets to look at if none was given."""
         parts = [[f"--{name}", str(most)] for name, most in self.budgets.items()]
         parts = parts or [["--params", "0.5", "0.25"]]
+        return [*(text for part in parts for text in part), *self.limit_options]
+
+    @property
+    def limit_options(self) -> list[str]:
+        """What widths may be, as options of ``train.shrink``."""
+        parts: list[list[str]] = []
         if self.keep:
             parts.append(["--keep", *self.keep])
         if self.min_width > 1:

@@ -36,7 +36,7 @@ ADVICE_HEADINGS = (
 
 SHRINK = "To make smaller models of the trained one, with its weights, and see how they do:"
 
-SHRINK_TO_BUDGET = "To make this model of the trained one, with its weights, and see how it does:"
+SHRINK_AS_ADVISED = "To make this model of the trained one, with its weights, and see how it does:"
 
 RETRAIN = "To train the narrower model beside this one, from scratch:"
 
@@ -167,12 +167,11 @@ def _together(advice: Advice) -> list[str]:
 
 def next_commands(advice: Advice) -> list[tuple[str, str]]:
     """What to run next, and what for; that first which makes what is advised, and best."""
-    retrain = [(RETRAIN, advice.command)] if advice.command else []
-    if not advice.shrink:
-        return retrain
-    if advice.has_budget:
-        return [(SHRINK_TO_BUDGET, advice.shrink), *retrain]
-    return [*retrain, (SHRINK, advice.shrink)]
+    as_advised = advice.shrink if advice.has_budget else advice.spare
+    found = [(SHRINK_AS_ADVISED, as_advised), (RETRAIN, advice.command)]
+    if not advice.has_budget:
+        found.append((SHRINK, advice.shrink))
+    return [(words, command) for words, command in found if command]
 
 
 def recommendations_markdown(
