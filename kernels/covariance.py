@@ -5,12 +5,15 @@ The American Statistician 37, 1983) joins chunks, devices and machines alike; ``
 with the statistics of the new rows, so the algebra exists once.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from nasmon.kernels.products import Products, outer, products
 from nasmon.kernels.rows import CallRows
+from nasmon.kernels.state_arrays import Field, arrays_of_state, state_of_arrays
 
 
 class CovarianceState(NamedTuple):
@@ -125,3 +128,44 @@ def covariance(state: CovarianceState) -> tf.Tensor:
     freedom = tf.cast(state.count, tf.float64) - 1
     undefined = tf.constant(float("nan"), tf.float64)
     return state.scatter / tf.where(freedom > 0, freedom, undefined)[..., None, None]
+
+
+def to_arrays(state: CovarianceState) -> dict[str, np.ndarray]:
+    """The state as arrays on the host, for ``np.savez``, a queue or another machine.
+
+    Args:
+        state: of C channels, or a stack of such states; not inside a ``tf.function``.
+
+    Returns:
+        ``count`` [...] int64, ``mean`` [..., C] float64 and ``scatter`` [..., C, C] float64.
+    """
+    return arrays_of_state(state)
+
+
+def from_arrays(arrays: Mapping[str, Any]) -> CovarianceState:
+    """The state that ``to_arrays`` made these arrays of, to the last bit.
+
+    The states of shards, merged in any order and grouping, are that of all their rows but for
+    rounding.
+
+    Args:
+        arrays: what ``to_arrays`` returned, or the file that ``np.savez`` wrote of it.
+
+    Raises:
+        ValueError: they are no such state: another field, dtype or shape, or a count below 0.
+
+    Example:
+        >>> shard = to_arrays(from_rows(tf.constant([[1.0], [3.0]])))
+        >>> sorted(shard), shard["mean"].tolist()
+        (['count', 'mean', 'scatter'], [2.0])
+        >>> int(merge(from_arrays(shard), from_arrays(shard)).count)
+        4
+    """
+    return state_of_arrays(CovarianceState, _FIELDS, arrays)
+
+
+_FIELDS = {
+    "count": Field("int64"),
+    "mean": Field("float64", "C"),
+    "scatter": Field("float64", "CC"),
+}

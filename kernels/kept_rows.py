@@ -4,13 +4,15 @@ With X the N centred rows of C channels, X'X and XX' have the same eigenvalues b
 layers of a classifier have N well below C in a whole reading.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from nasmon.kernels.products import dot
 from nasmon.kernels.rows import CallRows, PaddedRows, valid_count
+from nasmon.kernels.state_arrays import Field, arrays_of_state, refuse_arrays, state_of_arrays
 
 
 class KeptRows(NamedTuple):
@@ -101,3 +103,46 @@ def grams(state: KeptRows) -> Grams:
     freedom = tf.where(freedom > 0, freedom, tf.constant(float("nan"), tf.float64))
     products = (dot(centred, centred, axis) for axis in (0, 1))
     return Grams(*(tf.cast(product, tf.float64) / freedom for product in products))
+
+
+def to_arrays(state: KeptRows) -> dict[str, np.ndarray]:
+    """The state as arrays on the host, for ``np.savez``, a queue or another machine.
+
+    Args:
+        state: with room for N rows of C channels, or a stack of such states; not inside a
+            ``tf.function``.
+
+    Returns:
+        ``count`` [...] int64 and ``rows`` [..., N, C] float32, the room that is left among them.
+    """
+    return arrays_of_state(state)
+
+
+def from_arrays(arrays: Mapping[str, Any]) -> KeptRows:
+    """The state that ``to_arrays`` made these arrays of, to the last bit.
+
+    Shards are merged into a state with room for the rows of all: begin with such an ``empty``.
+
+    Args:
+        arrays: what ``to_arrays`` returned, or the file that ``np.savez`` wrote of it.
+
+    Raises:
+        ValueError: they are no such state: another field, dtype or shape, or a count below 0 or
+            above N.
+
+    Example:
+        >>> shards = [to_arrays(keep(empty(1, 2), tf.constant([[x, 0.0]]))) for x in (1.0, 2.0)]
+        >>> state = empty(2, 2)
+        >>> for shard in shards:
+        ...     state = merge(state, from_arrays(shard))
+        >>> state.rows.numpy().tolist()
+        [[1.0, 0.0], [2.0, 0.0]]
+    """
+    state = state_of_arrays(KeptRows, _FIELDS, arrays)
+    most, room = int(tf.reduce_max(state.count)), state.rows.shape[-2]
+    if most > room:
+        refuse_arrays(KeptRows, f"count is {most}, of rows that have room for {room}")
+    return state
+
+
+_FIELDS = {"count": Field("int64"), "rows": Field("float32", "NC")}

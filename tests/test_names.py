@@ -11,9 +11,11 @@ SHARED = {
     # each command's own
     "main": {"command", "cli", "shrink", "export"},
     "build_parser": {"command", "cli", "shrink", "export"},
-    # of each kind of state: that of no rows, and that of the rows of both
+    # of each kind of state: that of no rows, that of the rows of both, and its arrays
     "empty": {"covariance", "kept_rows"},
     "merge": {"covariance", "kept_rows"},
+    "to_arrays": {"covariance", "kept_rows"},
+    "from_arrays": {"covariance", "kept_rows"},
 }
 
 
