@@ -12,7 +12,7 @@ what a solver has done with each matrix of rows before is a program for each sha
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import compress
 from threading import Lock
 from typing import Any, NamedTuple
@@ -85,6 +85,7 @@ class CompiledKernels:
             if solver.reduce
         }
         self._join = tf.function(self._join_all, jit_compile=True, autograph=False)
+        self._merge = tf.function(self._merge_all, jit_compile=True, autograph=False)
         self._in_one = all(self._inside)
         self._begin = tf.function(self._solve_all, jit_compile=True, autograph=False)
         self._end = tf.function(self._metrics_of_all, jit_compile=True, autograph=False)
@@ -93,6 +94,7 @@ class CompiledKernels:
         # once traced, the programs themselves are called: other shapes are an error, not a retrace
         self._absorb_program: Any = None
         self._measure_program: Any = None
+        self._merge_programs: dict[int, Any] = {}  # by the number of replicas
 
     def empty(self) -> States:
         """The states of all layers before the first chunk; made anew, and not kept here."""
@@ -140,6 +142,21 @@ class CompiledKernels:
         if self._absorb_program is None:
             self._absorb_program = self._absorb.get_concrete_function(states, rows)
         return self._absorb_program(states, rows)
+
+    def merge(self, of_replicas: Sequence[States]) -> States:
+        """The states of the chunks of all replicas, on the device that this is called for.
+
+        Args:
+            of_replicas: from ``empty`` or ``absorb``, on whatever devices; compiled once for each
+                number of them.
+        """
+        count = len(of_replicas)
+        if count == 1:
+            return of_replicas[0]
+        here = tf.nest.map_structure(tf.identity, tuple(of_replicas))
+        if count not in self._merge_programs:
+            self._merge_programs[count] = self._merge.get_concrete_function(here)
+        return self._merge_programs[count](here)
 
     def measure(self, states: States) -> list[LayerMeasurements]:
         """Spectra and metrics of all layers, waited for."""
@@ -201,7 +218,7 @@ class CompiledKernels:
 
     def trace_count(self) -> int:
         """How often anything was traced so far; it stays as it is after the first reading."""
-        programs = (self._absorb, self._measure, self._begin, self._end)
+        programs = (self._absorb, self._merge, self._measure, self._begin, self._end)
         return sum(program.experimental_get_tracing_count() for program in programs)
 
     def _absorb_all(self, states: States, rows: Rows) -> States:
@@ -219,6 +236,13 @@ class CompiledKernels:
         return tuple(
             solver.absorb(state, own)
             for solver, state, own in zip(self._solvers, states, of_batches, strict=True)
+        )
+
+    def _merge_all(self, of_replicas: Sequence[States]) -> States:
+        of_batches = zip(*of_replicas, strict=True)
+        return tuple(
+            reduce(solver.merge, states)
+            for solver, states in zip(self._solvers, of_batches, strict=True)
         )
 
     def _measure_all(self, states: States) -> Measured:

@@ -1,7 +1,8 @@
 """The probe: from a model and its probe set to the spectra of its layers, traced and compiled once.
 
 ``launch`` only hands work to the device and begins to fetch what comes of it; it waits for nothing,
-so that a device that works asynchronously goes on with the training.
+so that a device that works asynchronously goes on with the training. Where the model has copies on
+several devices, each takes its share of the probe set, and the first joins their states.
 """
 
 import sys
@@ -19,10 +20,11 @@ from nasmon.capture import Captured, capture, named_layers
 from nasmon.enough_samples import FEWEST_SAMPLES, enough_samples, is_padded, row_counts
 from nasmon.fetching import BackgroundFetch, DirectFetch, Fetch
 from nasmon.isolation import check_unchanging, draws_noise, untouched
-from nasmon.kernels.compiled import LayerMeasurements, Rows, compiled_kernels
+from nasmon.kernels.compiled import LayerMeasurements, Rows, States, compiled_kernels
 from nasmon.kernels.rows import ROWS_PER_CHANNEL, rows_of
 from nasmon.probe_set import probe_set
 from nasmon.reading import Matrices
+from nasmon.replicas import Replica, Share, copied, replicas_of, shared_out
 from nasmon.taps import choose_taps, layers_of, measurable_taps, unmeasured
 from nasmon.widths.follow import describe, read_widths
 from nasmon.widths.graph import ModelWidths
@@ -75,8 +77,10 @@ class Probe:
             self.data = probe_set(x, samples, chunk)
         if few_samples:
             self.data = enough_samples(self.data, self._every_row, self._eager)
-        self._numbers = [tf.constant(number) for number in range(len(self.data.chunks))]
-        self._forward = self._compile_forward()
+        self._replicas = replicas_of(model)[: len(self.data.chunks)]
+        self._shares = shared_out(self.data.chunks, self._replicas)
+        self._traced: list[Callable[[], int]] = []
+        self._programs = [*map(self._compile_forward, self._replicas)]
         self._warm_up()
         self.price = self._rehearse()
 
@@ -140,12 +144,11 @@ class Probe:
         """
         fetch = self._fetch(step, clock)
         begun = time.perf_counter()
-        states = self._empty
-        for chunk, number in zip(self.data.chunks[:chunks], self._numbers, strict=False):
-            states = self._kernels.absorb(states, self._forward(chunk, number))
+        of_replicas = self._absorbed(chunks)
         seconds = (time.perf_counter() - begun) / chunks
         make_room()
-        measured = self._kernels.launch_measure(states)
+        with self._replicas[0].scope():
+            measured = self._kernels.launch_measure(self._kernels.merge(of_replicas))
         fetch.send(measured.numbers)
         matrices = partial(self._kernels.matrices, measured.correlations)
         return Launched(fetch, matrices, None if self._kernels.device.asynchronous else seconds)
@@ -156,14 +159,28 @@ class Probe:
 
     def trace_count(self) -> int:
         """How often anything was traced so far; it stays as it is after setting up."""
-        return self._kernels.trace_count() + self._traced()
+        return self._kernels.trace_count() + sum(count() for count in self._traced)
+
+    def _absorbed(self, chunks: int) -> list[States]:
+        """The states of each replica after its share of the first ``chunks``."""
+        states = [*self._empty]
+        for share in self._shares[:chunks]:
+            rows, number = self._rows_of(share), share.replica.number
+            with share.replica.scope():
+                states[number] = self._kernels.absorb(states[number], rows)
+        return states
+
+    def _rows_of(self, share: Share) -> Rows:
+        with share.replica.scope():
+            return self._programs[share.replica.number](share.chunk, share.number)
 
     def _fetch(self, step: SupportsInt, clock: Callable[[], float]) -> Fetch:
         if not self._kernels.device.asynchronous:
             return DirectFetch(step)
         # what is small and on the device: any work there comes after what the training gave it
-        count = tf.nest.flatten(self._empty)[0]
-        return BackgroundFetch(step, count + count, clock)
+        with self._replicas[0].scope():
+            count = tf.nest.flatten(self._empty)[0]
+            return BackgroundFetch(step, count + count, clock)
 
     def _tapped(self, x: Any, number: Any) -> Rows:
         """The forward pass, from a chunk of inputs to the rows of each tap that a reading takes."""
@@ -188,35 +205,36 @@ class Probe:
             rows.append(tuple(rows_of(t, tap.axis, most, parts, mask) for t, mask in passed))
         return tuple(rows)
 
-    def _compile_forward(self) -> Callable[[Any, Any], Rows]:
-        self._traced: Callable[[], int] = lambda: 0
+    def _compile_forward(self, replica: Replica) -> Callable[[Any, Any], Rows]:
         if self._eager:
             return self._tapped
         # compiled the way the model itself was: under XLA a convolution can be 7 times slower on
         # a CPU; autograph off, as in Keras's own training function
         jit = bool(getattr(self._model, "jit_compile", False))
         compiled = tf.function(self._tapped, jit_compile=jit, autograph=False)
-        program = compiled.get_concrete_function(self.data.chunks[0], self._numbers[0])
+        with replica.scope():
+            program = compiled.get_concrete_function(*self._shares[replica.number][1:])
         check_unchanging(program.graph)
         self._noise = draws_noise(program.graph)
-        self._traced = compiled.experimental_get_tracing_count
+        self._traced.append(compiled.experimental_get_tracing_count)
         return program
 
     def _warm_up(self) -> None:
         """Finds the shapes by running one chunk, and compiles everything for them."""
-        rows = self._forward(self.data.chunks[0], self._numbers[0])
+        rows = self._rows_of(self._shares[0])
         channels = [int(matrices[0].shape[1]) for matrices in rows]
         known = [
             None if own[0].dtype == tf.float64 else self.chunks * sum(int(m.shape[0]) for m in own)
             for own in rows
         ]
-        others = list(zip(self.data.chunks, self._numbers, strict=True))[1:]
-        counted = others if is_padded(rows) else ()
-        counts = [row_counts(rows), *(row_counts(self._forward(*chunk)) for chunk in counted)]
+        counted = self._shares[1:] if is_padded(rows) else ()
+        counts = [row_counts(rows), *(row_counts(self._rows_of(share)) for share in counted)]
         of_chunks = np.broadcast_to(counts, (self.chunks, len(rows)))
         self._rows_so_far = of_chunks.cumsum(axis=0)  # [chunks, layers], without padding
         self._kernels = compiled_kernels(channels, known, rows)
-        self._empty = self._kernels.empty()
+        self._empty = [copied(self._kernels.empty(), replica) for replica in self._replicas]
+        if len(self._replicas) > 1:
+            self._kernels.merge(self._absorbed(len(self._replicas)))
         self.widths = self._read_widths()
         self.layers = tuple(
             describe(tap.info._replace(channels=c), self.widths)
@@ -226,12 +244,12 @@ class Probe:
     def _rehearse(self) -> Price:
         """What a chunk and the rest cost once all is compiled."""
         begun = time.perf_counter()
-        rows = self._forward(self.data.chunks[0], self._numbers[0])
-        states = self._kernels.absorb(self._empty, rows)
+        of_replicas = self._absorbed(1)
         # the smallest of its tensors will do to wait for the program
-        tf.nest.flatten(states)[0].numpy()
+        tf.nest.flatten(of_replicas)[0].numpy()
         absorbed = time.perf_counter()
-        self._kernels.measure(states)
+        with self._replicas[0].scope():
+            self._kernels.measure(self._kernels.merge(of_replicas))
         return Price(absorbed - begun, time.perf_counter() - absorbed)
 
     def _read_widths(self) -> ModelWidths | None:
@@ -244,7 +262,7 @@ class Probe:
             if self._eager:
                 # a model that runs eagerly may do what cannot be traced
                 traced = tf.function(self._tapped, autograph=False)
-                traced.get_concrete_function(self.data.chunks[0], self._numbers[0])
+                traced.get_concrete_function(*self._shares[0][1:])
             captured, self._captured = self._captured, None
             if captured is None or not captured.calls:
                 self.unknown_widths = "the model has no layers whose widths could be followed"
