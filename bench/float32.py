@@ -15,6 +15,7 @@ from nasmon.kernels.metric_table import METRIC_NAMES, RESOLUTION
 from nasmon.kernels.spectrum import _scale, eigenvalues_of_batches
 from nasmon.kernels.tridiagonal import tridiagonals
 from nasmon.probe_set import probe_set
+from nasmon.replicas import shared_out
 from nasmon.thresholds import DEFAULT_THRESHOLDS
 
 
@@ -71,9 +72,9 @@ class Solvers:
         probe = self._probe
         fresh = probe_set(samples, len(samples), probe.chunk_size)
         assert (fresh.samples, fresh.chunk_size) == (probe.samples, probe.chunk_size)
-        states = probe._empty
-        for chunk, number in zip(fresh.chunks, probe._numbers, strict=True):
-            states = self._kernels.absorb(states, probe._forward(chunk, number))
+        (states,) = probe._empty
+        for share in shared_out(fresh.chunks, probe._replicas):
+            states = self._kernels.absorb(states, probe._rows_of(share))
         return states
 
 

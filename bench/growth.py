@@ -80,7 +80,7 @@ def resolution(rounds: int) -> list[Point]:
         for side in SIDES:
             monitor = _monitor(_pyramid(side), _images(16, side), 16, most)
             probe = monitor._probe
-            rows = probe._forward(probe.data.chunks[0], probe._numbers[0])
+            rows = probe._rows_of(probe._shares[0])
             calls[side * side, f"reading{ending}"] = partial(monitor.read, 0)
             calls[side * side, f"its kernels{ending}"] = partial(_measured, probe._kernels, rows)
     return points("resolution", in_turn(calls, rounds))

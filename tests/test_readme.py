@@ -6,6 +6,7 @@ import subprocess
 import time
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from nasmon import Monitor
+from nasmon import Monitor, NASMonitorCallback
 from nasmon.kernels.metric_table import METRICS
 from nasmon.train import export, shrink
 from nasmon.train.cli import build_parser
@@ -185,6 +186,7 @@ def test_every_snippet_is_run_here() -> None:
         "docs/for-a-small-device.md": 1,
         "docs/how-the-advice-is-made.md": 2,
         "docs/in-your-own-fit.md": 1,
+        "docs/several-devices.md": 2,
         "docs/your-own-loop.md": 2,
     }
 
@@ -241,6 +243,29 @@ def test_the_snippet_for_a_small_device_runs(
     assert "bytes of RAM:" in out
     assert "(64, 12, 16, 1)" in out
     assert Path("small.tflite").stat().st_size > 1000
+
+
+def test_the_snippet_for_several_devices_runs_on_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    x, y = images(16)
+    data = {"x": x, "y": y, "x_val": x, "y_val": y}
+    names = {"tf": tf, "build_model": functional, "NASMonitorCallback": NASMonitorCallback}
+    exec(blocks("python", "docs/several-devices.md")[0], {**data, **names})
+    (written,) = Path("logs/nas").glob("*_nas_metrics.csv")
+    assert len(pd.read_csv(written)) == 1
+
+
+def test_the_snippet_on_shards_prints_the_covariance_of_all_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = np.random.default_rng(0).normal(size=(90, 4)).astype(np.float32)
+    run: dict[str, Any] = {"shards": np.split(rows, [20, 21, 70]), "channels": 4}
+    exec(blocks("python", "docs/several-devices.md")[1], run)
+    found = run["covariance"](run["state"])
+    np.testing.assert_allclose(found, np.cov(rows, rowvar=False), atol=1e-6)
 
 
 def test_the_snippet_for_a_loop_runs(

@@ -17,7 +17,7 @@ SHARDS = 64
 EPS32, EPS64 = (float(np.finfo(dtype).eps) for dtype in (np.float32, np.float64))
 
 
-def through_file(path: Path, arrays: dict[str, np.ndarray]) -> Any:
+def through_file(path: Path, arrays: Any) -> Any:
     np.savez(path, **arrays)
     return np.load(path)
 
@@ -31,7 +31,7 @@ def shards_of(rows: np.ndarray) -> list[np.ndarray]:
     return [shards[place] for place in RNG.permutation(SHARDS)]
 
 
-def exact_arrays(rows: np.ndarray) -> dict[str, np.ndarray]:
+def exact_arrays(rows: np.ndarray) -> dict[str, Any]:
     """In float64 throughout, where the kernels multiply in float32."""
     mean = rows.mean(0) if len(rows) else np.zeros(rows.shape[1])
     centred = rows - mean
