@@ -18,7 +18,7 @@ os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ.g
 
 LONGEST = (
     *("train_run", "whole_commands", "identity", "callback", "pictures", "plot", "spectrum"),
-    *("run_record", "monitor", "governor"),
+    *("run_record", "monitor", "governor", "replicas", "several_machines"),
 )
 """Files of tests by the time that they take: begun last, one would keep a lone process busy."""
 
