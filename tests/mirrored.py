@@ -72,7 +72,7 @@ def main(folder: Path) -> None:
     two = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, two)
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    found: dict[str, Any] = {"equal": {}, "readings": {}, "traced": []}
+    found: dict[str, Any] = {"equal": {}, "steps": {}, "traced": []}
     unwatched = trained(strategy.scope(), as_arrays)
     for name, validation in {"arrays": as_arrays, "dataset": as_shuffled_dataset}.items():
         log_dir = folder if name == "arrays" else None
@@ -80,7 +80,7 @@ def main(folder: Path) -> None:
         found["equal"][name] = all_equal(
             trained(strategy.scope(), validation, [callback]), unwatched
         )
-        found["readings"][name] = len(callback.readings)
+        found["steps"][name] = [reading.step for reading in callback.readings]
     found["widths"] = [path.name for path in folder.glob("*_widths.npz")]
     of_both: dict[str, Any] = {"one": nullcontext(), "two": strategy.scope()}
     for devices, scope in of_both.items():

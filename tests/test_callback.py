@@ -431,26 +431,3 @@ def test_a_killed_run_keeps_every_finished_reading(tmp_path: Path) -> None:
     from tests.test_csv_tables import written
 
     assert list(written(tmp_path)["nas/trace"]) == [2, 4, 5, 7]
-
-
-MIRRORED = """
-import sys
-import tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from tests.networks import compiled, functional, images, unlimited
-
-strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-with strategy.scope():
-    model = compiled(functional())
-x, y = images(40)
-callback = unlimited(log_dir=sys.argv[1], on_error="raise")
-model.fit(x, y, validation_data=(x, y), epochs=2, batch_size=8, verbose=0, callbacks=[callback])
-print([reading.step for reading in callback.readings])
-"""
-
-
-def test_mirrored_strategy(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", MIRRORED, str(tmp_path)], capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
-    assert done.stdout.decode().strip() == "[5, 10]"

@@ -17,7 +17,7 @@ import pytest
 from tests.test_names import ROOT
 
 SCRIPT = ROOT / "docs" / "examples" / "several_machines.py"
-LOST_AFTER = 30
+LOST_AFTER = 60
 """Seconds, by which a worker that is lost must have been noticed."""
 
 
