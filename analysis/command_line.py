@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from nasmon.analysis.table_file import special_place
 from nasmon.command_parser import OneLineParser
 from nasmon.errors import UsageError
+from nasmon.terminal import say
 
 
 class Parser(OneLineParser):
@@ -64,7 +65,7 @@ def run_command(
         command(parser.parse_args(arguments))
         sys.stdout.flush()
     except UsageError as error:
-        sys.stderr.write(f"{parser.command}: error: {error}\n")
+        say(parser.command, f"error: {error}")
         sys.exit(2)
     except BrokenPipeError:
         # what reads our output, such as head, has seen enough; nothing more may be flushed to it
@@ -79,7 +80,7 @@ def run_command(
 def say_notes(parser: Parser, notes: Iterable[str]) -> None:
     """Notes to stderr, a line each."""
     for note in notes:
-        sys.stderr.write(f"{parser.command}: note: {note}\n")
+        say(parser.command, f"note: {note}")
 
 
 def existing_parent(path: Path, option: str) -> Path:

@@ -23,8 +23,8 @@ from nasmon.analysis.dialect import (
     plain_text,
 )
 from nasmon.analysis.table_file import TableFile, check_is_file, content_of
-from nasmon.analysis.words import printable
 from nasmon.errors import UsageError
+from nasmon.terminal import printable
 
 _ARCHIVE = b"PK\x03\x04"  # what a spreadsheet's own file begins with
 _UNDEFINED = ("", "nan", "NaN", "NA", "N/A", "#N/A")  # as nasmon, Keras and spreadsheets write it

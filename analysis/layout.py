@@ -5,7 +5,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
-from nasmon.analysis.words import printable
+from nasmon.terminal import printable
 from nasmon.text_table import aligned
 
 SIGNS = {"warning": "⚠️ ", "info": "ℹ️ ", "good": "✓", "unknown": "?"}  # noqa: RUF001

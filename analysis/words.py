@@ -5,21 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from nasmon.acceptance import Change
+from nasmon.terminal import printable
 from nasmon.widths.objectives import OBJECTIVES
 
 UNDEFINED = "not defined"
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def printable(name: str) -> str:
-    r"""A name on one line, without characters that a picture's file could not hold.
-
-    Example:
-        >>> printable("two\nlines")
-        'two\\nlines'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def shortened(name: str, most: int) -> str:

@@ -4,6 +4,7 @@ import argparse
 from typing import Any, NoReturn
 
 from nasmon.record.rebuild import typed_program
+from nasmon.terminal import say
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -21,4 +22,5 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends the process without the usage that argparse would print."""
-        self.exit(2, f"{self.command}: error: {message}; see {self.prog} --help\n")
+        say(self.command, f"error: {message}; see {self.prog} --help")
+        self.exit(2)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from nasmon.command_parser import OneLineParser
 from nasmon.errors import UsageError
 from nasmon.record.rebuild import typed_module, typed_python
+from nasmon.terminal import printable, say
 from nasmon.train.config import resolve_settings
 from nasmon.train.options import Settings, all_options
 from nasmon.train.outputs import Outputs, TrainingInterrupted
@@ -99,7 +100,7 @@ def _note_idle_flags(parsed: argparse.Namespace, settings: Settings) -> None:
         idle &= {"nas.monitor_batch_freq"} if settings.nas.log_freq == "epoch" else set()
     remedy = "--nas-log-freq batch" if settings.nas.enabled else "--enable-nas"
     for key in sorted(idle):
-        print(f"train: note: {_FLAGS[key].flag} has no effect without {remedy}", file=sys.stderr)
+        say("train", f"note: {_FLAGS[key].flag} has no effect without {remedy}")
 
 
 def _train(settings: Settings, overwrite: bool, config: str | None) -> TrainingRun:
@@ -108,13 +109,13 @@ def _train(settings: Settings, overwrite: bool, config: str | None) -> TrainingR
     from nasmon.train.run import execute
 
     prepared = prepare(settings, overwrite, config)
-    print(f"data: {prepared.images.source}", flush=True)
+    print(f"data: {printable(prepared.images.source)}", flush=True)
     print(f"device: {', '.join(load_tensorflow())}", flush=True)
     return execute(prepared)
 
 
 def _fail(error: UsageError) -> NoReturn:
-    sys.stderr.write(f"train: error: {error}\n")
+    say("train", f"error: {error}")
     sys.exit(2)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from nasmon.command_parser import OneLineParser
 from nasmon.errors import UsageError
 from nasmon.record.rebuild import typed_module, typed_python
+from nasmon.terminal import say
 from nasmon.text_table import aligned
 from nasmon.train.export_job import ExportJob, export_job_of
 from nasmon.train.process import EXIT_CODE, exit_on_interrupt, load_tensorflow
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         job = export_job_of(parsed)
         record = _export(job)
     except UsageError as error:
-        sys.stderr.write(f"export: error: {error}\n")
+        say("export", f"error: {error}")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.stderr.write("\nexport: interrupted\n")

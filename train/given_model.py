@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nasmon.errors import UsageError, first_line
 from nasmon.record.files import metrics_path, record_path
 from nasmon.record.run import Record, read_record
+from nasmon.terminal import printable, say
 from nasmon.train.cli import build_parser as training_parser
 from nasmon.train.cli import given_options
 from nasmon.train.data.image_folder import check_image_folder
@@ -78,10 +78,10 @@ def check_data(command: str, model: Path, record: Record | None, settings: Setti
     if folder is not None:
         check_image_folder(folder)
     if record is None:
-        print(
-            f"{command}: note: no record of a run of {model} was found, so its data are taken to "
-            f"be {folder or 'the embedded terrain'}; pass --csv or --data-dir otherwise",
-            file=sys.stderr,
+        say(
+            command,
+            f"note: no record of a run of {model} was found, so its data are taken to be "
+            f"{folder or 'the embedded terrain'}; pass --csv or --data-dir otherwise",
         )
 
 
@@ -121,7 +121,7 @@ def open_model(path: Path, settings: Settings) -> Opened:
     training = settings.training
     model = load_model(path)
     images = _images_for(model, path, settings)
-    print(f"data: {images.source}", flush=True)
+    print(f"data: {printable(images.source)}", flush=True)
     make_deterministic(training.seed)
     pipelines = build_pipelines(images, training.batch_size, training.seed)
     compile_model(model, training.lr, training.weight_decay, training.epochs * len(pipelines.train))

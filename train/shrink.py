@@ -12,6 +12,7 @@ from nasmon.acceptance import main_metric
 from nasmon.command_parser import OneLineParser
 from nasmon.errors import UsageError
 from nasmon.record.rebuild import typed_module, typed_python
+from nasmon.terminal import say
 from nasmon.text_table import aligned
 from nasmon.train.options import all_options
 from nasmon.train.outputs import TrainingInterrupted
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         made = _shrink(job_of(parsed))
     except UsageError as error:
-        sys.stderr.write(f"shrink: error: {error}\n")
+        say("shrink", f"error: {error}")
         sys.exit(2)
     except TrainingInterrupted as stop:
         saved = ", ".join(str(path) for path in stop.run.outputs.files if path.exists())

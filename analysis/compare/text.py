@@ -22,10 +22,10 @@ from nasmon.analysis.layout import (
 from nasmon.analysis.words import (
     change_text,
     dead_band_text,
-    printable,
     quantity_label,
     quantity_value,
 )
+from nasmon.terminal import printable
 from nasmon.text_table import aligned
 
 _STATUS: dict[Outcome, str] = {

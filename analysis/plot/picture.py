@@ -10,8 +10,8 @@ from xml.sax.saxutils import escape
 from nasmon.analysis.plot.alternative_text import alternative_text
 from nasmon.analysis.plot.kinds import FILE_TYPES, KINDS, Options, missing
 from nasmon.analysis.run import Run
-from nasmon.analysis.words import printable
 from nasmon.errors import UsageError
+from nasmon.terminal import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

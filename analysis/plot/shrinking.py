@@ -7,7 +7,8 @@ from nasmon.analysis.plot.front import Front, drawn
 from nasmon.analysis.plot.picture import page_svg
 from nasmon.analysis.plot.style import publication
 from nasmon.analysis.shrunk import Origins
-from nasmon.analysis.words import number, printable
+from nasmon.analysis.words import number
+from nasmon.terminal import printable
 
 
 def shrinking_svg(origins: Origins) -> str:

@@ -16,7 +16,8 @@ from nasmon.analysis.layout import (
     wrapped,
 )
 from nasmon.analysis.recommend.findings import Advice, Finding, LayerAdvice, Verdict
-from nasmon.analysis.words import printable, short_count
+from nasmon.analysis.words import short_count
+from nasmon.terminal import printable
 from nasmon.widths.objectives import OBJECTIVES
 
 PLANNED_CAVEAT = (

@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
-from nasmon.analysis.words import number, printable
+from nasmon.analysis.words import number
 from nasmon.record.exported import ExportedRecord
+from nasmon.terminal import printable
 
 
 class Int8Section(NamedTuple):

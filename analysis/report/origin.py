@@ -4,8 +4,9 @@ from math import isnan
 from typing import NamedTuple
 
 from nasmon.analysis.shrunk import Origins
-from nasmon.analysis.words import number, printable
+from nasmon.analysis.words import number
 from nasmon.record.shrunk import ShrunkRecord
+from nasmon.terminal import printable
 from nasmon.widths.objectives import OBJECTIVES
 
 

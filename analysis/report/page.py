@@ -30,7 +30,7 @@ from nasmon.analysis.report.origin import GROUPS, SIZES, origin_of
 from nasmon.analysis.report.tables import TABLE_HEADINGS, banner, facts, layer_rows, subtitle
 from nasmon.analysis.run import Run
 from nasmon.analysis.shrunk import origins_of
-from nasmon.analysis.words import printable
+from nasmon.terminal import printable
 
 MARKER = '<meta name="generator" content="nasmon">'
 """What a page of ours has near its beginning."""

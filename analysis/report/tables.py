@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 from nasmon.analysis.recommend.advice import Recommendations
 from nasmon.analysis.recommend.findings import Advice, LayerAdvice
 from nasmon.analysis.run import Run
-from nasmon.analysis.words import printable
 from nasmon.record.run import Record
+from nasmon.terminal import printable
 from nasmon.widths.objectives import OBJECTIVES, sizes
 
 _ENDINGS = {

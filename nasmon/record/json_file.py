@@ -10,10 +10,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from nasmon.errors import UsageError
-from nasmon.record.files import whole_file
+from nasmon.errors import UsageError, first_line
+from nasmon.record.field_types import check_fields
+from nasmon.record.files import regular_only, whole_file
 
-_Held = TypeVar("_Held")
+_Held = TypeVar("_Held", bound=NamedTuple)
+
+MOST_BYTES = 1 << 24
+"""Of a file: that of a model of a thousand layers takes a tenth, and parsed it takes 20 times."""
+
+MOST_DIGITS = 18
+"""Of a whole number, which so fits into 64 bits."""
+
+_UNREADABLE = (OSError, ValueError, RecursionError)
 
 
 class JsonFile(NamedTuple):
@@ -41,16 +50,19 @@ class JsonFile(NamedTuple):
         Args:
             path: of the file.
             made_of: from its tree and its folder to what it holds; may raise KeyError, TypeError,
-                ValueError or AttributeError of what is damaged.
+                ValueError or AttributeError of what is damaged. That its fields hold what they
+                should is checked here.
 
         Raises:
             UsageError: it is not one of these, is damaged, or from another version.
         """
         try:
-            # an editor may have put a mark in front
-            tree = json.loads(path.read_text("utf-8-sig"))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{path} cannot be read ({error}); {self.remedy}") from None
+            tree = _tree(path)
+        except _UNREADABLE as error:
+            reason = first_line(error)
+            if isinstance(error, OSError):
+                reason = error.strerror or reason
+            raise UsageError(f"{path} cannot be read ({reason}); {self.remedy}") from None
         if not isinstance(tree, dict) or tree.get("format") != self.format:
             raise UsageError(f"{path} {self.is_none}; {self.remedy}")
         if tree.get("version") != self.version:
@@ -59,8 +71,10 @@ class JsonFile(NamedTuple):
                 f"the nasmon that wrote it, or {self.remedy}"
             )
         try:
-            return made_of(tree, path.parent)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            held = made_of(tree, path.parent)
+            check_fields(held)
+            return held
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise UsageError(
                 f"{path} is damaged ({type(error).__name__}: {error}); {self.remedy}"
             ) from None
@@ -68,10 +82,39 @@ class JsonFile(NamedTuple):
     def is_of(self, path: Path) -> bool:
         """Whether a file says that it is one of these."""
         try:
-            tree = json.loads(path.read_text("utf-8-sig"))
-        except (OSError, ValueError):
+            tree = _tree(path)
+        except _UNREADABLE:
             return False
         return isinstance(tree, dict) and tree.get("format") == self.format
+
+
+def _tree(path: Path) -> Any:
+    """What a file holds.
+
+    Raises:
+        OSError: it cannot be opened, or is no file.
+        ValueError: it is no JSON, too large, or holds a number that is.
+        RecursionError: it is nested too deep.
+    """
+    with open(path, "rb", opener=regular_only) as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"it is larger than {MOST_BYTES:,} bytes")
+    # an editor may have put a mark in front
+    text = content.decode("utf-8-sig")
+    return json.loads(text, parse_int=_whole, parse_float=_finite, parse_constant=_finite)
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"it holds a number of {len(digits):,} digits")
+    return int(digits)
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(float(text)):
+        raise ValueError(f"it holds {text[:MOST_DIGITS]}, which is no finite number")
+    return float(text)
 
 
 def relative(path: Path | None, folder: Path) -> str | None:

@@ -35,9 +35,7 @@ def retrain_command(record: Record, widths: Mapping[str, int]) -> str | None:
         return None
     numbers = [str(widths.get(name, today[name])) for name in rebuild.layers]
     places = _other_places(rebuild.places, record.model_name)
-    parts = [*_typed(rebuild.command), rebuild.flag, *numbers, *places]
-    # a line break in a name would make two commands of one
-    return shlex.join(parts) if all(part.isprintable() for part in parts) else None
+    return _pasted([*_typed(rebuild.command), rebuild.flag, *numbers, *places])
 
 
 def shrink_command(record: Record, options: Sequence[str]) -> str | None:
@@ -48,7 +46,8 @@ def shrink_command(record: Record, options: Sequence[str]) -> str | None:
         options: such as ("--params", "0.5").
 
     Returns:
-        None if our training command did not train it, or its file is not there.
+        None if our training command did not train it, its file is not there, or the command
+        cannot be shown as it is.
     """
     if record.rebuild is None or tuple(record.rebuild.command[1:3]) != _TRAINING:
         return None
@@ -59,7 +58,13 @@ def shrink_command(record: Record, options: Sequence[str]) -> str | None:
     if not model.exists():
         return None
     command = [typed_python(), "-m", typed_module("nasmon.train.shrink")]
-    return shlex.join([*command, "--model", os.path.relpath(model), *options])
+    return _pasted([*command, "--model", os.path.relpath(model), *options])
+
+
+def _pasted(parts: Sequence[str]) -> str | None:
+    """A command for a shell; None if a part would be shown as other than it is."""
+    # a line break in a name would make two commands of one
+    return shlex.join(parts) if all(part.isprintable() for part in parts) else None
 
 
 _TRAINING, _HISTORY = ("-m", "nasmon.train"), "_history.csv"

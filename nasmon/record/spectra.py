@@ -3,18 +3,19 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
-from nasmon.errors import UsageError
 from nasmon.reading import Reading
 from nasmon.record.files import whole_file
+from nasmon.record.npz_file import opened_arrays
 
 Arrays = dict[str, np.ndarray]
 """By the names that they have in the file."""
 
-_UNREADABLE = (OSError, KeyError, ValueError, EOFError, BadZipFile)
+
+_TO_CONTINUE = 'it cannot be continued; remove it, or pass if_exists="overwrite"'
 
 
 class LayerSpectrum(NamedTuple):
@@ -58,15 +59,8 @@ def first_arrays(path: Path) -> Arrays:
     Raises:
         UsageError: the file is damaged.
     """
-    try:
-        # opened here, for NumPy leaves a damaged file open
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files if name.startswith("first")}
-    except _UNREADABLE as error:
-        raise UsageError(
-            f"{path} is damaged ({type(error).__name__}) and cannot be continued; remove it, or "
-            'pass if_exists="overwrite"'
-        ) from None
+    with opened_arrays(path, _TO_CONTINUE) as file:
+        return {name: file[name] for name in file.files if name.startswith("first")}
 
 
 def read_spectra(path: Path) -> tuple[SpectraAt, SpectraAt]:
@@ -75,21 +69,23 @@ def read_spectra(path: Path) -> tuple[SpectraAt, SpectraAt]:
     Raises:
         UsageError: the file is damaged.
     """
-    try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return _spectra_at("first", file), _spectra_at("latest", file)
-    except _UNREADABLE as error:
-        raise UsageError(
-            f"{path} is damaged ({type(error).__name__}); remove it to go on without them"
-        ) from None
+    with opened_arrays(path, "remove it to go on without them") as file:
+        return _spectra_at("first", file), _spectra_at("latest", file)
 
 
-def _spectra_at(which: str, file: np.lib.npyio.NpzFile) -> SpectraAt:
-    epoch, step = file[which].tolist()
+def _spectra_at(which: str, file: NpzFile) -> SpectraAt:
+    epoch, step = map(int, file[which])
     layers = {
-        str(name): LayerSpectrum(
-            file[f"{which}/eigenvalues/{index}"], file[f"{which}/correlations/{index}"]
-        )
+        str(name): _layer_spectrum(which, index, file)
         for index, name in enumerate(file[f"{which}/layers"])
     }
     return SpectraAt(epoch, step, layers)
+
+
+def _layer_spectrum(which: str, index: int, file: NpzFile) -> LayerSpectrum:
+    eigenvalues = file[f"{which}/eigenvalues/{index}"]
+    correlations = file[f"{which}/correlations/{index}"]
+    kinds = {eigenvalues.dtype.kind, correlations.dtype.kind}
+    if eigenvalues.ndim != 1 or correlations.shape != 2 * eigenvalues.shape or kinds != {"f"}:
+        raise ValueError(f"layer {index} of {which}")
+    return LayerSpectrum(eigenvalues, correlations)

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from math import isnan
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
-from nasmon.errors import UsageError
 from nasmon.record.files import whole_file
+from nasmon.record.npz_file import opened_arrays
 from nasmon.widths.graph import WidthGroup
 
 CURVE_COLUMNS = ("group", "channels", "width", "lost", "leaves")
@@ -92,19 +92,12 @@ def read_widths_file(path: Path) -> WidthEvidence:
     Raises:
         UsageError: the file is damaged.
     """
-    try:
-        # opened here, for NumPy leaves a damaged file open
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            epoch, step, samples = (int(number) for number in file["moment"])
-            return WidthEvidence(epoch, step, samples, _groups(file))
-    except (OSError, KeyError, ValueError, TypeError, EOFError, BadZipFile) as error:
-        raise UsageError(
-            f"{path} is damaged ({type(error).__name__}); remove it to go on without what fewer "
-            "channels would lose"
-        ) from None
+    with opened_arrays(path, "remove it to go on without what fewer channels would lose") as file:
+        epoch, step, samples = map(int, file["moment"])
+        return WidthEvidence(epoch, step, samples, _groups(file))
 
 
-def _groups(file: np.lib.npyio.NpzFile) -> tuple[GroupEvidence, ...]:
+def _groups(file: NpzFile) -> tuple[GroupEvidence, ...]:
     groups = []
     # files of earlier versions lack what is enough
     enough = file["enough"] if "enough" in file else file["needed"]
@@ -112,8 +105,8 @@ def _groups(file: np.lib.npyio.NpzFile) -> tuple[GroupEvidence, ...]:
     for index, (leader, *counts) in enumerate(listed):
         order, costs = file[f"order/{index}"], file[f"costs/{index}"]
         group = GroupEvidence(str(leader), order, costs, *map(int, counts))
-        whole = sorted(order) == list(range(len(costs) - 1))
-        if not whole or not all(0 < count < len(costs) for count in counts):
-            raise ValueError(f"order/{index}")
+        whole = np.array_equal(np.sort(order), np.arange(len(costs) - 1))
+        if not whole or costs.dtype.kind != "f" or not all(0 < k < len(costs) for k in counts):
+            raise ValueError(f"group {index}")
         groups.append(group)
     return tuple(groups)

@@ -1,0 +1,81 @@
+"""The NPZ files of a run: how they are opened, whoever made them.
+
+A file may come from anywhere. No pickle is loaded, and what the archive and its arrays claim to
+hold is checked before any of it is read: a bomb of a few kB may claim to be hundreds of GB.
+"""
+
+import lzma
+import math
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile, ZipInfo
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.lib.npyio import NpzFile
+
+from nasmon.errors import UsageError, first_line
+from nasmon.record.files import regular_only
+
+MOST_UNPACKED = 1 << 26
+"""Bytes that the arrays of a smaller file may take: nasmon packs nothing, another program may."""
+
+_UNREADABLE = (
+    *(OSError, EOFError, BadZipFile, zlib.error, lzma.LZMAError),
+    *(KeyError, ValueError, TypeError, AttributeError, OverflowError),
+    # of a header that is nested too deep, and of a packing or an encryption that is not known
+    *(MemoryError, RuntimeError),
+)
+"""What damaged archives and headers, and those who make something of them, raise."""
+
+
+@contextmanager
+def opened_arrays(path: Path, remedy: str) -> Iterator[NpzFile]:
+    """The arrays of a file, to be read and checked inside of the block.
+
+    Args:
+        path: of the file.
+        remedy: what to do if it is damaged, for the end of a sentence.
+
+    Raises:
+        UsageError: it is damaged, or the block found it to be.
+    """
+    try:
+        # opened here, for NumPy leaves a damaged file open
+        with (
+            open(path, "rb", opener=regular_only) as opened,
+            np.load(opened, allow_pickle=False) as file,
+        ):
+            if not isinstance(file, NpzFile):
+                raise ValueError("it holds one array")
+            _check_sizes(file.zip, os.fstat(opened.fileno()).st_size)
+            yield file
+    except _UNREADABLE as error:
+        reason = f"{type(error).__name__}: {first_line(error)}".removesuffix(": ")
+        raise UsageError(f"{path} is damaged ({reason}); {remedy}") from None
+
+
+def _check_sizes(archive: ZipFile, size: int) -> None:
+    members = archive.infolist()
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > max(size, MOST_UNPACKED):
+        raise ValueError(f"{size:,} bytes that claim to be {unpacked:,}")
+    for member in members:
+        held, claimed = member.file_size, _claimed(archive, member)
+        if held != claimed:
+            raise ValueError(f"{member.filename} claims {claimed:,} bytes and has {held:,}")
+
+
+def _claimed(archive: ZipFile, member: ZipInfo) -> int:
+    """The bytes that an array should have, with its header."""
+    with archive.open(member) as file:
+        version = npy.read_magic(file)
+        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read(file)
+        if dtype.hasobject:
+            raise ValueError(f"{member.filename} holds a pickle, which is never loaded")
+        # of empty texts there could be any number
+        return file.tell() + math.prod(shape) * max(1, dtype.itemsize)
