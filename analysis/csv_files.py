@@ -7,6 +7,7 @@ killed: that row is left out, with a note.
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -22,13 +23,23 @@ from nasmon.analysis.dialect import (
     is_plain,
     plain_text,
 )
-from nasmon.analysis.table_file import TableFile, check_is_file, content_of
+from nasmon.analysis.table_file import (
+    TableFile,
+    beginning_of,
+    check_is_file,
+    check_size,
+    content_of,
+)
 from nasmon.errors import UsageError
 from nasmon.terminal import printable
 
 _ARCHIVE = b"PK\x03\x04"  # what a spreadsheet's own file begins with
 _UNDEFINED = ("", "nan", "NaN", "NA", "N/A", "#N/A")  # as nasmon, Keras and spreadsheets write it
+_LINE_END = re.compile(rb"[\n\r]")
 _BEGINNING = 1 << 16  # bytes in which a header and some rows stand
+
+MOST_SAVED_BYTES = 1 << 24
+"""Of a table that another program saved: it is read cell by cell, which takes a second or two."""
 
 
 class Table(NamedTuple):
@@ -43,9 +54,9 @@ def read_header(file: TableFile) -> list[str]:
     """The names of a table's columns.
 
     Raises:
-        UsageError: there is no such file, it is empty, or it is no text.
+        UsageError: there is no such file, it is empty, it is no text, or its first line has no end.
     """
-    beginning = content_of(file, _BEGINNING)
+    beginning = beginning_of(file, _BEGINNING)
     if is_plain(beginning):
         return beginning.partition(b"\n")[0].decode().split(",")
     header = header_of(_text(file, beginning, "replace"))
@@ -53,6 +64,10 @@ def read_header(file: TableFile) -> list[str]:
         raise UsageError(f"{file.path} is empty; {file.remedy}")
     if any(REPLACED in name for name in header):
         raise _no_text(file)
+    if len(beginning) == _BEGINNING and not _LINE_END.search(beginning):
+        raise UsageError(
+            f"{file.path} has a first line of more than {_BEGINNING:,} bytes; {file.remedy}"
+        )
     return header
 
 
@@ -62,7 +77,7 @@ def holds_rows(file: TableFile) -> bool:
     Raises:
         UsageError: as ``read_header``.
     """
-    beginning = content_of(file, _BEGINNING)
+    beginning = beginning_of(file, _BEGINNING)
     if is_plain(beginning):
         return beginning.count(b"\n") > 1
     lines = _text(file, beginning, "replace").splitlines()
@@ -86,6 +101,7 @@ def read_columns(file: TableFile, columns: Sequence[str]) -> Table:
         rows = _plain_rows(whole, columns)
         if rows is not None:
             return Table(rows, (), _torn_note(file, len(whole) < len(content)))
+    check_size(file, len(content), MOST_SAVED_BYTES, "is not as nasmon wrote it and ")
     cells = _cells(file, content)
     try:
         rows = _parsed(plain_text(cells), columns)
@@ -99,7 +115,7 @@ def read_tail(file: TableFile, columns: Sequence[str], rows: int) -> Table | Non
 
     Returns:
         None if the end alone cannot be understood: the file is packed, was saved by another
-        program, or holds more than plain rows.
+        program, or holds more than plain rows; or if its rows are too long.
 
     Raises:
         UsageError: there is no such file.
@@ -111,6 +127,8 @@ def read_tail(file: TableFile, columns: Sequence[str], rows: int) -> Table | Non
             return None
         start, size = opened.tell(), file.path.stat().st_size
         wanted = 2 * rows * _row_bytes(opened.read(_BEGINNING))
+        if wanted > file.most:
+            return None
         opened.seek(max(start, size - wanted))
         content = opened.read()
     if size - wanted > start:
@@ -171,7 +189,9 @@ def _parsed(content: bytes, columns: Sequence[str]) -> pd.DataFrame:
     blank = table[numbers].isna().all(axis=1)
     for name in set(columns) - set(numbers):
         blank &= table[name] == ""
-    return table.loc[~blank, list(columns)].reset_index(drop=True)
+    # a table of a million rows is not copied for nothing
+    whole = table.loc[~blank].reset_index(drop=True) if blank.any() else table
+    return whole[list(columns)]
 
 
 def _row_bytes(sample: bytes) -> int:

@@ -84,13 +84,13 @@ def cells_of(text: str) -> Cells:
         csv.Error: a cell never ends.
     """
     reader = csv.reader(_lines(text), delimiter=_separator(_first_line(text)))
-    numbered = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    numbered = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
     header = _names(numbered[0][1]) if numbered else []
     torn = _is_torn(text, [row for _, row in numbered[1:]], header)
     rows: list[list[str]] = []
     repeated = []
     for number, row in numbered[1 : len(numbered) - torn]:
-        if _names(row) == header:
+        if row[0].strip() == header[0] and _names(row) == header:
             repeated.append(len(rows))
         else:
             rows.append(_even(row, len(header), number))
@@ -154,8 +154,10 @@ def _even(row: list[str], length: int, number: int) -> list[str]:
 def _put_points(header: Sequence[str], rows: Sequence[list[str]]) -> None:
     """Decimal commas become points, in a table that has commas and no points."""
     columns = [index for index, name in enumerate(header) if name not in TEXT_COLUMNS]
-    numbers = [row[index].strip() for row in rows for index in columns]
-    if not any(map(_WITH_COMMA.fullmatch, numbers)) or any(map(_WITH_POINT.fullmatch, numbers)):
+    cells = [row[index] for row in rows for index in columns]
+    commas = (cell.strip() for cell in cells if "," in cell)
+    points = (cell.strip() for cell in cells if "." in cell)
+    if not any(map(_WITH_COMMA.fullmatch, commas)) or any(map(_WITH_POINT.fullmatch, points)):
         return
     for row in rows:
         for index in columns:

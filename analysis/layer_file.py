@@ -30,6 +30,15 @@ from nasmon.record.files import LAYER_COLUMNS
 _LATER_COLUMNS: dict[str, Any] = {"kind": "", "params": np.nan, "macs": np.nan, "tied_to": ""}
 """What the first nasmon did not write, and what stands for it."""
 
+MOST_LAYER_BYTES = 1 << 27
+"""Of a file whose end does not do, unpacked: some 700,000 rows, which take a second and 400 MB."""
+
+MOST_HISTORY_BYTES = 1 << 28
+"""Of one of which a few columns are read: some 1.5 million rows, of as many layers and readings."""
+
+_FIRST_READING = 1 << 22
+"""Bytes in which the end of the first reading is looked for: those of some 20,000 layers."""
+
 
 class LayerHistory(NamedTuple):
     """One metric of all layers over the run."""
@@ -114,7 +123,8 @@ class LayerFile:
         if metric not in METRIC_NAMES:
             raise UsageError(f"metric is {metric!r}; use one of {', '.join(METRIC_NAMES)}")
         self._check()
-        rows = self._bounded(self._all((*MOMENT, "layer", metric)))
+        file = self._file._replace(most=MOST_HISTORY_BYTES)
+        rows = self._bounded(self._all(file, (*MOMENT, "layer", metric)))
         numbers = rows["reading"].to_numpy()
         codes, names = pd.factorize(rows["layer"])
         values = np.full((len(names), int(numbers.max(initial=-1)) + 1), np.nan)
@@ -129,7 +139,7 @@ class LayerFile:
 
     @property
     def _file(self) -> TableFile:
-        return TableFile(self.path, WITHOUT["layers"])
+        return TableFile(self.path, WITHOUT["layers"], MOST_LAYER_BYTES)
 
     @cached_property
     def _columns(self) -> tuple[str, ...]:
@@ -161,7 +171,7 @@ class LayerFile:
         if not self._choice.is_plain:
             return self._whole
         columns = self._columns
-        layers = max(len(self._names), _layers_of_first_reading(self.path))
+        layers = max(len(self._names), self._layers_of_first_reading)
         tail = read_tail(self._file, columns, (readings + 1) * layers)
         if tail is None:
             return self._whole
@@ -174,10 +184,10 @@ class LayerFile:
 
     @cached_property
     def _whole(self) -> pd.DataFrame:
-        return self._filled(self._all(self._columns))
+        return self._filled(self._all(self._file, self._columns))
 
-    def _all(self, columns: Sequence[str]) -> pd.DataFrame:
-        table = read_columns(self._file, columns)
+    def _all(self, file: TableFile, columns: Sequence[str]) -> pd.DataFrame:
+        table = read_columns(file, columns)
         rows, was_sorted = rows_of_run(table, self._choice, self._last, self._names)
         self._note([*table.notes, *([sorted_note(self.path)] if was_sorted else ())])
         return rows
@@ -187,13 +197,12 @@ class LayerFile:
         absent = {name: value for name, value in _LATER_COLUMNS.items() if name not in rows}
         return rows.assign(**absent)[list(LAYER_COLUMNS)]
 
+    @cached_property
+    def _layers_of_first_reading(self) -> int:
+        with open(self.path, "rb") as file:
+            lines = file.read(_FIRST_READING).splitlines()[1:]
+        moments = [line.split(b",")[:2] for line in lines]
+        return 1 + sum(1 for _ in takewhile(lambda moment: moment == moments[0], moments))
+
     def _note(self, notes: Sequence[str]) -> None:
         self._notes.extend(note for note in notes if note not in self._notes)
-
-
-def _layers_of_first_reading(path: Path) -> int:
-    with open(path, "rb") as file:
-        file.readline()
-        moments = (line.split(b",")[:2] for line in file)
-        first = next(moments, None)
-        return 1 + sum(1 for _ in takewhile(lambda moment: moment == first, moments))

@@ -8,6 +8,9 @@ from typing import NamedTuple
 from nasmon.errors import UsageError
 from nasmon.record.files import special_kind
 
+MOST_BYTES = 1 << 26
+"""Of a run's CSV or history, unpacked: some 400,000 readings, which take a second and 300 MB."""
+
 _PACKED = b"\x1f\x8b"  # what a file of gzip begins with
 
 
@@ -17,10 +20,12 @@ class TableFile(NamedTuple):
     Attributes:
         path: where it is.
         remedy: what to do if it cannot be read, for the end of a sentence.
+        most: bytes that are read of it, unpacked.
     """
 
     path: Path
     remedy: str
+    most: int = MOST_BYTES
 
 
 def special_place(path: Path) -> str | None:
@@ -43,8 +48,29 @@ def check_is_file(file: TableFile) -> None:
         raise UsageError(f"{file.path} is {kind}, not a file; {file.remedy}")
 
 
-def content_of(file: TableFile, most: int = -1) -> bytes:
-    """The bytes of a file, unpacked; up to ``most`` of them, or all.
+def content_of(file: TableFile) -> bytes:
+    """All bytes of a file, unpacked.
+
+    Raises:
+        UsageError: as ``beginning_of``, or there are more than may be.
+    """
+    content = beginning_of(file, file.most + 1)
+    check_size(file, len(content), file.most)
+    return content
+
+
+def check_size(file: TableFile, size: int, most: int, but: str = "") -> None:
+    """Refuses what would take too long, or more memory than there may be.
+
+    Raises:
+        UsageError: ``size`` is more than ``most``.
+    """
+    if size > most:
+        raise UsageError(f"{file.path} {but}is larger than {most:,} bytes; {file.remedy}")
+
+
+def beginning_of(file: TableFile, most: int) -> bytes:
+    """The first bytes of a file, unpacked.
 
     Raises:
         UsageError: there is no such file, or it cannot be read or unpacked.

@@ -132,7 +132,8 @@ def _group(tree: dict[str, Any]) -> PlannedGroup:
 
 def _amounts(tree: dict[str, int | None]) -> Amounts:
     # records of earlier versions lack flash and RAM
-    return Amounts(tree.get(objective.name) for objective in OBJECTIVES)
+    amounts = (tree.get(objective.name) for objective in OBJECTIVES)
+    return Amounts(None if amount is None else int(amount) for amount in amounts)
 
 
 def _int8_tree(record: Int8Record) -> dict[str, Any]:

@@ -85,7 +85,8 @@ def _spectra_at(which: str, file: NpzFile) -> SpectraAt:
 def _layer_spectrum(which: str, index: int, file: NpzFile) -> LayerSpectrum:
     eigenvalues = file[f"{which}/eigenvalues/{index}"]
     correlations = file[f"{which}/correlations/{index}"]
-    kinds = {eigenvalues.dtype.kind, correlations.dtype.kind}
-    if eigenvalues.ndim != 1 or correlations.shape != 2 * eigenvalues.shape or kinds != {"f"}:
+    are_numbers = {eigenvalues.dtype.kind, correlations.dtype.kind} <= set("fiu")
+    square = eigenvalues.ndim == 1 and correlations.shape == 2 * eigenvalues.shape
+    if not (are_numbers and square):
         raise ValueError(f"layer {index} of {which}")
     return LayerSpectrum(eigenvalues, correlations)

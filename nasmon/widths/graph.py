@@ -148,12 +148,15 @@ def changed_cost(
         after: likewise.
 
     Raises:
-        UsageError: the cost names an owner that is not there.
+        UsageError: the cost names an owner that is not there, or lacks a part.
     """
     inputs, outputs = _ratios(cost, before, after)
     if inputs.same and outputs.same:
         return 0
-    return _change(parts, inputs, outputs)
+    try:
+        return _change(parts, inputs, outputs)
+    except KeyError as error:
+        raise damaged(f"the cost of {cost.layer!r} lacks {error}") from None
 
 
 def _group(leader: str, members: Iterable[Owner]) -> WidthGroup:
