@@ -3,14 +3,23 @@
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from reprlib import Repr
 from typing import Any
 
 import yaml
 
-from nasmon.errors import UsageError
+from nasmon.errors import UsageError, first_line
 from nasmon.record.files import regular_only
 
 Tree = dict[str, Any]
+
+MOST_CHARACTERS = 1 << 16
+"""Of a file: all options with their remarks are a tenth, and YAML takes a second to read."""
+
+_SHORT = Repr()
+# an alias of a few characters may stand for more than memory holds
+_SHORT.maxlist = _SHORT.maxdict = 6
+_SHORT.maxlong = _SHORT.maxstring = _SHORT.maxother = 60
 
 
 def read_config(path: Path) -> Tree:
@@ -19,22 +28,36 @@ def read_config(path: Path) -> Tree:
     Raises:
         UsageError: it cannot be read, or is no YAML with sections.
     """
+    text = _text_of(path)
     try:
-        # a pipe would be waited for
-        with open(path, encoding="utf-8", opener=regular_only) as file:
-            tree = yaml.safe_load(file.read())
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(
-            f"config file {path} cannot be read ({reason}); give a YAML file of options"
-        ) from None
+        tree = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise UsageError(f"config file {path} is not YAML: {_one_line(error)}") from None
+    except (RecursionError, ValueError) as error:
+        # nested too deep, or a number of too many digits
+        raise _unreadable(path, first_line(error)) from None
     if tree is None:
         return {}
     if not isinstance(tree, dict):
         raise UsageError(f"config file {path} holds no sections; see train/defaults.yaml")
     return tree
+
+
+def _text_of(path: Path) -> str:
+    try:
+        # a pipe would be waited for
+        with open(path, encoding="utf-8", opener=regular_only) as file:
+            text = file.read(MOST_CHARACTERS + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise _unreadable(path, reason) from None
+    if len(text) > MOST_CHARACTERS:
+        raise _unreadable(path, f"it has more than {MOST_CHARACTERS:,} characters")
+    return text
+
+
+def _unreadable(path: Path, reason: str | None) -> UsageError:
+    return UsageError(f"config file {path} cannot be read ({reason}); give a YAML file of options")
 
 
 def check_section(key: str, value: Any, names: Sequence[str], source: str) -> None:
@@ -44,7 +67,9 @@ def check_section(key: str, value: Any, names: Sequence[str], source: str) -> No
         UsageError: ``value`` is neither None nor a dictionary.
     """
     if value is not None and not isinstance(value, dict):
-        raise UsageError(f"{key} in {source} is {value!r}; give it keys: {', '.join(names)}")
+        raise UsageError(
+            f"{key} in {source} is {shown_value(value)}; give it keys: {', '.join(names)}"
+        )
 
 
 def unknown_key(
@@ -68,8 +93,11 @@ def unknown_key(
 
 
 def shown_value(value: Any) -> str:
-    """A value as YAML has it, where Python's word is another."""
-    return "null" if value is None else repr(value)
+    """A value as YAML has it, where Python's word is another; of a long one, both ends."""
+    try:
+        return "null" if value is None else _SHORT.repr(value)
+    except ValueError:
+        return "a number of more digits than can be shown"
 
 
 def _one_line(error: yaml.YAMLError) -> str:

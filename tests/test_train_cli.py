@@ -78,7 +78,7 @@ def test_every_flag_of_the_issue_is_there():
     ("arguments", "message"),
     [
         (("--model", "unet"), "--model is 'unet'; use one of nano_u, bu_net"),
-        (("--epochs", "0"), "--epochs is '0'; use a whole number of at least 1"),
+        (("--epochs", "0"), "--epochs is '0'; use a whole number from 1 to 1000000"),
         (("--epochs", "many"), "--epochs is 'many'; use a whole number"),
         (("--batch-size", "-8"), "--batch-size is '-8'; use a whole number"),
         (("--lr", "-1"), "--lr is '-1'; use a number above 0"),

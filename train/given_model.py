@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nasmon.config_file import shown_value
 from nasmon.errors import UsageError, first_line
 from nasmon.record.files import metrics_path, record_path
 from nasmon.record.run import Record, read_record
@@ -13,7 +14,7 @@ from nasmon.train.cli import build_parser as training_parser
 from nasmon.train.cli import given_options
 from nasmon.train.data.image_folder import check_image_folder
 from nasmon.train.options import Settings
-from nasmon.values import not_text, whole
+from nasmon.values import whole
 
 if TYPE_CHECKING:
     import keras
@@ -85,16 +86,16 @@ def check_data(command: str, model: Path, record: Record | None, settings: Setti
         )
 
 
-def whole_option(flag: str, text: str, least: int) -> int:
+def whole_option(flag: str, text: str, least: int, most: int | None = None) -> int:
     """A whole number as it is typed.
 
     Raises:
-        UsageError: it is none, or less than it may be.
+        UsageError: it is none, or less or more than it may be.
     """
     try:
-        return int(not_text(whole(least))(int(text)))
-    except ValueError:
-        raise UsageError(f"{flag} is {text!r}; use a whole number of at least {least}") from None
+        return int(whole(least, most)(text))
+    except UsageError as error:
+        raise UsageError(f"{flag} is {shown_value(text)}; {error}") from None
 
 
 class Opened(NamedTuple):

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from nasmon.config_file import shown_value
 from nasmon.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ BLOCK_NAMES = tuple(
     f"{stage}_block{number}" for stage in STAGE_NAMES for number in range(1, BLOCKS_PER_STAGE + 1)
 )
 SHORT_COUNT = len(POOLS) + 1
+MOST_WIDTH = 4096
+"""Of a block: with all 14 so wide the model has 200 million parameters, and takes 4 GB to train."""
+
 INPUT_SHAPE = (60, 80, 3)
 
 # Keras's 0.99 needs some 500 steps to forget its start, ten epochs of a small data set.
@@ -50,7 +54,7 @@ def expand_widths(widths: Sequence[int]) -> tuple[int, ...]:
         One width per block, in the order of ``BLOCK_NAMES``.
 
     Raises:
-        UsageError: If the count fits neither form or a width is below 1.
+        UsageError: If the count fits neither form, or a width is below 1 or above ``MOST_WIDTH``.
 
     Example:
         >>> expand_widths((4, 8, 16, 16))
@@ -62,8 +66,12 @@ def expand_widths(widths: Sequence[int]) -> tuple[int, ...]:
             f"widths has {len(widths)} numbers; give {SHORT_COUNT} (one per stage down and the "
             f"bottleneck) or {len(BLOCK_NAMES)} (one per block)"
         )
-    if min(widths) < 1:
-        raise UsageError(f"widths holds {min(widths)}; every width is a whole number of at least 1")
+    wrong = next((width for width in widths if not 1 <= width <= MOST_WIDTH), None)
+    if wrong is not None:
+        raise UsageError(
+            f"widths holds {shown_value(wrong)}; every width is a whole number from 1 to "
+            f"{MOST_WIDTH}"
+        )
     if len(widths) == len(BLOCK_NAMES):
         return widths
     stages = (*widths, *reversed(widths[:-1]))

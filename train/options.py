@@ -54,6 +54,12 @@ def _section(section: type) -> Any:
 
 HIGHEST_SEED = 2**32 - 1  # NumPy's global generator takes no more
 
+MOST_EPOCHS, MOST_BATCH, MOST_RATE = 10**6, 10**6, 10.0
+"""Of a training: no slip of the keyboard is below, and no use above."""
+
+MOST_SCENES = 10**5
+"""Of the terrain, for training or validation: they take 2 GB of memory, and minutes to paint."""
+
 
 @dataclass(frozen=True)
 class Training:
@@ -63,13 +69,16 @@ class Training:
         one_of(*MODELS), "what to train", flag="--model", keyword="model_name", choices=MODELS
     )
     epochs: int = _option(
-        whole(1), "times through the training images", flag="--epochs", keyword="epochs"
+        whole(1, MOST_EPOCHS),
+        "times through the training images",
+        flag="--epochs",
+        keyword="epochs",
     )
     batch_size: int = _option(
-        whole(1), "images per step", flag="--batch-size", keyword="batch_size"
+        whole(1, MOST_BATCH), "images per step", flag="--batch-size", keyword="batch_size"
     )
     lr: float = _option(
-        real(0, above=True),
+        real(0, MOST_RATE, above=True),
         "learning rate at the start; it falls to 0 along a cosine",
         flag="--lr",
         keyword="lr",
@@ -100,8 +109,8 @@ class Training:
 class Terrain:
     """The embedded data set."""
 
-    train_images: int = _option(whole(1))
-    val_images: int = _option(whole(1))
+    train_images: int = _option(whole(1, MOST_SCENES))
+    val_images: int = _option(whole(1, MOST_SCENES))
     seed: int = _option(whole(0))
     cache_dir: str | None = _option(optional(path))
 

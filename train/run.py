@@ -66,7 +66,7 @@ def train(
     Example:
         >>> train("nano_u", epochs=0)
         Traceback (most recent call last):
-        nasmon.errors.UsageError: epochs is 0; use a whole number of at least 1
+        nasmon.errors.UsageError: epochs is 0; use a whole number from 1 to 1000000
     """
     arguments = locals()
     given = {

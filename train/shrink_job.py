@@ -24,6 +24,9 @@ from nasmon.widths.objectives import OBJECTIVES
 SHARE_OF_EPOCHS = 4
 """Fine-tuning takes a quarter of the epochs of the training, if nothing else is said."""
 
+MOST_SEEDS, MOST_TRIES = 1000, 10**5
+"""Of trainings of a model, and of widths that are tried: each takes minutes, or seconds."""
+
 
 class Job(NamedTuple):
     """All that is to be done, checked, before TensorFlow is loaded."""
@@ -67,8 +70,7 @@ def job_of(parsed: argparse.Namespace) -> Job:
     model = existing_model(parsed.model)
     csv, record = recorded_run(model, parsed.csv)
     settings, config = _settings(parsed, model, csv, record)
-    check_data("shrink", model, record, settings)
-    return Job(
+    job = Job(
         model=model,
         csv=csv,
         settings=settings,
@@ -79,13 +81,15 @@ def job_of(parsed: argparse.Namespace) -> Job:
             whole_option("--round-to", parsed.round_to, 1),
             whole_option("--min-width", parsed.min_width, 1),
         ),
-        search=whole_option("--search", parsed.search, 0),
+        search=whole_option("--search", parsed.search, 0, MOST_TRIES),
         accept=parsed.accept,
         accept_on=parsed.accept_on,
         prove=parsed.prove,
-        seeds=whole_option("--seeds", parsed.seeds, 1),
+        seeds=whole_option("--seeds", parsed.seeds, 1, MOST_SEEDS),
         overwrite=parsed.overwrite,
     )
+    check_data("shrink", model, record, settings)
+    return job
 
 
 def _settings(

@@ -10,6 +10,7 @@ black or to white, and is cut in the middle.
 from __future__ import annotations
 
 import os
+import struct
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -168,7 +169,7 @@ def _read_all(paths: Sequence[Path], read: Callable[[Path], _Read]) -> list[_Rea
         except UnidentifiedImageError:
             return _UnusableError("unreadable: it is no PNG or JPEG file")
         # Pillow reports broken files with any of these.
-        except (OSError, ValueError, SyntaxError) as error:
+        except (OSError, ValueError, SyntaxError, struct.error) as error:
             known = isinstance(error, OSError) and error.strerror
             return _UnusableError(f"unreadable: {known or first_line(error)}")
 

@@ -18,6 +18,7 @@ import numpy as np
 from nasmon.errors import UsageError
 from nasmon.record.files import regular_only, whole_file
 from nasmon.train.data.pipelines import Images
+from nasmon.train.options import MOST_SCENES
 from nasmon.values import checked, not_text, optional, path, whole
 
 # Raise it when the scenes change, so that no cache file of an earlier version is read.
@@ -27,8 +28,8 @@ ARRAYS = ("x_train", "y_train", "x_val", "y_val")
 
 
 TERRAIN_ARGUMENTS = {
-    "train_images": not_text(whole(1)),
-    "val_images": not_text(whole(1)),
+    "train_images": not_text(whole(1, MOST_SCENES)),
+    "val_images": not_text(whole(1, MOST_SCENES)),
     "seed": not_text(whole(0)),
     "cache_dir": optional(path, "None"),
 }
