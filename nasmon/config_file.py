@@ -33,8 +33,10 @@ def read_config(path: Path) -> Tree:
         tree = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise UsageError(f"config file {path} is not YAML: {_one_line(error)}") from None
-    except (RecursionError, ValueError) as error:
-        # nested too deep, or a number of too many digits
+    except RecursionError:
+        raise _unreadable(path, "it is nested too deep") from None
+    except ValueError as error:
+        # such as a number of too many digits
         raise _unreadable(path, first_line(error)) from None
     if tree is None:
         return {}

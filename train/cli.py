@@ -133,11 +133,11 @@ def _say_done(run: TrainingRun, config: str | None) -> None:
         print(f"\n{run.callback.summary()}")
     print(f"\nsaved: {', '.join(_saved(run.outputs))}\nnext:")
     for command in _next_commands(run, config):
-        print(f"  {command}")
+        print(f"  {printable(command)}")
 
 
 def _saved(outputs: Outputs) -> list[str]:
-    return [str(path) for path in outputs if path is not None and path.exists()]
+    return [printable(str(one)) for one in outputs if one is not None and one.exists()]
 
 
 def _next_commands(run: TrainingRun, config: str | None) -> list[str]:

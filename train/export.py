@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from nasmon.command_parser import OneLineParser
 from nasmon.errors import UsageError
 from nasmon.record.rebuild import typed_module, typed_python
-from nasmon.terminal import say
+from nasmon.terminal import printable, say
 from nasmon.text_table import aligned
 from nasmon.train.export_job import ExportJob, export_job_of
 from nasmon.train.process import EXIT_CODE, exit_on_interrupt, load_tensorflow
@@ -97,7 +97,7 @@ def _said(job: ExportJob, record: ExportedRecord) -> list[str]:
     ]
     if job.csv is not None:
         command = [typed_python(), "-m", typed_module("nasmon.analysis.report")]
-        lines += ["next:", f"  {shlex.join([*command, '--csv', str(job.csv)])}"]
+        lines += ["next:", f"  {printable(shlex.join([*command, '--csv', str(job.csv)]))}"]
     return lines
 
 

@@ -12,7 +12,7 @@ from nasmon.acceptance import main_metric
 from nasmon.command_parser import OneLineParser
 from nasmon.errors import UsageError
 from nasmon.record.rebuild import typed_module, typed_python
-from nasmon.terminal import say
+from nasmon.terminal import printable, say
 from nasmon.text_table import aligned
 from nasmon.train.options import all_options
 from nasmon.train.outputs import TrainingInterrupted
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             ("nasmon.train.export", "--model", one.outputs.model),
         ):
             command = [typed_python(), "-m", typed_module(module), flag, str(path)]
-            print(f"  {shlex.join(command)}")
+            print(f"  {printable(shlex.join(command))}")
     sys.exit(0)
 
 

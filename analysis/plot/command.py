@@ -22,6 +22,7 @@ from nasmon.analysis.plot.kinds import FILE_TYPES, KINDS, Options
 from nasmon.analysis.run import Run
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES
+from nasmon.terminal import printable
 
 FOLDER = "plots"
 """Where pictures go if no place is given."""
@@ -96,7 +97,7 @@ def _plot(parser: Parser, parsed: argparse.Namespace) -> None:
     say_notes(parser, left_out)
     for picture in pictures:
         write(picture, thresholds)
-        printed(str(picture.path))
+        printed(printable(str(picture.path)))
     if parsed.recommendations:
         _recommend(runs, parsed.config)
     say_notes(parser, [note for run in runs for note in run.notes])

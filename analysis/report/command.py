@@ -22,6 +22,7 @@ from nasmon.analysis.run import Run, load_run
 from nasmon.analysis.shrunk import original_runs
 from nasmon.errors import UsageError
 from nasmon.record.files import whole_file
+from nasmon.terminal import printable
 
 _HEAD = 4096  # bytes of a page in which its marker stands
 
@@ -95,7 +96,7 @@ def _report(parser: Parser, parsed: argparse.Namespace) -> None:
     html = page(found, earlier)
     _write(output, html)
     say_notes(parser, found.notes)
-    printed(str(output))
+    printed(printable(str(output)))
 
 
 def _write(path: Path, html: str) -> None:

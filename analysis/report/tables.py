@@ -91,7 +91,7 @@ def _recorded(record: Record) -> list[Fact]:
             for one, size in zip(OBJECTIVES, sizes(record), strict=True)
             if one.in_bytes and size is not None
         ),
-        Fact("Versions", ", ".join(f"{k} {v}" for k, v in record.versions.items())),
+        Fact("Versions", printable(", ".join(f"{k} {v}" for k, v in record.versions.items()))),
     ]
     if record.earlier:
         facts.append(Fact("Continues", f"{len(record.earlier)} earlier run(s) of the same files"))

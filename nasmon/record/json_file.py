@@ -22,7 +22,7 @@ MOST_BYTES = 1 << 24
 MOST_DIGITS = 18
 """Of a whole number, which so fits into 64 bits."""
 
-_UNREADABLE = (OSError, ValueError, RecursionError)
+_UNREADABLE = (OSError, ValueError)
 
 
 class JsonFile(NamedTuple):
@@ -93,8 +93,7 @@ def _tree(path: Path) -> Any:
 
     Raises:
         OSError: it cannot be opened, or is no file.
-        ValueError: it is no JSON, too large, or holds a number that is.
-        RecursionError: it is nested too deep.
+        ValueError: it is no JSON, too large or nested too deep, or holds a number that is.
     """
     with open(path, "rb", opener=regular_only) as file:
         content = file.read(MOST_BYTES + 1)
@@ -102,7 +101,10 @@ def _tree(path: Path) -> Any:
         raise ValueError(f"it is larger than {MOST_BYTES:,} bytes")
     # an editor may have put a mark in front
     text = content.decode("utf-8-sig")
-    return json.loads(text, parse_int=_whole, parse_float=_finite, parse_constant=_finite)
+    try:
+        return json.loads(text, parse_int=_whole, parse_float=_finite, parse_constant=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
 
 
 def _whole(digits: str) -> int:

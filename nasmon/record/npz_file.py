@@ -49,8 +49,8 @@ def opened_arrays(path: Path, remedy: str) -> Iterator[NpzFile]:
             open(path, "rb", opener=regular_only) as opened,
             np.load(opened, allow_pickle=False) as file,
         ):
-            if not isinstance(file, NpzFile):
-                raise ValueError("it holds one array")
+            if not isinstance(file, NpzFile) or file.zip is None:
+                raise ValueError("it is no archive of arrays")
             _check_sizes(file.zip, os.fstat(opened.fileno()).st_size)
             yield file
     except _UNREADABLE as error:
