@@ -68,6 +68,15 @@ def test_layers_are_a_word_or_a_list(config):
     assert resolve_settings(path).nas.layers == ["down1_*", "/up.*/"]
 
 
+def aliases(levels: int) -> str:
+    """A list that takes a line to write, and 9 to the power of its levels cells."""
+    text = "x"
+    for level in range(levels):
+        inner = "x" if level == 0 else f"*a{level - 1}"
+        text = f"&a{level} [{', '.join([text, *8 * [inner]])}]"
+    return text
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -109,6 +118,16 @@ def test_layers_are_a_word_or_a_list(config):
         ("nas: {thresholds: {high_redundancy: 2}}", "use a number of at least 0 and at most 1"),
         ("nas: {thresholds: {low_redundancy: 0.8}}", "low_redundancy is 0.8 and moderate"),
         ("terrain: {train_images: 0}", "is 0; use a whole number from 1 to 100000"),
+        ("training: {widths: [1, 1, 1, 4097]}", "widths holds 4097; every width is a whole number"),
+        ("terrain: {val_images: 1000000000}", "1000000000; use a whole number from 1 to 100000"),
+        (
+            "training: {epochs: 0x" + "f" * 9000 + "}",
+            "epochs in {} is a number of more digits",
+        ),
+        ("training: {epochs: " + "9" * 9000 + "}", "config file {} cannot be read (Exceeds the"),
+        ("a: " + "[" * 9000, "config file {} cannot be read (it is nested too deep); give a YAML"),
+        ("#" * 70_000, "config file {} cannot be read (it has more than 65,536 characters); give"),
+        ("training: {epochs: " + aliases(9) + "}", "training.epochs in {} is [[[[[[[...], "),
         ("- 1", "config file {} holds no sections"),
         ("a: [", "config file {} is not YAML"),
         ("a: b: c", "config file {} is not YAML: mapping values are not allowed here (line 1)"),

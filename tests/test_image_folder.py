@@ -1,10 +1,15 @@
 """A user's own images: what is read, and which files an error names."""
 
+import os
+import struct
+import zlib
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from nasmon.errors import UsageError
+from nasmon.train.data import image_folder
 from nasmon.train.data.image_folder import load_image_folder
 
 SPLITS = ("train", "val")
@@ -182,4 +187,129 @@ def test_an_empty_folder_is_named(folder):
         path.unlink()
     (folder / "val" / "img" / ".DS_Store").touch()
     with pytest.raises(UsageError, match=r"val/img holds no PNG or JPEG file"):
+        load_image_folder(folder)
+
+
+def write_black(path, height, width):
+    """A black PNG in grey, packed row by row."""
+    packer = zlib.compressobj(1)
+    pixels = b"".join(packer.compress(bytes(1 + width)) for _ in range(height)) + packer.flush()
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),
+        (b"IDAT", pixels),
+        (b"IEND", b""),
+    )
+    with path.open("wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n")
+        for name, content in chunks:
+            file.write(struct.pack(">I", len(content)) + name + content)
+            file.write(struct.pack(">I", zlib.crc32(name + content)))
+
+
+@pytest.mark.parametrize("size", [(20_000, 20_000), (10_000, 10_000), (8192, 8193)])
+@pytest.mark.parametrize("kind", ["img", "mask"])
+def test_a_picture_of_too_many_pixels_is_refused_by_its_header(folder, kind, size):
+    """Pillow warns of the second and refuses the first; of the third it says nothing."""
+    write_black(folder / "val" / kind / "3.png", *size)
+    match = rf"1 unusable in .*val/{kind}: 3\.png \(more than 67,108,864 pixels; make it smaller\)"
+    with pytest.raises(UsageError, match=match):
+        load_image_folder(folder)
+
+
+@pytest.mark.parametrize("kind", ["img", "mask"])
+def test_a_picture_of_as_many_pixels_as_may_be_is_read(folder, kind, monkeypatch):
+    monkeypatch.setattr(image_folder, "MOST_PIXELS", 600 * 800)
+    write_black(folder / "train" / kind / "0.png", 600, 800)
+    data = load_image_folder(folder)
+    assert (data.x_train if kind == "img" else data.y_train)[0].max() == 0
+
+
+def sideways():
+    """An EXIF orientation by which a picture is shown turned by a quarter to the right."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_image_and_mask_are_turned_as_their_exif_says(folder, suffix):
+    bottom = np.zeros((30, 40), np.uint8)
+    bottom[15:] = 255
+    for kind in ("img", "mask"):
+        (folder / "train" / kind / "0.png").unlink()
+        Image.fromarray(bottom).save(folder / "train" / kind / f"0.{suffix}", exif=sideways())
+    data = load_image_folder(folder)
+    # what was below is on the left
+    assert data.y_train[0, :, :38].min() == 1
+    assert data.y_train[0, :, 42:].max() == 0
+    assert data.x_train[0, :, :36].min() > 250
+    assert data.x_train[0, :, 44:].max() < 5
+
+
+def test_an_image_that_its_exif_turns_away_from_its_mask_is_named(folder):
+    Image.new("RGB", (40, 30)).save(folder / "train" / "img" / "1.png", exif=sideways())
+    match = r"the EXIF orientation of 1\.png in .*train/img turns it, or its mask, away from the"
+    with pytest.raises(UsageError, match=match):
+        load_image_folder(folder)
+
+
+def test_a_mask_that_was_drawn_on_the_upright_image_needs_no_exif(folder):
+    Image.new("RGB", (30, 40)).save(folder / "train" / "img" / "1.png", exif=sideways())
+    assert load_image_folder(folder).x_train[1].max() == 0
+
+
+@pytest.mark.parametrize(("kind", "array"), [("img", "x_train"), ("mask", "y_train")])
+def test_of_an_animation_the_first_picture_is_read(folder, kind, array):
+    frames = [Image.new("L", (40, 30), value) for value in (255, 0, 0)]
+    path = folder / "train" / kind / "2.png"
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    with Image.open(path) as written:
+        assert len(list(ImageSequence.Iterator(written))) == 3
+    assert getattr(load_image_folder(folder), array)[2].min() == (255 if kind == "img" else 1)
+
+
+def test_transparency_hides_nothing_of_an_image(folder):
+    picture = Image.new("RGBA", (80, 60), (200, 100, 50, 0))
+    picture.save(folder / "train" / "img" / "0.png")
+    assert (load_image_folder(folder).x_train[0] == [200, 100, 50]).all()
+
+
+def test_a_mask_in_the_transparency_alone_is_refused(folder):
+    mask = np.zeros((30, 40, 4), np.uint8)
+    mask[:, :20, 3] = 255
+    Image.fromarray(mask).save(folder / "val" / "mask" / "1.png")
+    with pytest.raises(UsageError, match=r"1\.png \(it is black, and more or less transparent;"):
+        load_image_folder(folder)
+
+
+def test_16_bits_are_scaled_to_8(folder):
+    grey = (np.arange(60 * 80).reshape(60, 80) % 256).astype(np.uint16)
+    Image.fromarray(grey * 257).save(folder / "train" / "img" / "0.png")
+    assert np.array_equal(load_image_folder(folder).x_train[0, ..., 0], grey)
+
+
+UNREADABLE = {
+    "it is no PNG or JPEG file": lambda path: Image.new("L", (8, 8)).save(path, "GIF"),
+    "Too many levels of symbolic links": lambda path: path.symlink_to(path.name),
+    "No such file or directory": lambda path: path.symlink_to("nowhere"),
+    "it is a pipe": os.mkfifo,
+    "it is a folder": lambda path: path.mkdir(),
+    "it is a device": lambda path: path.symlink_to("/dev/zero"),
+}
+
+
+@pytest.mark.parametrize("reason", UNREADABLE)
+def test_what_is_no_picture_is_named_at_once(folder, reason):
+    path = folder / "val" / "mask" / "0.png"
+    path.unlink()
+    UNREADABLE[reason](path)
+    match = rf"1 unusable in .*val/mask: 0\.png \(unreadable: {reason}\)"
+    with pytest.raises(UsageError, match=match):
+        load_image_folder(folder)
+
+
+def test_a_folder_that_leads_to_itself_is_named(folder):
+    (folder / "val" / "img").rename(folder / "moved")
+    (folder / "val" / "img").symlink_to("img")
+    with pytest.raises(UsageError, match="val/img does not exist; it should hold PNG or JPEG"):
         load_image_folder(folder)

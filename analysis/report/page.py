@@ -124,7 +124,7 @@ def page(found: Recommendations, earlier: Sequence[Run] = ()) -> str:
     context = {
         "policy": _policy(environment),
         "name": printable(found.run.name),
-        "source": str(found.run.path),
+        "source": printable(str(found.run.path)),
         "subtitle": subtitle(found.run),
         "banner": banner(found.run),
         "version": _version(),

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tokenize import TokenError
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
@@ -26,8 +27,10 @@ MOST_UNPACKED = 1 << 26
 _UNREADABLE = (
     *(OSError, EOFError, BadZipFile, zlib.error, lzma.LZMAError),
     *(KeyError, ValueError, TypeError, AttributeError, OverflowError),
-    # of a header that is nested too deep, and of a packing or an encryption that is not known
-    *(MemoryError, RuntimeError),
+    # of a header that is no Python or nested too deep
+    *(SyntaxError, TokenError, MemoryError, RecursionError),
+    # of an archive that is packed or encrypted in a way that is not known
+    *(NotImplementedError, RuntimeError),
 )
 """What damaged archives and headers, and those who make something of them, raise."""
 

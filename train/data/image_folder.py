@@ -246,10 +246,10 @@ def _exact_mask(picture: Image.Image) -> Bytes:
     colours = _coloured(picture)
     counted = colours.getcolors(_COUNTED)
     _check_binary(None if counted is None else [colour for _, colour in counted])
-    binary = np.asarray(colours).any(axis=-1)
+    binary = np.array(np.asarray(colours).any(axis=-1), np.uint8)
     if not binary.any() and picture.has_transparency_data and _is_see_through(picture):
         raise _UnusableError("it is black, and more or less transparent; save it without that")
-    return binary.astype(np.uint8)
+    return binary
 
 
 def _check_binary(values: Sequence[Any] | None) -> None:
