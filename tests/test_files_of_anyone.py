@@ -295,8 +295,11 @@ READERS = {"nasmon run": read_record, "nasmon shrunk": read_shrunk, "nasmon int8
     [
         ("[" * 10**5, "it is nested too deep"),
         ('{"format": ' + '{"a":' * 10**5 + "1" + "}" * 10**5 + "}", "it is nested too deep"),
-        ('{"samples": ' + "9" * 10**5 + "}", "it holds a number of 100,000 digits"),
-        ('{"samples": 1000000000000000000}', "it holds a number of 19 digits"),
+        (
+            '{"samples": ' + "9" * 10**5 + "}",
+            "it holds 99999999999999999999, which 64",
+        ),
+        ('{"samples": 9223372036854775808}', "it holds 9223372036854775808, which 64 bits do not"),
         ('{"samples": 1e999}', "it holds 1e999, which is no finite number"),
         ('{"samples": NaN}', "it holds NaN, which is no finite number"),
         ('{"samples": 1', "Expecting ',' delimiter"),
@@ -319,9 +322,9 @@ def test_json_that_cannot_be_read_is_one_line(
 
 def test_json_is_read_up_to_a_size(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     size = record_path(run).stat().st_size
-    monkeypatch.setattr(json_file, "MOST_BYTES", size)
+    monkeypatch.setattr(json_file, "MOST_JSON_BYTES", size)
     assert read_record(record_path(run)).model_name == "chain"
-    monkeypatch.setattr(json_file, "MOST_BYTES", size - 1)
+    monkeypatch.setattr(json_file, "MOST_JSON_BYTES", size - 1)
     with pytest.raises(UsageError, match=rf"\(it is larger than {size - 1:,} bytes\); remove it"):
         read_record(record_path(run))
 

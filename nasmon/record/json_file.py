@@ -16,11 +16,10 @@ from nasmon.record.files import regular_only, whole_file
 
 _Held = TypeVar("_Held", bound=NamedTuple)
 
-MOST_BYTES = 1 << 24
+MOST_JSON_BYTES = 1 << 24
 """Of a file: that of a model of a thousand layers takes a tenth, and parsed it takes 20 times."""
 
-MOST_DIGITS = 18
-"""Of a whole number, which so fits into 64 bits."""
+_MOST_DIGITS, _MOST_WHOLE = 20, 2**63 - 1  # of whole numbers, as NumPy holds them
 
 _UNREADABLE = (OSError, ValueError)
 
@@ -96,9 +95,9 @@ def _tree(path: Path) -> Any:
         ValueError: it is no JSON, too large or nested too deep, or holds a number that is.
     """
     with open(path, "rb", opener=regular_only) as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise ValueError(f"it is larger than {MOST_BYTES:,} bytes")
+        content = file.read(MOST_JSON_BYTES + 1)
+    if len(content) > MOST_JSON_BYTES:
+        raise ValueError(f"it is larger than {MOST_JSON_BYTES:,} bytes")
     # an editor may have put a mark in front
     text = content.decode("utf-8-sig")
     try:
@@ -108,14 +107,14 @@ def _tree(path: Path) -> Any:
 
 
 def _whole(digits: str) -> int:
-    if len(digits) > MOST_DIGITS:
-        raise ValueError(f"it holds a number of {len(digits):,} digits")
+    if len(digits) > _MOST_DIGITS or abs(int(digits)) > _MOST_WHOLE:
+        raise ValueError(f"it holds {digits[:_MOST_DIGITS]}, which 64 bits do not hold")
     return int(digits)
 
 
 def _finite(text: str) -> float:
     if not math.isfinite(float(text)):
-        raise ValueError(f"it holds {text[:MOST_DIGITS]}, which is no finite number")
+        raise ValueError(f"it holds {text[:_MOST_DIGITS]}, which is no finite number")
     return float(text)
 
 
