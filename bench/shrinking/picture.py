@@ -36,15 +36,16 @@ LOWEST = -0.12
 
 
 def draw(rows: Rows) -> Figure:
-    """A panel for each network, and one for what lines are.
+    """A panel for each network of several folds, and one for what lines are.
 
     Args:
         rows: of the table.
     """
     figure = Figure(figsize=(10.5, 6.2), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
     panels = list(figure.subplots(2, 3).flat)
-    named = {row["task"] for row in rows}
-    tasks = [task for task in TASKS if task.name in named]
+    # of a single fold there is no error to show
+    folds = [{row["fold"] for row in rows if row["task"] == task.name} for task in TASKS]
+    tasks = [task for task, own in zip(TASKS, folds, strict=True) if len(own) > 1]
     for axes, task in zip(panels, tasks, strict=False):
         _panel(axes, task, [row for row in rows if row["task"] == task.name])
     for axes in panels[len(tasks) :]:
