@@ -74,7 +74,9 @@ def test_text(dtype: Any) -> None:
     words = layers.TextVectorization(output_mode="multi_hot", max_tokens=6)
     words.adapt(["a b", "c d"])
     inputs = keras.Input((1,), dtype="string")
-    model = keras.Model(inputs, layers.Dense(4, name="dense")(words(inputs)))
+    # four texts have three directions, and by chance weights may be ill-conditioned
+    keras.utils.set_random_seed(0)
+    model = keras.Model(inputs, layers.Dense(2, name="dense")(words(inputs)))
     text = np.array([["a b"], ["c"], ["d a"], ["b"]] * 4, dtype)
     assert_metrics(Monitor(model, text).read(1)["dense"], np.asarray(model(tf.constant(text))))
 
