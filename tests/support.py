@@ -25,7 +25,6 @@ class Family(NamedTuple):
     name: str
     shape: tuple[int, ...]  # of a sample
     make: Callable[[], Mapping[str, Any]]  # by the layer's name; made anew for each model
-    axes: Mapping[str, int] = {}  # of channels, where they are not last
 
     def model(self) -> keras.Model:
         """Each layer on the input, a head on each, and the heads side by side."""

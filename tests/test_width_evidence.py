@@ -17,6 +17,7 @@ from nasmon import Monitor, NASMonitorCallback
 from nasmon.analysis.recommend.command import main as recommend
 from nasmon.analysis.recommend.planned import Asked, plan_of
 from nasmon.analysis.run import load_run
+from nasmon.narrowing.seen import Seen
 from nasmon.record.files import curves_path, record_path, widths_path
 from nasmon.record.run import read_record, write_record
 from nasmon.record.widths import CURVE_COLUMNS, read_widths_file
@@ -191,6 +192,15 @@ def test_too_few_samples_tell_nothing(tmp_path: Path, capsys: pytest.CaptureFixt
     found = advised(capsys, path)
     assert found["widths"] == {}
     assert "8 samples are too few to tell" in found["layers"][0]["lines"][0]
+
+
+def test_with_more_that_may_be_lost_fewer_channels_are_enough() -> None:
+    seen = Seen(planted(), inputs())
+    groups = [group for group in seen.traced.groups if not group.fixed_by]
+    counts = [seen.enough(groups, most)["hidden"] for most in (1e-6, 1e-3, 0.3)]
+    assert counts[0] == seen.needed(groups)["hidden"] == WIDTH - 3
+    assert counts[0] >= counts[1] > counts[2] > 0
+    assert seen.enough(groups)["hidden"] == counts[1]
 
 
 def test_two_that_stand_in_for_each_other_do_not_both_go() -> None:

@@ -69,12 +69,12 @@ def shrink_and_save(
     prepared = [_prepared(job, images, choices) for choices in all_choices]
     if len({one.outputs.model for one in prepared}) < len(prepared):
         raise UsageError("two of the budgets are the same; give each once")
-    for choices in all_choices:
-        if not choices.budgets and choices.widths() == choices.today:
+    plans = [choices.plan(choices.widths()) for choices in all_choices]
+    for budgets, plan in zip(job.budgets, plans, strict=True):
+        if not budgets and not plan.widths:
             raise UsageError(
                 f"nothing is spare in {job.model}; leave out --spare, and give a budget"
             )
-    plans = [choices.plan(choices.widths()) for choices in all_choices]
     curve = tuple(CurvePoint(*point) for point in curve_of(seen.traced, seen, job.limits))
     made = []
     for budgets, one, plan in zip(job.budgets, prepared, plans, strict=True):

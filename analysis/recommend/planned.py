@@ -31,21 +31,18 @@ class Asked(NamedTuple):
     @property
     def options(self) -> list[str]:
         """As options of ``train.shrink``; of two budgets to look at if none was given."""
-        parts = [[f"--{name}", str(most)] for name, most in self.budgets.items()]
-        parts = parts or [["--params", "0.5", "0.25"]]
-        return [*(text for part in parts for text in part), *self.limit_options]
+        budgets = [text for name, most in self.budgets.items() for text in (f"--{name}", str(most))]
+        return [*(budgets or ["--params", "0.5", "0.25"]), *self.limit_options]
 
     @property
     def limit_options(self) -> list[str]:
         """What widths may be, as options of ``train.shrink``."""
-        parts: list[list[str]] = []
-        if self.keep:
-            parts.append(["--keep", *self.keep])
+        found = ["--keep", *self.keep] if self.keep else []
         if self.min_width > 1:
-            parts.append(["--min-width", str(self.min_width)])
+            found += ["--min-width", str(self.min_width)]
         if self.round_to is not None:
-            parts.append(["--round-to", str(self.round_to)])
-        return [text for part in parts for text in part]
+            found += ["--round-to", str(self.round_to)]
+        return found
 
 
 class Plan(NamedTuple):

@@ -55,7 +55,7 @@ def long_ours(wide: Wide, budget: str) -> Outcome:
 
 def not_compensated(wide: Wide, budget: str) -> Outcome:
     """The same channels, nothing standing in for the others."""
-    return _fine_tuned(wide, budget, lambda plan: _of_kept(wide, _selected(wide, plan)))
+    return _fine_tuned(wide, budget, lambda plan: _of_kept(wide, _alive(wide, plan)))
 
 
 def largest_gamma(wide: Wide, budget: str) -> Outcome:
@@ -163,10 +163,6 @@ def _plan(seen: Seen, budgets: Mapping[str, float]) -> WidthPlan:
 
 def _alive(wide: Wide, plan: WidthPlan) -> np.ndarray:
     return wide.seen.alive({group.leader: group.width for group in plan.groups})
-
-
-def _selected(wide: Wide, plan: WidthPlan) -> np.ndarray:
-    return _alive(wide, plan)
 
 
 def _of_kept(wide: Wide, alive: np.ndarray) -> keras.Model:

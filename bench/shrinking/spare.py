@@ -18,9 +18,7 @@ from bench.shrinking.arms import Wide
 from bench.shrinking.spare_section import MONITORED, TABLE, THRESHOLDS
 from bench.shrinking.table import append, rows_of
 from bench.shrinking.tasks import PARTS, TASKS
-from nasmon.narrowing import choices
 from nasmon.narrowing.narrower import narrowed
-from nasmon.narrowing.planner import Choices
 from nasmon.narrowing.seen import SAMPLES, Seen
 
 COLUMNS = ("task", "fold", "samples", "threshold", "params", "left", "before", "after")
@@ -28,15 +26,10 @@ COLUMNS = ("task", "fold", "samples", "threshold", "params", "left", "before", "
 
 def measured(wide: Wide, samples: int, threshold: float) -> tuple[int, float]:
     """Parameters and metric of a network without all that costs no more than a threshold."""
-    as_it_is = choices.SPARE
-    choices.SPARE = threshold
-    try:
-        known = Choices(Seen(wide.model, wide.fold.x, samples), {})
-        plan = known.plan(known.widths())
-    finally:
-        choices.SPARE = as_it_is
+    seen = Seen(wide.model, wide.fold.x, samples)
+    enough = seen.enough([one for one in seen.traced.groups if not one.fixed_by], threshold)
     # whatever widths were decided by, weights are carried over with as many samples as always
-    small = narrowed(wide.seen, plan.widths)
+    small = narrowed(wide.seen, enough)
     wide.task.compile(small, 1, len(wide.fold.x))
     return small.count_params(), wide.task.judge(small, wide.fold)
 

@@ -77,11 +77,6 @@ class WidthChoices:
             for group in self.free
         }
 
-    @property
-    def today(self) -> dict[str, int]:
-        """The widths by leader as they are."""
-        return {group.leader: group.channels for group in self.free}
-
     def widths(self, shares: Mapping[str, float] | None = None) -> dict[str, int]:
         """Widths by leader, as wide as the budgets allow.
 

@@ -42,15 +42,12 @@ class Judged:
 
     def __init__(self, traced: Traced, received: dict[Inlet, Received] | None) -> None:
         self.traced, self.received = traced, received
-        self._orders: dict[str, Order] = {}
         self._remaining: dict[Gone, Remaining] = {(): Remaining(traced, received)}
-        self._in_turn: dict[tuple[Gone, str], Order] = {}
+        self._orders: dict[tuple[Gone, str], Order] = {}
 
     def order(self, group: WidthGroup) -> Order:
         """A group's channels by what is lost without them, all others whole; worked out once."""
-        if group.leader not in self._orders:
-            self._orders[group.leader] = order_of(self.traced, group, self.received)
-        return self._orders[group.leader]
+        return self._order_without((), group)
 
     def costs(self, groups: Sequence[WidthGroup], verbose: bool = False) -> dict[str, np.ndarray]:
         """By leader what groups lose at each width; shows how far it is where that takes long."""
@@ -66,13 +63,17 @@ class Judged:
         """By leader how many channels lose nothing, if all of these groups have so many."""
         return self._counts(groups, lambda _: NOTHING)
 
-    def enough(self, groups: Sequence[WidthGroup]) -> dict[str, int]:
+    def enough(self, groups: Sequence[WidthGroup], most: float = SPARE) -> dict[str, int]:
         """By leader how many lose no more than is spare, if all of these groups have so many.
 
         Of few rows some channels make up what others are by chance: then none is spare but those
         without which nothing is lost.
+
+        Args:
+            groups: in turn.
+            most: the share that may be lost.
         """
-        return self._counts(groups, lambda group: SPARE if self._is_sure_of(group) else NOTHING)
+        return self._counts(groups, lambda group: most if self._is_sure_of(group) else NOTHING)
 
     def alive(self, widths: Mapping[str, int]) -> np.ndarray:
         """Which of the model's channels to keep, [numbers] bool.
@@ -133,10 +134,10 @@ class Judged:
         return found
 
     def _order_without(self, gone: Gone, group: WidthGroup) -> Order:
-        if (gone, group.leader) not in self._in_turn:
+        if (gone, group.leader) not in self._orders:
             received = self._remaining[gone].received
-            self._in_turn[gone, group.leader] = order_of(self.traced, group, received)
-        return self._in_turn[gone, group.leader]
+            self._orders[gone, group.leader] = order_of(self.traced, group, received)
+        return self._orders[gone, group.leader]
 
 
 class Seen(Judged):
