@@ -48,7 +48,7 @@ def curves(run: Run, thresholds: Mapping[str, float], options: Options) -> Figur
     title = f"Widths of {fitted(run.name, 4.5, 12, 'bold')}, {count_of(len(chosen), 'group')}"
     if len(chosen) > MOST_PANELS:
         title += f", the first {MOST_PANELS} of them"
-    advised = "advised width" if options.widths else "from here on nothing is lost"
+    advised = "advised width" if options.widths else "enough: no more is spare"
     entries: list[tuple[Artist, str]] = [
         (Line2D([], [], color=BLUE), "lost of what is made of these channels, before fine-tuning"),
         (Line2D([], [], color=_MARK, linestyle=":"), advised),
