@@ -1,7 +1,8 @@
 """What goes into and comes out of every call of a layer in a forward pass.
 
-A call is recorded by wrapping ``layer.call`` on the instance, only while a forward pass runs or is
-traced; that works in functional, nested and subclassed models alike.
+A call is recorded by wrapping ``layer.call`` on the instance, or of a quantized layer what Keras
+calls in its place, only while a forward pass runs or is traced; that works in functional, nested
+and subclassed models alike.
 """
 
 import re
@@ -16,6 +17,7 @@ from keras.src.layers.convolutional.base_conv import BaseConv
 
 from nasmon.errors import UsageError
 from nasmon.isolation import untouched
+from nasmon.widths.layer_rules import quantization_of
 
 if keras.backend.backend() != "tensorflow":
     raise UsageError(
@@ -115,7 +117,7 @@ class _Recorder:
 
     def wrapper(self, layer: keras.Layer) -> Callable[..., Any]:
         """What stands in for ``layer.call`` while the pass runs."""
-        call = layer.call
+        call = getattr(layer, _called(layer))
         name = self._names.get(id(layer))
         leaf = isinstance(layer, LOOPS) or not any(layer._flatten_layers(include_self=False))
 
@@ -173,16 +175,22 @@ def wrapped_calls(
         layers: each once.
         wrapper: gives what stands in for a layer's ``call``.
     """
-    own = [vars(layer).get("call") for layer in layers]
+    names = [_called(layer) for layer in layers]
+    own = [vars(layer).get(name) for layer, name in zip(layers, names, strict=True)]
     try:
-        for layer in layers:
-            vars(layer)["call"] = wrapper(layer)
+        for layer, name in zip(layers, names, strict=True):
+            vars(layer)[name] = wrapper(layer)
         yield
     finally:
-        for layer, call in zip(layers, own, strict=True):
-            vars(layer).pop("call", None)
+        for layer, name, call in zip(layers, names, own, strict=True):
+            vars(layer).pop(name, None)
             if call is not None:
-                vars(layer)["call"] = call
+                vars(layer)[name] = call
+
+
+def _called(layer: keras.Layer) -> str:
+    """The method in which Keras runs a layer."""
+    return "quantized_call" if quantization_of(layer) else "call"
 
 
 def _in_vectorized_map(tensor: tf.Tensor) -> bool:

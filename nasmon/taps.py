@@ -18,9 +18,9 @@ from nasmon.errors import UsageError
 from nasmon.reading import LayerInfo
 from nasmon.selectors import matches
 from nasmon.widths.layer_rules import (
+    channel_axis,
     configured_width,
     effect_of,
-    has_channels_first,
     rule_of,
 )
 
@@ -197,7 +197,7 @@ def _unmeasurable(tensors: Sequence[tf.Tensor], axis: int) -> str | None:
 
 
 def _tap(name: str, layer: keras.Layer, required: bool = False) -> Tap:
-    return Tap(name, layer, axis=1 if has_channels_first(layer) else -1, required=required)
+    return Tap(name, layer, axis=channel_axis(layer), required=required)
 
 
 def _owns_width(layer: keras.Layer) -> bool:

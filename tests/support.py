@@ -25,6 +25,8 @@ class Family(NamedTuple):
     name: str
     shape: tuple[int, ...]  # of a sample
     make: Callable[[], Mapping[str, Any]]  # by the layer's name; made anew for each model
+    axis: int = -1  # of the channels
+    jit_compile: bool = False  # whether a CPU needs XLA for them
 
     def model(self) -> keras.Model:
         """Each layer on the input, a head on each, and the heads side by side."""
@@ -35,7 +37,7 @@ class Family(NamedTuple):
             flat = layers.Flatten(name=f"{name}_flat")(layer(inputs))
             heads.append(layers.Dense(2, name=f"{name}_head")(flat))
         model = keras.Model(inputs, layers.Concatenate(name="heads")(heads), name=self.name)
-        model.compile("adam", "mse")
+        model.compile("adam", "mse", jit_compile=self.jit_compile)
         return model
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:
@@ -110,6 +112,29 @@ def _images() -> dict[str, Any]:
     }
 
 
+def _channels_first() -> dict[str, Any]:
+    kept: dict[str, Any] = {"data_format": "channels_first"}
+    return {
+        "conv2d_first": layers.Conv2D(5, 3, name="conv2d_first", **kept),
+        "batch_normalization_first": layers.BatchNormalization(
+            axis=1, name="batch_normalization_first"
+        ),
+    }
+
+
+def _quantized() -> dict[str, Any]:
+    found = {
+        "dense_int8": layers.Dense(6, name="dense_int8"),
+        "dense_int4": layers.Dense(6, name="dense_int4"),
+        "dense_float8": layers.Dense(6, name="dense_float8"),
+        "einsum_dense_int8": layers.EinsumDense("ab,bc->ac", 5, name="einsum_dense_int8"),
+    }
+    for name, layer in found.items():
+        layer.build((None, 12))
+        layer.quantize(name.rpartition("_")[2])
+    return found
+
+
 def _volumes() -> dict[str, Any]:
     return {
         "dense_rank_5": layers.Dense(2, name="dense_rank_5"),
@@ -128,6 +153,8 @@ FAMILIES = (
     Family("sequences", (9, 6), _sequences),
     Family("images", (8, 8, 4), _images),
     Family("volumes", (4, 5, 5, 3), _volumes),
+    Family("channels_first", (4, 8, 8), _channels_first, axis=1, jit_compile=True),
+    Family("quantized", (12,), _quantized),
 )
 
 
@@ -149,7 +176,7 @@ def layers_table() -> str:
     lines = ["| layer | on inputs | width |", "| --- | --- | --- |"]
     for family in FAMILIES:
         model = family.model()
-        plan = nasmon.plan_widths(model, params=0.9)
+        plan = nasmon.plan_widths(model, params=model.count_params())
         shape = ", ".join(map(str, ("samples", *family.shape)))
         for name in family.make():
             kind = type(model.get_layer(name)).__name__

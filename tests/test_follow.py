@@ -573,7 +573,7 @@ def test_what_leaves_channels_apart_leaves_their_number_free(between: Any) -> No
 )
 def test_a_layer_with_channels_first_holds_what_is_last(between: keras.layers.Layer) -> None:
     found = owners(widths_of(model_of(lambda x: conv(1, "head")(between(conv(8, "a")(x))))))
-    assert found["a"][2] == between.name
+    assert found["a"][2] == f"{between.name} (its channels are not on the last axis)"
 
 
 def test_a_sum_over_channels_holds_them_but_a_loss_does_not() -> None:

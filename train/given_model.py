@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zipfile import BadZipFile, ZipFile
 
 from nasmon.config_file import shown_value
 from nasmon.errors import UsageError, first_line
-from nasmon.record.files import metrics_path, record_path
+from nasmon.record.files import metrics_path, record_path, regular_only
+from nasmon.record.npz_file import check_unpacked
 from nasmon.record.run import Record, read_record
 from nasmon.terminal import printable, say
 from nasmon.train.cli import build_parser as training_parser
@@ -32,7 +35,18 @@ def existing_model(path: str) -> Path:
     if not model.is_file() or model.suffix != ".keras":
         there = "is no .keras file" if model.exists() else "does not exist"
         raise UsageError(f"--model is {model}, which {there}; give a model that was trained")
+    try:
+        _check_archive(model)
+    except (OSError, ValueError, NotImplementedError, BadZipFile) as error:
+        raise _not_loaded(model, error) from error
     return model
+
+
+def _not_loaded(path: Path, error: Exception) -> UsageError:
+    return UsageError(
+        f"{path} cannot be loaded ({type(error).__name__}: {first_line(error)}); give a model that "
+        "Keras saved; for one with classes of your own use nasmon in Python"
+    )
 
 
 def recorded_run(model: Path, given: str | None) -> tuple[Path | None, Record | None]:
@@ -141,10 +155,7 @@ def load_model(path: Path) -> keras.Model:
         model = keras.models.load_model(path, compile=False)
     except Exception as error:
         # a file may hold anything, and what it holds raise anything
-        raise UsageError(
-            f"{path} cannot be loaded ({type(error).__name__}: {first_line(error)}); give a model "
-            "that Keras saved; for one with classes of your own use nasmon in Python"
-        ) from error
+        raise _not_loaded(path, error) from error
     shapes = (model.input_shape, model.output_shape)
     ours = all(isinstance(shape, tuple) and len(shape) == 4 for shape in shapes)
     if not ours or (shapes[0][-1], shapes[1][-1]) != (3, 1) or None in shapes[0][1:]:
@@ -153,6 +164,12 @@ def load_model(path: Path) -> keras.Model:
             "images [H, W, 3] to logits [H, W, 1]; use nasmon in Python for others"
         )
     return model
+
+
+def _check_archive(path: Path) -> None:
+    """Refuses what is no archive, or a bomb: Keras unpacks whatever it is given."""
+    with open(path, "rb", opener=regular_only) as file, ZipFile(file) as archive:
+        check_unpacked(archive, os.fstat(file.fileno()).st_size)
 
 
 def _images_for(model: keras.Model, path: Path, settings: Settings) -> Images:

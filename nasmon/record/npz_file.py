@@ -61,12 +61,20 @@ def opened_arrays(path: Path, remedy: str) -> Iterator[NpzFile]:
         raise UsageError(f"{path} is damaged ({reason}); {remedy}") from None
 
 
-def _check_sizes(archive: ZipFile, size: int) -> None:
-    members = archive.infolist()
-    unpacked = sum(member.file_size for member in members)
+def check_unpacked(archive: ZipFile, size: int) -> None:
+    """Refuses a bomb: an archive of ``size`` bytes that claims to hold far more.
+
+    Raises:
+        ValueError: it does.
+    """
+    unpacked = sum(member.file_size for member in archive.infolist())
     if unpacked > max(size, MOST_UNPACKED):
         raise ValueError(f"{size:,} bytes that claim to be {unpacked:,}")
-    for member in members:
+
+
+def _check_sizes(archive: ZipFile, size: int) -> None:
+    check_unpacked(archive, size)
+    for member in archive.infolist():
         held, claimed = member.file_size, _claimed(archive, member)
         if held != claimed:
             raise ValueError(f"{member.filename} claims {claimed:,} bytes and has {held:,}")

@@ -31,6 +31,7 @@ from nasmon.widths.layer_costs import params_by_scaling
 from nasmon.widths.layer_rules import (
     Effect,
     blocks_of,
+    bound_because,
     effect_of,
     fan_in,
     has_channels_first,
@@ -153,18 +154,20 @@ class _Pass:
         if isinstance(layer, keras.layers.Concatenate):
             return self._side_by_side(call.inputs, layer.axis, call.output, call.name)
         if effect == "binds" or _across_channels(call, effect):
-            self._met.bind(call.name, *known)
-            return self._own_output(call, bound=True)
+            by = _binding(call)
+            self._met.bind(by, *known)
+            return self._own_output(call, by)
         self._note_input(call, known)
         if effect == "repeats":
             return np.repeat(known[0], repeats_of(layer)) if known else None
         if effect in ("mixes", "groups", "recurs"):
             bound = is_bound(layer) or (effect == "recurs" and self._is_tied_up(call))
-            outcome = self._own_output(call, bound)
+            by = _binding(call) if bound else ""
+            outcome = self._own_output(call, by)
             for width in [*known[:1], outcome]:
                 self._met.split(width, blocks_of(layer), call.name)
-            if bound:
-                self._met.bind(call.name, *known)
+            if by:
+                self._met.bind(by, *known)
             return outcome
         kind = type(layer).__name__ if isinstance(layer, _RESHAPING) else ""
         outcome = self._passed_on(known, call.inputs, call.output, call.name, kind)
@@ -182,14 +185,16 @@ class _Pass:
             for one in self._all_calls
         )
 
-    def _own_output(self, call: Call, bound: bool = False) -> Channels | None:
-        """A width of the call's own; None if it puts out no channels, but a loss, say."""
+    def _own_output(self, call: Call, by: str) -> Channels | None:
+        """A width of the call's own, bound ``by`` something unless that is ""; None if it puts out
+        no channels, but a loss, say.
+        """
         channels = _channels(call.output)
         if channels is None:
             return None
         width = self._met.add(call.name, channels)
-        if bound:
-            self._met.bind(call.name, width)
+        if by:
+            self._met.bind(by, width)
         return width
 
     def _note_input(self, call: Call, known: Sequence[Channels]) -> None:
@@ -340,6 +345,12 @@ def _across_channels(call: Call, effect: Effect | None) -> bool:
     if effect != "keeps" or not call.layer.weights or rank is None:
         return False
     return all(axis % rank != rank - 1 for axis in (axes if isinstance(axes, list) else [axes]))
+
+
+def _binding(call: Call) -> str:
+    """What a call that binds widths is called, with its reason where that is the layer's own."""
+    why = bound_because(call.layer)
+    return f"{call.name} ({why})" if why else call.name
 
 
 def _ties_channels(layer: keras.Layer) -> bool:

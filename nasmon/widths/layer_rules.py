@@ -227,18 +227,49 @@ def repeats_of(layer: keras.Layer) -> int:
 
 def is_bound(layer: keras.Layer) -> bool:
     """Whether the widths of a layer that mixes must suit each other, and so stay."""
-    if isinstance(layer, keras.layers.EinsumDense):
-        return not _mixes_last(layer.equation)
+    return bool(bound_because(layer))
+
+
+def bound_because(layer: keras.Layer) -> str:
+    """Why the widths of a layer that mixes stay, for the end of a sentence; "" if they may change.
+
+    Example:
+        >>> bound_because(keras.layers.Conv2D(4, 3, data_format="channels_first"))
+        'its channels are not on the last axis'
+    """
+    if isinstance(layer, keras.layers.EinsumDense) and not _mixes_last(layer.equation):
+        return "its equation mixes other axes than the last"
     if getattr(layer, "lora_enabled", False):
-        return True  # its kernel is made of others
-    # a state that is carried on is as long as the layer is wide
-    kept_on = getattr(layer, "stateful", False)
-    return has_channels_first(layer) or kept_on
+        return "LoRA is enabled on it"
+    if quantization_of(layer):
+        return f"its weights are quantized ({quantization_of(layer)})"
+    if has_channels_first(layer):
+        return "its channels are not on the last axis"
+    # as long as the layer is wide
+    return "its state is carried on" if getattr(layer, "stateful", False) else ""
+
+
+def quantization_of(layer: keras.Layer) -> str:
+    """What ``layer.quantize`` made of it, such as "int8"; "" of most."""
+    return getattr(layer, "quantization_mode", None) or ""
 
 
 def has_channels_first(layer: keras.Layer) -> bool:
     """Whether a layer's channels are on the axis behind the batch's, and not on the last."""
     return getattr(layer, "data_format", None) == "channels_first"
+
+
+def channel_axis(layer: keras.Layer) -> int:
+    """The axis of a layer's output that holds its channels; a normalization may say another one.
+
+    Example:
+        >>> channel_axis(keras.layers.Conv2D(2, 3, data_format="channels_first"))
+        1
+    """
+    if has_channels_first(layer):
+        return 1
+    axis = getattr(layer, "axis", -1) if effect_of(layer) == "keeps" and layer.weights else -1
+    return axis if isinstance(axis, int) else -1
 
 
 def _mixes_last(equation: str) -> bool:
