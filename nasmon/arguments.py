@@ -3,6 +3,7 @@
 import keras
 
 from nasmon.budget import OverheadBudget
+from nasmon.errors import UsageError
 from nasmon.schedule import LOG_FREQUENCIES
 from nasmon.sinks.csv_tables import IF_EXISTS
 from nasmon.sinks.opening import ERROR_POLICIES
@@ -25,6 +26,13 @@ _count = not_text(whole(1))
 _share = not_text(real(0, above=True))
 
 
+def _switch(value: object) -> bool:
+    """As Keras's: a switch, or 0 or 1."""
+    if not isinstance(value, bool) and value not in (0, 1):
+        raise UsageError("use 0 or 1")
+    return bool(value)
+
+
 def _budget(value: object) -> object:
     return value if isinstance(value, OverheadBudget) else optional(_share, "None")(value)
 
@@ -44,6 +52,7 @@ ARGUMENTS: dict[str, Reader] = {
     "width_evidence": switch,
     "on_error": one_of(*ERROR_POLICIES),
     "if_exists": one_of(*IF_EXISTS),
+    "verbose": _switch,
     "origin": instance_of(Origin, "use nasmon.Origin(seed=..., command=...)"),
 }
 """By name; ``thresholds`` has a table of its own, ``nasmon.thresholds.THRESHOLDS``."""

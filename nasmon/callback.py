@@ -86,6 +86,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
             with fewer channels, and keep it beside the CSV for ``analysis.recommend``; counted as
             set-up.
         origin: what the run's record tells of where it comes from: seed, command, history.
+        verbose: 0 to say nothing on a terminal of what takes long, such as setting up.
 
     Attributes:
         readings: list of Reading, so far.
@@ -125,6 +126,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         if_exists: IfExists = "error",
         width_evidence: bool = True,
         origin: Origin = UNKNOWN_ORIGIN,
+        verbose: int = 1,
     ) -> None:
         super().__init__()
         checked(
@@ -134,13 +136,14 @@ class NASMonitorCallback(keras.callbacks.Callback):
             **{"batch_freq": batch_freq, "overhead_budget": overhead_budget, "origin": origin},
             **{"on_error": on_error, "if_exists": if_exists, "width_evidence": width_evidence},
             **({} if model is None else {"model": model}),
+            **{"verbose": verbose},
         )
         self._validation_data, self._part = validation_data, model
         self._log_dir = None if log_dir is None else given_path(log_dir)
         self._csv_path = given_path(csv_path) if csv_path else csv_path
         self._if_exists = if_exists
         self._width_evidence = width_evidence
-        self._origin = origin
+        self._origin, self._verbose = origin, verbose
         self._on_error = on_error
         self._layers, self._samples, self._chunk = layers, samples, chunk
         self._log_freq, self._batch_freq = log_freq, batch_freq
@@ -322,6 +325,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
             on_error=self._on_error,
             thresholds=self._thresholds,
             width_evidence=self._width_evidence,
+            verbose=self._verbose,
         )
         return self._monitor
 

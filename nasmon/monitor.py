@@ -15,7 +15,8 @@ from nasmon.errors import UsageError
 from nasmon.in_flight import InFlight
 from nasmon.kernels.metric_table import METRIC_NAMES
 from nasmon.narrowing.recorded import WidthRecorder
-from nasmon.probe import Probe
+from nasmon.probe import STAGES, Probe
+from nasmon.progress import Progress
 from nasmon.reading import LayerInfo, Reading, Spectra, frame
 from nasmon.sinks.csv_tables import IfExists
 from nasmon.sinks.opening import ErrorPolicy, Sink, Sinks, Writer, open_sinks, whole_sink
@@ -69,6 +70,7 @@ class Monitor:
             with fewer channels, and keep it beside the CSV for ``analysis.recommend``; counted as
             set-up.
         origin: what the run's record tells of where it comes from: seed, command, history.
+        verbose: 0 to say nothing on a terminal of what takes long, such as setting up.
 
     Attributes:
         readings: list of Reading; the first and the latest hold their spectra, the latest until
@@ -109,6 +111,7 @@ class Monitor:
         thresholds: Mapping[str, float] | None = None,
         width_evidence: bool = True,
         origin: Origin = UNKNOWN_ORIGIN,
+        verbose: int = 1,
     ) -> None:
         given = checked(
             ARGUMENTS,
@@ -116,8 +119,10 @@ class Monitor:
             **{"max_rows": max_rows, "few_samples": few_samples, "log_dir": log_dir},
             **{"overhead_budget": overhead_budget, "csv_path": csv_path, "if_exists": if_exists},
             **{"on_error": on_error, "origin": origin, "width_evidence": width_evidence},
+            **{"verbose": verbose},
         )
         self.thresholds = merged_thresholds(thresholds)
+        self._verbose: bool = given["verbose"]
         self.readings: list[Reading] = []
         self.postponed = 0
         self._postponed_before = 0
@@ -130,7 +135,10 @@ class Monitor:
                 raise UsageError(_not_built(model))
             self._model = model
             most = max_rows or DEFAULT_MAX_ROWS
-            self._probe = Probe(model, x, given["layers"], samples, chunk, most, few_samples)
+            with Progress(f"set up for {model.name}", self._verbose, STAGES) as progress:
+                self._probe = Probe(
+                    model, x, given["layers"], samples, chunk, most, few_samples, progress
+                )
             for remark in self._probe.remarks:
                 warnings.warn(f"nasmon: {remark}", RuntimeWarning, stacklevel=2)
             opened = open_sinks(log_dir, given["csv_path"] or None, if_exists, origin)
@@ -333,7 +341,9 @@ class Monitor:
         """Finds out what fewer channels would lose; the run's readings stand without it, too."""
         with self.budget.setting_up():
             try:
-                evidence = recorder.take(self.readings[-1])
+                done = "found what fewer channels would lose"
+                with Progress(done, self._verbose, stages=3) as progress:
+                    evidence = recorder.take(self.readings[-1], progress)
             # a model's own code may ask to leave
             except (Exception, SystemExit) as error:
                 if self._on_error == "raise":

@@ -23,11 +23,15 @@ from nasmon.isolation import check_unchanging, draws_noise, untouched
 from nasmon.kernels.compiled import LayerMeasurements, Rows, States, compiled_kernels
 from nasmon.kernels.rows import ROWS_PER_CHANNEL, rows_of
 from nasmon.probe_set import probe_set
+from nasmon.progress import SILENT, Progress
 from nasmon.reading import Matrices
 from nasmon.replicas import Replica, Share, copied, replicas_of, shared_out
 from nasmon.taps import choose_taps, layers_of, measurable_taps, unmeasured
 from nasmon.widths.follow import describe, read_widths
 from nasmon.widths.graph import ModelWidths
+
+STAGES = 6
+"""Of setting up, that a ``Progress`` is told."""
 
 
 class Launched(NamedTuple):
@@ -49,6 +53,7 @@ class Probe:
         chunk: the most samples a forward pass; ``probe_set.DEFAULT_CHUNK`` if None.
         max_rows: the most rows of a layer in a whole reading, as in ``rows.rows_of``.
         few_samples: whether as few samples as give every layer ten rows a channel will do.
+        progress: is told the ``STAGES``.
 
     Attributes:
         data: the samples of a whole reading.
@@ -67,12 +72,14 @@ class Probe:
         chunk: int | None,
         max_rows: int,
         few_samples: bool,
+        progress: Progress = SILENT,
     ) -> None:
         self._model, self._max_rows = model, max_rows
         self._taps = choose_taps(model, layers)
         self._passed_over: dict[str, str] = {}
         self._noise = ""
         self._eager = bool(getattr(model, "run_eagerly", False))
+        progress.begin("reading the validation samples")
         with untouched():
             self.data = probe_set(x, samples, chunk)
         if few_samples:
@@ -80,8 +87,10 @@ class Probe:
         self._replicas = replicas_of(model)[: len(self.data.chunks)]
         self._shares = shared_out(self.data.chunks, self._replicas)
         self._traced: list[Callable[[], int]] = []
+        progress.begin(f"tracing {model.name}")
         self._programs = [*map(self._compile_forward, self._replicas)]
-        self._warm_up()
+        self._warm_up(progress)
+        progress.begin("timing a reading")
         self.price = self._rehearse()
 
     @property
@@ -219,8 +228,9 @@ class Probe:
         self._traced.append(compiled.experimental_get_tracing_count)
         return program
 
-    def _warm_up(self) -> None:
+    def _warm_up(self, progress: Progress) -> None:
         """Finds the shapes by running one chunk, and compiles everything for them."""
+        progress.begin("running its first samples")
         rows = self._rows_of(self._shares[0])
         channels = [int(matrices[0].shape[1]) for matrices in rows]
         known = [
@@ -231,10 +241,12 @@ class Probe:
         counts = [row_counts(rows), *(row_counts(self._rows_of(share)) for share in counted)]
         of_chunks = np.broadcast_to(counts, (self.chunks, len(rows)))
         self._rows_so_far = of_chunks.cumsum(axis=0)  # [chunks, layers], without padding
+        progress.begin(f"compiling the kernels of {len(rows)} layers")
         self._kernels = compiled_kernels(channels, known, rows)
         self._empty = [copied(self._kernels.empty(), replica) for replica in self._replicas]
         if len(self._replicas) > 1:
             self._kernels.merge(self._absorbed(len(self._replicas)))
+        progress.begin("following its widths")
         self.widths = self._read_widths()
         self.layers = tuple(
             describe(tap.info._replace(channels=c), self.widths)

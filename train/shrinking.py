@@ -64,8 +64,8 @@ def shrink_and_save(
         TrainingInterrupted: after Ctrl-C, when everything so far is saved.
     """
     model, images, pipelines = open_model(job.model, job.settings)
-    seen = Seen(model, pipelines.train)
-    all_choices = [Choices(seen, budgets, job.limits) for budgets in job.budgets]
+    seen = Seen(model, pipelines.train, verbose=True)
+    all_choices = [Choices(seen, budgets, job.limits, verbose=True) for budgets in job.budgets]
     prepared = [_prepared(job, images, choices) for choices in all_choices]
     if len({one.outputs.model for one in prepared}) < len(prepared):
         raise UsageError("two of the budgets are the same; give each once")

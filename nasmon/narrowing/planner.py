@@ -63,7 +63,7 @@ def plan_widths(
     checked(NUMBERS, round_to=round_to, min_width=min_width, samples=samples)
     budgets = {"params": params, "macs": macs, "flash": flash, "ram": ram}
     limits = Limits(keep, round_to, min_width)
-    choices = Choices(Seen(model, data, samples), budgets, limits, verbose)
+    choices = Choices(Seen(model, data, samples, verbose), budgets, limits, verbose)
     return choices.plan(choices.widths())
 
 

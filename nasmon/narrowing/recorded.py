@@ -5,6 +5,7 @@ import keras
 from nasmon.narrowing.evidence import Gathering
 from nasmon.narrowing.seen import Judged
 from nasmon.probe_set import ProbeSet
+from nasmon.progress import SILENT, Progress
 from nasmon.reading import Reading
 from nasmon.record.widths import GroupEvidence, WidthEvidence
 
@@ -24,11 +25,12 @@ class WidthRecorder:
         self._gathering: Gathering | None = None
         self._taken: tuple[int, int] | None = None
 
-    def take(self, reading: Reading) -> WidthEvidence | None:
+    def take(self, reading: Reading, progress: Progress = SILENT) -> WidthEvidence | None:
         """The evidence, with the model's weights as they are; None if it was taken before.
 
         Args:
             reading: the run's latest.
+            progress: is told what is done.
 
         Raises:
             UsageError: the model's widths cannot be followed.
@@ -37,8 +39,11 @@ class WidthRecorder:
         if self._taken == moment:
             return None
         self._taken = moment
+        progress.begin(f"tracing {self._model.name}")
         self._gathering = self._gathering or Gathering(self._model, self._data)
+        progress.begin(f"running {self._data.samples} samples through it")
         judged = Judged(self._gathering.traced, self._gathering.received())
+        progress.begin("weighing channels")
         groups = [group for group in judged.traced.groups if not group.fixed_by]
         needed, enough = judged.needed(groups), judged.enough(groups)
         found = (

@@ -14,10 +14,10 @@ import tensorflow as tf
 from nasmon.errors import UsageError
 from nasmon.narrowing.labelled import Labelled, read_labelled
 from nasmon.narrowing.planner import Choices
-from nasmon.narrowing.progress import SlowBar
 from nasmon.narrowing.rebuild import Build
 from nasmon.narrowing.trainings import Course, Trainings
 from nasmon.narrowing.tries_file import TriesFile, Try
+from nasmon.progress import Progress
 from nasmon.values import checked, not_text, optional, path, real, whole
 
 PARTS = (0.6, 0.2)
@@ -122,7 +122,7 @@ class _Searching:
         self._leaders = [group.leader for group in choices.free]
         self._trainings = Trainings(choices.seen, build, options.learning_rate)
         self._log = TriesFile(options.file, _key(choices, data, options))
-        self._bar = SlowBar(options.tries, "try", after=0) if verbose else None
+        self._verbose = verbose
         self._alive: dict[tuple[int, ...], np.ndarray] = {}
 
     def run(self) -> tuple[dict[str, int], Searched]:
@@ -134,26 +134,29 @@ class _Searching:
                 tuple(tries), False, f"none of {len(tries)} tries was better than uniform widths"
             )
         finalists = [tries[0], *better[: self._options.finalists]]
-        finals = [self._final(one) for one in finalists]
+        finals = []
+        done = f"trained {len(finalists)} finalists"
+        with Progress(done, self._verbose, len(finalists), alike=True) as progress:
+            for one in finalists:
+                progress.begin("training finalists")
+                finals.append(self._final(one))
         return self._decided(uniform, tries, finals)
 
     def _tried(self, uniform: Mapping[str, int]) -> list[Try]:
         options = self._options
-        tries = [self._try(0, uniform)]
-        self._show(tries)
-        while len(tries) < options.tries and not self._tired(tries):
-            random = np.random.default_rng([options.seed, len(tries)])
-            widths = self._next(tries, random)
-            if widths is None:
-                break
-            tries.append(self._try(len(tries), widths))
-            self._show(tries)
+        with Progress("tried widths", self._verbose, options.tries, alike=True) as progress:
+            progress.begin("trying uniform widths")
+            tries = [self._try(0, uniform)]
+            while len(tries) < options.tries and not self._tired(tries):
+                random = np.random.default_rng([options.seed, len(tries)])
+                widths = self._next(tries, random)
+                if widths is None:
+                    break
+                best = min(one.loss for one in tries)
+                losses = f"loss {tries[0].loss:.4g} of uniform ones, {best:.4g} of the best"
+                progress.begin(f"trying widths, {losses}")
+                tries.append(self._try(len(tries), widths))
         return tries
-
-    def _show(self, tries: Sequence[Try]) -> None:
-        if self._bar is not None:
-            best = min(one.loss for one in tries)
-            self._bar.done(len(tries), {"uniform": tries[0].loss, "best": best})
 
     def _tired(self, tries: Sequence[Try]) -> bool:
         best = min(range(len(tries)), key=lambda i: tries[i].loss)

@@ -11,9 +11,9 @@ from nasmon.kernels.selection import Order
 from nasmon.narrowing.choices import NOTHING, SPARE, needed_of
 from nasmon.narrowing.choosing import Remaining, kept_of, order_of
 from nasmon.narrowing.evidence import Gathering, Received, consumers_of
-from nasmon.narrowing.progress import SlowBar
 from nasmon.narrowing.traced import Inlet, Traced, follow_model
 from nasmon.probe_set import probe_set
+from nasmon.progress import Progress
 from nasmon.widths.graph import WidthGroup
 
 SAMPLES, CHUNK = 512, 64
@@ -51,12 +51,12 @@ class Judged:
 
     def costs(self, groups: Sequence[WidthGroup], verbose: bool = False) -> dict[str, np.ndarray]:
         """By leader what groups lose at each width; shows how far it is where that takes long."""
-        bar = SlowBar(len(groups), "group") if verbose else None
         found = {}
-        for number, group in enumerate(groups, start=1):
-            found[group.leader] = self.order(group).costs
-            if bar is not None:
-                bar.done(number)
+        done = f"weighed the channels of {len(groups)} groups"
+        with Progress(done, verbose, len(groups), alike=True) as progress:
+            for group in groups:
+                progress.begin(f"weighing the channels of {group.leader}")
+                found[group.leader] = self.order(group).costs
         return found
 
     def needed(self, groups: Sequence[WidthGroup]) -> dict[str, int]:
@@ -147,6 +147,7 @@ class Seen(Judged):
         model: built.
         data: inputs, as ``Monitor`` takes them; None for nothing but the model's weights.
         samples: of the data.
+        verbose: whether to show what it does where that takes long.
 
     Attributes:
         traced: the model, followed.
@@ -154,13 +155,19 @@ class Seen(Judged):
         received: by layer what consumers receive of them; None without data.
     """
 
-    def __init__(self, model: keras.Model, data: Any, samples: int = SAMPLES) -> None:
-        self.probe = None if data is None else probe_set(data, samples, _chunk_of(model))
-        if self.probe is None:
-            super().__init__(follow_model(model), None)
-        else:
-            gathering = Gathering(model, self.probe)
-            super().__init__(gathering.traced, gathering.received())
+    def __init__(
+        self, model: keras.Model, data: Any, samples: int = SAMPLES, verbose: bool = False
+    ) -> None:
+        with Progress(f"looked at {model.name}", verbose, 3) as progress:
+            progress.begin("reading the samples")
+            self.probe = None if data is None else probe_set(data, samples, _chunk_of(model))
+            progress.begin(f"tracing {model.name}")
+            if self.probe is None:
+                super().__init__(follow_model(model), None)
+            else:
+                gathering = Gathering(model, self.probe)
+                progress.begin(f"running {self.probe.samples} samples through it")
+                super().__init__(gathering.traced, gathering.received())
 
     @property
     def inputs(self) -> Any:

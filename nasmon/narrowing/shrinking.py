@@ -129,7 +129,7 @@ def shrink(
     before = evaluation.judged(model)
     rule = checked_rule(accept, before.metrics)
     clock = _Clock()
-    seen = Seen(model, data, samples)
+    seen = Seen(model, data, samples, verbose)
     limits = Limits(keep, round_to, min_width)
     budgets = {"params": params, "macs": macs, "flash": flash, "ram": ram}
     choices = Choices(seen, budgets, limits, verbose)

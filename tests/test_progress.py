@@ -1,0 +1,171 @@
+"""What is told on a terminal while something takes long, and that nothing is told elsewhere."""
+
+import io
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from nasmon import Monitor, NASMonitorCallback, plan_widths, progress
+from nasmon.errors import UsageError
+from nasmon.probe import STAGES
+from nasmon.progress import Progress
+from tests.networks import compiled, functional, images, tiny
+
+
+class Terminal(io.StringIO):
+    """A stderr that a person looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def screen(self) -> list[str]:
+        """The lines as they stand in the end."""
+        lines = []
+        for written in self.getvalue().split("\n"):
+            line = ""
+            for part in written.split("\r"):
+                line = part + line[len(part) :]
+            lines.append(line.rstrip())
+        return lines
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Where everything is told at once."""
+    shown = Terminal()
+    # pytest puts its own in the place of sys.stderr when the test begins
+    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=shown))
+    monkeypatch.setattr(progress, "UNTOLD_SECONDS", 0.0)
+    return shown
+
+
+def test_stages_replace_one_another_and_end_in_what_they_took(terminal: Terminal) -> None:
+    with Progress("set up for net", stages=2) as shown:
+        shown.begin("tracing a model of a long name")
+        shown.begin("compiling")
+        time.sleep(0.05)
+        assert terminal.screen == ["nasmon: compiling (2 of 2) ... 0 s"]
+    assert terminal.screen == ["nasmon: set up for net in 0.1 s (compiling 0.1 s)", ""]
+    assert "\rnasmon: tracing a model of a long name (1 of 2) ... 0 s\r" in terminal.getvalue()
+
+
+def test_the_seconds_go_on_by_themselves(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_TICK", 0.01)
+    running = threading.active_count()
+    with Progress("done") as shown:
+        shown.begin("waiting")
+        before = len(terminal.getvalue())
+        time.sleep(0.2)
+        assert len(terminal.getvalue()) > before
+    ended = terminal.getvalue()
+    time.sleep(0.05)
+    assert (terminal.getvalue(), threading.active_count()) == (ended, running)
+
+
+def test_of_stages_alike_the_rest_is_foretold(terminal: Terminal) -> None:
+    with Progress("weighed", stages=4, alike=True) as shown:
+        shown.begin("weighing")
+        time.sleep(0.4)
+        shown.begin("weighing")
+        assert terminal.screen == ["nasmon: weighing (2 of 4) ... 0 s, some 1 s left"]
+
+
+def test_what_fails_leaves_no_line_behind(terminal: Terminal) -> None:
+    def work() -> None:
+        with Progress("set up") as shown:
+            shown.begin("tracing")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        work()
+    assert terminal.screen == [""]
+
+
+def test_a_line_is_no_wider_than_the_terminal(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    with Progress("done") as shown:
+        shown.begin(f"tracing {'a' * 100}\x1b[2J")
+        assert len(terminal.screen[-1]) == 39
+    assert "\x1b" not in terminal.getvalue()
+
+
+@pytest.mark.parametrize("broken", [OSError, ValueError])
+def test_a_terminal_that_is_gone_stops_nothing(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, broken: type[Exception]
+) -> None:
+    def fail(text: str) -> int:
+        raise broken
+
+    monkeypatch.setattr(terminal, "write", fail)
+    with Progress("done") as shown:
+        shown.begin("tracing")
+
+
+def test_what_is_quick_needs_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=terminal))
+    with Progress("done") as shown:
+        shown.begin("tracing")
+    assert terminal.getvalue() == ""
+
+
+def test_setting_up_names_its_stages(terminal: Terminal) -> None:
+    model, x = tiny()
+    Monitor(model, x)
+    told = terminal.getvalue()
+    assert f"tracing {model.name} (2 of {STAGES})" in told
+    assert f"timing a reading ({STAGES} of {STAGES})" in told
+    assert terminal.screen[0].startswith(f"nasmon: set up for {model.name} in ")
+
+
+def test_planning_weighs_group_by_group(terminal: Terminal) -> None:
+    model = functional()
+    plan = plan_widths(model, images(16)[0], params=0.5)
+    told = terminal.getvalue()
+    free = [group for group in plan.groups if not group.reason]
+    assert f"weighing the channels of {free[0].leader} (1 of {len(free)})" in told
+    before = len(told)
+    plan_widths(model, images(16)[0], params=0.5, verbose=False)
+    assert len(terminal.getvalue()) == before
+
+
+def test_nothing_is_told_of_a_run_that_is_to_be_silent(terminal: Terminal, tmp_path: Path) -> None:
+    callback = NASMonitorCallback(log_dir=tmp_path, verbose=0)
+    x, y = images(16)
+    settings = {"validation_data": (x, y), "epochs": 1, "verbose": 0, "callbacks": [callback]}
+    compiled(functional()).fit(x, y, **settings)
+    assert len(callback.readings) == 1
+    assert terminal.getvalue() == ""
+
+
+def test_a_run_tells_of_setting_up_and_of_its_end(terminal: Terminal, tmp_path: Path) -> None:
+    callback = NASMonitorCallback(log_dir=tmp_path)
+    x, y = images(16)
+    settings = {"validation_data": (x, y), "epochs": 1, "verbose": 0, "callbacks": [callback]}
+    compiled(functional()).fit(x, y, **settings)
+    beginning, end, last = terminal.screen
+    assert beginning.startswith("nasmon: set up for ")
+    assert end.startswith("nasmon: found what fewer channels would lose in ")
+    assert last == ""
+
+
+def test_where_stderr_is_no_terminal_nothing_is_told(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "UNTOLD_SECONDS", 0.0)
+    Monitor(*tiny())
+    assert "nasmon" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("verbose", [2, "auto", None])
+def test_a_wrong_verbose_is_named(verbose: object) -> None:
+    with pytest.raises(UsageError, match="use 0 or 1"):
+        NASMonitorCallback(verbose=verbose)  # type: ignore[arg-type]
