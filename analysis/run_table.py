@@ -10,10 +10,10 @@ from nasmon.analysis.companions import unpacked_path
 from nasmon.analysis.csv_files import read_columns, read_header
 from nasmon.analysis.one_run import Choice, choice_note, chosen_run
 from nasmon.analysis.table_file import TableFile
-from nasmon.analysis.words import shortened
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import AGGREGATED
 from nasmon.record.files import RUN_COLUMNS
+from nasmon.short_names import shortened
 
 REQUIRED = (
     *("epoch", "redundancy_score", "correlation_mean", "correlation_std"),

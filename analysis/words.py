@@ -1,35 +1,13 @@
 """Names and numbers as they are printed. Names come from a user's model and may be any text."""
 
 import math
-from collections import Counter
-from collections.abc import Sequence
 
 from nasmon.acceptance import Change
-from nasmon.terminal import printable
 from nasmon.widths.objectives import OBJECTIVES
 
 UNDEFINED = "not defined"
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def shortened(name: str, most: int) -> str:
-    """A printable name of at most ``most`` characters, the middle left out if need be."""
-    name = printable(name)
-    if len(name) <= most:
-        return name
-    end = (most - 1) * 3 // 5
-    return f"{name[: most - 1 - end]}…{name[-end:]}"
-
-
-def shortened_apart(names: Sequence[str], most: int) -> list[str]:
-    """All names shortened; those that would look alike begin with their position, from 1."""
-    short = [shortened(name, most) for name in names]
-    alike = Counter(short)
-    return [
-        shortened(f"{position}: {name}", most) if alike[label] > 1 else label
-        for position, (name, label) in enumerate(zip(names, short, strict=True), start=1)
-    ]
 
 
 def number(value: float) -> str:

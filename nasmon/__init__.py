@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nasmon.narrowing.planner import plan_widths
     from nasmon.narrowing.search import Search
     from nasmon.narrowing.shrinking import Shrunk, shrink
+    from nasmon.plotting import plot
     from nasmon.reading import LayerInfo, Reading
     from nasmon.record.run import Rebuild
     from nasmon.sinks.run_record import Origin
@@ -40,6 +41,7 @@ __all__ = [
     "list_layers",
     "narrow",
     "plan_widths",
+    "plot",
     "shrink",
     "to_int8",
 ]
@@ -58,6 +60,7 @@ _HOMES = {
     "list_layers": "nasmon.taps",
     "narrow": "nasmon.narrowing.narrower",
     "plan_widths": "nasmon.narrowing.planner",
+    "plot": "nasmon.plotting",
     "shrink": "nasmon.narrowing.shrinking",
     "to_int8": "nasmon.litert.run",
 }

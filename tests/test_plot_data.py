@@ -21,10 +21,11 @@ from nasmon.analysis.plot.series import (
 )
 from nasmon.analysis.recommend.verdict import verdict
 from nasmon.analysis.run import load_run
-from nasmon.analysis.words import number, power_of_ten, shortened, shortened_apart
+from nasmon.analysis.words import number, power_of_ten
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES
 from nasmon.record.spectra import LayerSpectrum
+from nasmon.short_names import shortened, shortened_apart
 from nasmon.terminal import printable
 from nasmon.thresholds import DEFAULT_THRESHOLDS
 from tests.recorded import chain, metrics, write_run

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from nasmon.analysis.command_line import Parser, run_command, run_numbers, say_notes
-from nasmon.analysis.layout import printed
 from nasmon.analysis.newest import run_of
 from nasmon.analysis.plot.files import (
     Picture,
@@ -22,7 +21,7 @@ from nasmon.analysis.plot.kinds import FILE_TYPES, KINDS, Options
 from nasmon.analysis.run import Run
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES
-from nasmon.terminal import printable
+from nasmon.terminal import printable, printed
 
 FOLDER = "plots"
 """Where pictures go if no place is given."""

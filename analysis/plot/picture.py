@@ -3,7 +3,8 @@
 import io
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
@@ -69,15 +70,47 @@ def render(
 def _bytes(
     kind: str, run: Run, thresholds: Mapping[str, float], options: Options, file_type: str
 ) -> bytes:
+    with drawn(kind, run, thresholds, options) as figure:
+        return saved(figure, file_type, _prefix(kind, options))
+
+
+@contextmanager
+def drawn(
+    kind: str, run: Run, thresholds: Mapping[str, float], options: Options
+) -> Iterator["Figure"]:
+    """A figure, in the style that all pictures have.
+
+    Args:
+        kind: as for ``svg``.
+        run: what to draw.
+        thresholds: all of ``DEFAULT_THRESHOLDS``.
+        options: what else is chosen.
+
+    Raises:
+        UsageError: as ``svg``.
+    """
     reason = missing(kind, run, options)
     if reason:
         raise UsageError(reason)
     from nasmon.analysis.plot.style import publication
 
-    with publication(_prefix(kind, options)), warnings.catch_warnings():
+    with publication(_prefix(kind, options)):
+        yield draw(kind, run, thresholds, options)
+
+
+def saved(figure: "Figure", file_type: str, salt: str) -> bytes:
+    """A figure as a file's content.
+
+    Args:
+        figure: from ``drawn``.
+        file_type: one of FILE_TYPES.
+        salt: as of ``style.publication``.
+    """
+    from nasmon.analysis.plot.style import publication
+
+    with publication(salt), warnings.catch_warnings():
         # a name may hold letters that no font has; a box stands for them
         warnings.filterwarnings("ignore", r"Glyph .* missing from")
-        figure = draw(kind, run, thresholds, options)
         file = io.BytesIO()
         dpi = min(200.0, _MOST_PIXELS / max(figure.get_size_inches()))
         figure.savefig(file, format=file_type, dpi=dpi, metadata=_UNDATED[file_type])

@@ -25,7 +25,8 @@ from nasmon.analysis.plot.style import (
 )
 from nasmon.analysis.run import Run
 from nasmon.analysis.run_names import distinct_names
-from nasmon.analysis.words import UNDEFINED, number, shortened_apart
+from nasmon.analysis.words import UNDEFINED, number
+from nasmon.short_names import shortened_apart
 
 _LOOKS: tuple[tuple[str, str | tuple[float, Sequence[float]], str], ...] = (
     ("#0072b2", "-", "o"),

@@ -20,7 +20,8 @@ from matplotlib.ticker import MaxNLocator
 
 from nasmon.analysis.plot.bands import Band, spread
 from nasmon.analysis.plot.series import alone, reduced_band, reduced_line
-from nasmon.analysis.words import shortened, thousands
+from nasmon.analysis.words import thousands
+from nasmon.short_names import shortened
 from nasmon.terminal import printable
 
 SHEET = Path(__file__).parent / "publication.mplstyle"
