@@ -1,11 +1,10 @@
 """Texts for a terminal and Markdown, laid out: signs, rules, lines of a width, tables."""
 
 import re
-import sys
 import textwrap
 from collections.abc import Sequence
 
-from nasmon.terminal import printable
+from nasmon.terminal import line_width, printable
 from nasmon.text_table import aligned
 
 SIGNS = {"warning": "⚠️ ", "info": "ℹ️ ", "good": "✓", "unknown": "?"}  # noqa: RUF001
@@ -17,25 +16,7 @@ SIGN_WORDS = {"warning": "[WARNING]", "info": "[INFO]", "good": "[OK]", "unknown
 ARROW, PLAIN_ARROW = "→", "->"
 
 
-def encodable(text: str) -> bool:
-    """Whether stdout can show all of a text."""
-    try:
-        text.encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def printed(text: str) -> None:
-    """Prints a text; what the terminal cannot encode, such as a layer's name, is escaped."""
-    encoding = sys.stdout.encoding or "ascii"
-    print(text.encode(encoding, "backslashreplace").decode(encoding))
-
-
 RULE = "=" * 60
-
-WIDTH = 100
-"""How wide a line is at most, but for a command to paste and for names that are longer."""
 
 INDENT = " " * 3
 
@@ -43,7 +24,7 @@ _UNBROKEN = "\N{NO-BREAK SPACE}"
 
 
 def wrapped(text: str, first: str, later: str | None = None) -> list[str]:
-    """A text on lines of at most ``WIDTH``, as long as its words allow that.
+    """A text on lines of at most ``line_width``, as long as its words allow that.
 
     Args:
         text: on one line.
@@ -65,7 +46,7 @@ def marked(mark: str, sentence: str) -> list[str]:
 def _filled(text: str, first: str, later: str) -> list[str]:
     return textwrap.wrap(
         text,
-        WIDTH,
+        line_width(),
         initial_indent=first,
         subsequent_indent=later,
         break_long_words=False,
@@ -91,7 +72,7 @@ def ruled(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
         max(map(len, column))
         for column in zip(headings[1:], *(row[1:] for row in rows), strict=True)
     ]
-    room = WIDTH - sum(beside) - 2 * len(beside)
+    room = line_width() - sum(beside) - 2 * len(beside)
     whole = [headings, *([row[0] if len(row[0]) <= room else "", *row[1:]] for row in rows)]
     lines = aligned(whole, texts=(0, len(headings) - 1))
     rule = "-" * max(map(len, lines))
@@ -109,7 +90,7 @@ def blocks(rows: Sequence[Sequence[str]]) -> list[list[list[str]]]:
     parts: list[list[int]] = [[]]
     for column in range(1, len(widths)):
         used = len(INDENT) + widths[0] + sum(2 + widths[other] for other in parts[-1])
-        if parts[-1] and used + 2 + widths[column] > WIDTH:
+        if parts[-1] and used + 2 + widths[column] > line_width():
             parts.append([])
         parts[-1].append(column)
     return [[[row[0], *(row[column] for column in part)] for row in rows] for part in parts]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, Literal, SupportsInt
+from typing import TYPE_CHECKING, Any, Literal, SupportsInt
 
 import keras
 import pandas as pd
@@ -15,8 +15,10 @@ from nasmon.arguments import ARGUMENTS
 from nasmon.budget import DEFAULT_BUDGET, OverheadBudget
 from nasmon.errors import ProbeDataError, UsageError
 from nasmon.fit_data import PassingBatches, check_csv_loggers, validation_data_of_fit
+from nasmon.html import html_of
 from nasmon.kernels.metric_table import AGGREGATED
 from nasmon.monitor import DEFAULT_MAX_ROWS, Monitor
+from nasmon.plotting import plot
 from nasmon.probe_set import is_one_shot
 from nasmon.reading import Reading
 from nasmon.record.files import csv_of_run, given_path
@@ -24,10 +26,14 @@ from nasmon.schedule import Schedule
 from nasmon.sinks.csv_tables import IfExists
 from nasmon.sinks.opening import ErrorPolicy, Sink, open_sinks
 from nasmon.sinks.run_record import UNKNOWN_ORIGIN, Origin
+from nasmon.table import Part, text_of
 from nasmon.taps import choose_taps, is_built
 from nasmon.thresholds import merged_thresholds
 from nasmon.training_steps import StepsSoFar, iterations_of
 from nasmon.values import checked
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FREQUENT_MAX_ROWS = 4_096
 """With ``log_freq="batch"``: a reading a second has to be cheap, and is one of many; what it misses
@@ -207,8 +213,24 @@ class NASMonitorCallback(keras.callbacks.Callback):
         return self.monitor.to_frame()
 
     def summary(self) -> str:
-        """A table of the latest reading for a terminal, with what the monitor cost."""
-        return self._monitor.summary() if self._monitor else "nothing was monitored"
+        """A table of the latest reading as plain text, with what the monitor cost."""
+        return text_of(self.summary_parts())
+
+    def summary_parts(self) -> list[Part]:
+        """What ``summary`` shows, as ``Monitor.summary_parts``."""
+        return self._monitor.summary_parts() if self._monitor else ["nothing was monitored"]
+
+    def _repr_html_(self) -> str:
+        """What ``summary`` shows, in a notebook."""
+        return html_of(self.summary_parts())
+
+    def plot(self, kind: str = "dashboard", **options: Any) -> "Figure":
+        """A picture of the readings so far, as ``nasmon.plot`` draws it.
+
+        Raises:
+            RuntimeError: nothing was monitored yet.
+        """
+        return plot(self, kind, **options)
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Notes where the optimizer stands; preparing waits for the first epoch's number."""

@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, SupportsInt
+from typing import TYPE_CHECKING, Any, SupportsInt
 
 import keras
 import numpy as np
@@ -12,19 +12,25 @@ import pandas as pd
 from nasmon.arguments import ARGUMENTS
 from nasmon.budget import DEFAULT_BUDGET, OverheadBudget
 from nasmon.errors import UsageError
+from nasmon.html import html_of
 from nasmon.in_flight import InFlight
 from nasmon.kernels.metric_table import METRIC_NAMES
 from nasmon.narrowing.recorded import WidthRecorder
+from nasmon.plotting import plot
 from nasmon.probe import STAGES, Probe
 from nasmon.progress import Progress
 from nasmon.reading import LayerInfo, Reading, Spectra, frame
 from nasmon.sinks.csv_tables import IfExists
 from nasmon.sinks.opening import ErrorPolicy, Sink, Sinks, Writer, open_sinks, whole_sink
 from nasmon.sinks.run_record import UNKNOWN_ORIGIN, Origin
-from nasmon.summary import summary
+from nasmon.summary import summary_parts
+from nasmon.table import Part, text_of
 from nasmon.thresholds import merged_thresholds
 from nasmon.values import checked
 from nasmon.watched import watched_by
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DEFAULT_MAX_ROWS = 16_384
 """Neighbouring positions are so alike that more rows change no metric by half of what other samples
@@ -153,6 +159,11 @@ class Monitor:
                 self._sinks.begin(watched_by(model, self._probe, self.thresholds))
         if self._keeps_clock:
             self.budget.resume()
+
+    @property
+    def model_name(self) -> str:
+        """Of the model that it reads."""
+        return str(self._model.name)
 
     @property
     def setup_seconds(self) -> float:
@@ -317,8 +328,20 @@ class Monitor:
         return frame(self.readings)
 
     def summary(self) -> str:
-        """A table of the latest reading for a terminal, with what the monitor cost."""
-        return summary(self.readings, self.thresholds, self.budget, self.postponed)
+        """A table of the latest reading as plain text, with what the monitor cost."""
+        return text_of(self.summary_parts())
+
+    def summary_parts(self) -> list[Part]:
+        """What ``summary`` shows, for ``nasmon.rich_print.print_parts`` and pages."""
+        return summary_parts(self.readings, self.thresholds, self.budget, self.postponed)
+
+    def _repr_html_(self) -> str:
+        """What ``summary`` shows, in a notebook."""
+        return html_of(self.summary_parts())
+
+    def plot(self, kind: str = "dashboard", **options: Any) -> "Figure":
+        """A picture of the readings so far, as ``nasmon.plot`` draws it."""
+        return plot(self, kind, **options)
 
     def trace_count(self) -> int:
         """How often anything was traced so far; it stays as it is after setting up."""

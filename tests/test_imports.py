@@ -105,7 +105,8 @@ def test_starting_loads_no_tensorflow(statement: str) -> None:
 def test_only_the_readers_modules_of_the_monitor_are_used_by_the_analysis() -> None:
     light = {
         *("nasmon.errors", "nasmon.thresholds", "nasmon.acceptance", "nasmon.text_table"),
-        *("nasmon.reading", "nasmon.command_parser", "nasmon.terminal"),
+        *("nasmon.reading", "nasmon.command_parser", "nasmon.terminal", "nasmon.short_names"),
+        *("nasmon.table", "nasmon.html"),
         *("nasmon.record.files", "nasmon.record.run", "nasmon.record.spectra"),
         *(
             "nasmon.record.rebuild",

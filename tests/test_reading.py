@@ -10,7 +10,8 @@ import pytest
 from nasmon.budget import OverheadBudget
 from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES, METRICS
 from nasmon.reading import LayerInfo, Reading, Spectra, aggregate, frame
-from nasmon.summary import cost_sentence, summary
+from nasmon.summary import cost_sentence, summary_parts
+from nasmon.table import text_of
 from nasmon.thresholds import DEFAULT_THRESHOLDS
 
 LAYERS = (LayerInfo("a", "Conv2D", 4, False), LayerInfo("b", "DepthwiseConv2D", 12, True))
@@ -100,24 +101,26 @@ def test_a_reading_may_be_copied_and_pickled() -> None:
 
 
 def test_summary_lines_up_and_remarks_on_what_stands_out() -> None:
-    shown = summary(
+    shown = summary_parts(
         [reading(redundancy_score=(0.71, 0.7), correlation_mean=(0.6, 0.61), dead_channels=(0, 2))],
         DEFAULT_THRESHOLDS,
         OverheadBudget(),
         3,
     )
-    lines = shown.splitlines()
+    lines = text_of(shown, 100).splitlines()
     assert lines[0] == "the latest reading: step 5, 32 samples"
-    assert lines[3].startswith("a ")
-    assert lines[3].endswith("  redundant")
-    assert "12 (tied)" in lines[4]
-    assert lines[4].endswith("  correlated, dead channels")
+    assert lines[3].split()[:4] == ["a", "4", "0.71*", "0.60"]
+    assert lines[4].split()[:4] == ["b", "(12)", "0.70", "0.61*"]
+    assert (lines[3].split()[-2], lines[4].split()[-2]) == ("0", "2*")
     assert lines[6].startswith("all layers")
-    assert lines[7].endswith("set-up 0.0 s, 1 reading, 3 postponed")
+    assert lines[7] == "*: redundant (above 0.7), correlated (above 0.6), dead channels"
+    assert lines[8] == "(channels): as many as the layer's input has"
+    assert lines[9].endswith("set-up 0.0 s, 1 reading, 3 postponed")
 
 
 def test_summary_of_nothing() -> None:
-    assert summary([], DEFAULT_THRESHOLDS, OverheadBudget(), 0).startswith("no reading was taken")
+    shown = summary_parts([], DEFAULT_THRESHOLDS, OverheadBudget(), 0)
+    assert text_of(shown).startswith("no reading was taken")
 
 
 def test_the_sentence_about_the_cost() -> None:

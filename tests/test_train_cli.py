@@ -9,6 +9,9 @@ import time
 import pytest
 
 from nasmon.train.cli import build_parser, main
+from nasmon.train.config import resolve_settings
+from nasmon.train.models import MODELS
+from nasmon.train.options import all_options
 
 
 @pytest.fixture
@@ -72,6 +75,24 @@ def test_every_flag_of_the_issue_is_there():
         "--overwrite",
     ):
         assert flag in flags
+
+
+@pytest.mark.parametrize("columns", [70, 80, 100])
+def test_the_list_has_every_model_and_option_with_its_default(columns):
+    done = python("-m", "train", "--list", env={**os.environ, "COLUMNS": str(columns)})
+    lines = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert max(map(len, lines)) <= columns
+    words = [line.split() for line in lines]
+    settings = resolve_settings()
+    assert ["--epochs", str(settings.training.epochs)] in [line[:2] for line in words]
+    text = " ".join(word for line in words for word in line)
+    for name, spec in MODELS.items():
+        assert f"{name} widths {' '.join(map(str, spec.widths))} images of" in text
+    for key, option in all_options():
+        assert (option.flag or f"{key} =") in text, key
+    assert f"{settings.terrain.train_images} scenes" in text
+    assert len(lines) < 60
 
 
 @pytest.mark.parametrize(

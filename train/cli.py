@@ -13,6 +13,7 @@ from nasmon.errors import UsageError
 from nasmon.record.rebuild import typed_module, typed_python
 from nasmon.terminal import printable, say
 from nasmon.train.config import resolve_settings
+from nasmon.train.listing import listing
 from nasmon.train.options import Settings, all_options
 from nasmon.train.outputs import Outputs, TrainingInterrupted
 from nasmon.train.process import EXIT_CODE, exit_on_interrupt, load_tensorflow
@@ -36,6 +37,9 @@ def main(arguments: Sequence[str] | None = None, always_monitor: bool = False) -
     exit_on_interrupt()
     parser = build_parser(always_monitor)
     parsed = parser.parse_args(arguments)
+    if parsed.list:
+        print(listing())
+        sys.exit(0)
     try:
         settings = _settings(parsed, always_monitor)
         _note_idle_flags(parsed, settings)
@@ -53,7 +57,7 @@ def main(arguments: Sequence[str] | None = None, always_monitor: bool = False) -
 
 
 def build_parser(always_monitor: bool = False) -> argparse.ArgumentParser:
-    """One flag for each option that has one, and two that are no option of the config."""
+    """One flag for each option that has one, and three that are no option of the config."""
     parser = OneLineParser(
         "train",
         f"nasmon.train{'.with_nas' if always_monitor else ''}",
@@ -72,6 +76,9 @@ def build_parser(always_monitor: bool = False) -> argparse.ArgumentParser:
     parser.add_argument("--config", metavar="FILE", help="YAML file that overrides the defaults")
     parser.add_argument(
         "--overwrite", action="store_true", help="replace the files of an earlier run"
+    )
+    parser.add_argument(
+        "--list", action="store_true", help="say what models, data and options there are"
     )
     return parser
 
@@ -130,7 +137,10 @@ def _say_interrupted(run: TrainingRun) -> None:
 
 def _say_done(run: TrainingRun, config: str | None) -> None:
     if run.callback is not None:
-        print(f"\n{run.callback.summary()}")
+        from nasmon.rich_print import print_parts
+
+        print()
+        print_parts(run.callback.summary_parts())
     print(f"\nsaved: {', '.join(_saved(run.outputs))}\nnext:")
     for command in _next_commands(run, config):
         print(f"  {printable(command)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -44,8 +45,7 @@ def fit_and_save_model(model: keras.Model, pipelines: Pipelines, prepared: Prepa
     history = keras.callbacks.History()
     run = TrainingRun(model, history.history, monitor, outputs, settings)
     with deferred_interrupt() as flag:
-        # The progress bar first, so that it shows the loss and mIoU and not what follows.
-        callbacks = [keras.callbacks.ProgbarLogger(), *([] if monitor is None else [monitor])]
+        callbacks = [*([] if monitor is None else [monitor]), _Bar()]
         callbacks += [_Recorder(HistoryFile(outputs.history)), history, _Stopper(flag)]
         try:
             model.fit(
@@ -132,6 +132,22 @@ def build_monitor(prepared: Prepared) -> NASMonitorCallback | None:
             history=outputs.history,
         ),
     )
+
+
+class _Bar(keras.callbacks.ProgbarLogger):
+    """Keras's progress bar, with the loss, mIoU, and one of the monitor's values."""
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        shown = {
+            name: value
+            for name, value in (logs or {}).items()
+            # a reading that is postponed has none
+            if not name.startswith("nas_") or (name == _SHOWN and not isnan(value))
+        }
+        super().on_epoch_end(epoch, shown)
+
+
+_SHOWN = "nas_redundancy_score"
 
 
 class _Recorder(keras.callbacks.Callback):

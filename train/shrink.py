@@ -12,6 +12,7 @@ from nasmon.acceptance import main_metric
 from nasmon.command_parser import OneLineParser
 from nasmon.errors import UsageError
 from nasmon.record.rebuild import typed_module, typed_python
+from nasmon.rich_print import print_parts
 from nasmon.terminal import printable, say
 from nasmon.text_table import aligned
 from nasmon.train.options import all_options
@@ -135,7 +136,9 @@ def _shrink(job: Job) -> list[Made]:
 
 def _announce(outputs: Outputs, plan: WidthPlan) -> None:
     """What is made next, before it is trained."""
-    print(f"\n{outputs.model}\n{plan}\n", flush=True)
+    print(f"\n{outputs.model}")
+    print_parts(plan.parts())
+    print(flush=True)
 
 
 def _say(made: Made, job: Job) -> None:

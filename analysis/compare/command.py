@@ -10,10 +10,10 @@ from nasmon.analysis.command_line import Parser, run_command, run_numbers, say_n
 from nasmon.analysis.compare.as_json import comparison_json
 from nasmon.analysis.compare.comparison import compare
 from nasmon.analysis.compare.text import RULE_TEXTS, comparison_markdown, comparison_text
-from nasmon.analysis.layout import printed
 from nasmon.analysis.run import load_run
 from nasmon.analysis.shrunk import original_runs
 from nasmon.errors import UsageError
+from nasmon.terminal import printed
 
 _FORMATS = {
     "text": comparison_text,

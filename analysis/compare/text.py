@@ -14,7 +14,6 @@ from nasmon.analysis.layout import (
     SIGN_WORDS,
     SIGNS,
     blocks,
-    encodable,
     escaped,
     markdown_row,
     marked,
@@ -25,7 +24,7 @@ from nasmon.analysis.words import (
     quantity_label,
     quantity_value,
 )
-from nasmon.terminal import printable
+from nasmon.terminal import encodable, printable
 from nasmon.text_table import aligned
 
 _STATUS: dict[Outcome, str] = {

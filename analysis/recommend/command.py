@@ -11,7 +11,7 @@ from nasmon.analysis.command_line import (
     run_numbers,
     say_notes,
 )
-from nasmon.analysis.layout import ARROW, SIGNS, encodable, printed
+from nasmon.analysis.layout import ARROW, SIGNS
 from nasmon.analysis.newest import run_of
 from nasmon.analysis.recommend.advice import Recommendations, recommendations
 from nasmon.analysis.recommend.as_json import recommendations_json
@@ -19,6 +19,7 @@ from nasmon.analysis.recommend.asking import add_asked, asked_for
 from nasmon.analysis.recommend.text import recommendations_markdown, recommendations_text
 from nasmon.analysis.run import Run
 from nasmon.errors import UsageError
+from nasmon.terminal import encodable, printed
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

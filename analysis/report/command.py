@@ -13,7 +13,6 @@ from nasmon.analysis.command_line import (
     run_numbers,
     say_notes,
 )
-from nasmon.analysis.layout import printed
 from nasmon.analysis.newest import run_of
 from nasmon.analysis.recommend.advice import recommendations
 from nasmon.analysis.recommend.asking import add_asked, asked_for
@@ -22,7 +21,7 @@ from nasmon.analysis.run import Run, load_run
 from nasmon.analysis.shrunk import original_runs
 from nasmon.errors import UsageError
 from nasmon.record.files import whole_file
-from nasmon.terminal import printable
+from nasmon.terminal import printable, printed
 
 _HEAD = 4096  # bytes of a page in which its marker stands
 

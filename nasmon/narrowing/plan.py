@@ -1,10 +1,12 @@
 """A plan of new widths for a model: for each group its width, what it costs, and why not less."""
 
+import sys
 from collections.abc import Sequence
 from math import isnan
 from typing import NamedTuple
 
-from nasmon.text_table import aligned
+from nasmon.html import html_of
+from nasmon.table import Entry, Part, ShownTable, text_of
 from nasmon.widths.objectives import OBJECTIVES, Amounts
 
 
@@ -62,21 +64,11 @@ class WidthPlan(NamedTuple):
         }
 
     def __str__(self) -> str:
-        head = ["group", "channels", "spare", "width", "saves", "lost", "why"]
-        rows = [
-            [
-                group.leader
-                if len(group.owners) == 1
-                else f"{group.leader} +{len(group.owners) - 1}",
-                str(group.channels),
-                str(group.spare),
-                str(group.width),
-                "-" if group.saves is None else str(group.saves),
-                "-" if isnan(group.lost) else f"{100 * group.lost:.3g} %",
-                group.reason,
-            ]
-            for group in self.groups
-        ]
+        # names whole: they are what widths are given by
+        return text_of(self.parts(), width=sys.maxsize)
+
+    def parts(self) -> list[Part]:
+        """What is printed, for ``nasmon.rich_print.print_parts`` and pages."""
         pairs = zip(OBJECTIVES, self.before, self.after, strict=True)
         ends = [
             f"{objective.unit}: {before} -> {after} ({100 * after / max(before, 1):.1f} %)"
@@ -84,4 +76,24 @@ class WidthPlan(NamedTuple):
             for objective, before, after in pairs
             if before is not None and after is not None
         ]
-        return "\n".join([*aligned([head, *rows], texts=(0, 6)), *ends])
+        return [ShownTable(_HEADINGS, tuple(map(_row, self.groups)), texts=(0, 6)), *ends]
+
+    def _repr_html_(self) -> str:
+        """What is printed, in a notebook."""
+        return html_of(self.parts())
+
+
+_HEADINGS = ("group", "channels", "spare", "width", "saves", "lost", "why")
+
+
+def _row(group: PlannedGroup) -> tuple[Entry, ...]:
+    others = len(group.owners) - 1
+    return (
+        Entry(f"{group.leader} +{others}" if others else group.leader),
+        Entry(str(group.channels)),
+        Entry(str(group.spare)),
+        Entry(str(group.width), share=group.width / group.channels),
+        Entry("-" if group.saves is None else str(group.saves)),
+        Entry("-" if isnan(group.lost) else f"{100 * group.lost:.3g} %"),
+        Entry(group.reason),
+    )

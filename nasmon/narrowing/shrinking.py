@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 import keras
 
 from nasmon.errors import UsageError
+from nasmon.html import html_of
 from nasmon.litert.extra import interpreter
 from nasmon.litert.judged import calibration_of, converted
 from nasmon.litert.run import Int8Model
@@ -19,6 +20,7 @@ from nasmon.narrowing.sampled import Interval
 from nasmon.narrowing.search import Search, Searched, searched
 from nasmon.narrowing.seen import SAMPLES, Seen
 from nasmon.narrowing.verdict import Accept, Evaluation, Metrics, accepted_by, checked_rule
+from nasmon.table import Entry, ShownTable
 from nasmon.values import checked, not_text, whole
 
 FineTune = Callable[[keras.Model], Any]
@@ -57,6 +59,18 @@ class Shrunk(NamedTuple):
     interval: Interval | None = None  # of the change that decided; None where it is not known
     int8: Int8Verdict | None = None  # where it was asked for
     trainings: tuple[Metrics, ...] = ()  # after each training, the first one's among them
+
+    def _repr_html_(self) -> str:
+        """The plan, the metrics and what decided, in a notebook."""
+        headings = ("metric", "before", "carried over", "after")
+        found = (self.before, self.carried, self.after)
+        rows = [
+            (Entry(name), *(Entry(f"{metrics[name]:.4g}") for metrics in found))
+            for name in self.before
+        ]
+        word = {True: "accepted", False: "not accepted", None: "not judged"}[self.accepted]
+        judged = [ShownTable(headings, tuple(rows))] if rows else []
+        return html_of([*self.plan.parts(), *judged, f"{word}: {self.decided_by}"])
 
 
 def shrink(
