@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nasmon.analysis.newest import run_of
 from nasmon.analysis.plot.kinds import Options
-from nasmon.analysis.plot.picture import drawn, saved
+from nasmon.analysis.plot.picture import file_content, styled_figure
 from nasmon.analysis.run_in_memory import Holder, run_in_memory
 from nasmon.thresholds import merged_thresholds
 
@@ -32,9 +32,9 @@ def figure_of(
         run, limits = run_in_memory(source), dict(source.thresholds)
     options = Options(metric=metric, layers=tuple(layers))
     limits = merged_thresholds({**limits, **(thresholds or {})})
-    with drawn(kind, run, limits, options) as figure:
+    with styled_figure(kind, run, limits, options) as figure:
         # a notebook shows a figure without pyplot by what it finds on it
-        vars(figure)["_repr_png_"] = partial(saved, figure, "png", kind)
+        vars(figure)["_repr_png_"] = partial(file_content, figure, "png", kind)
     for note in run.notes:
         warnings.warn(f"nasmon: {note}", RuntimeWarning, stacklevel=3)
     return figure

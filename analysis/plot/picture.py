@@ -70,12 +70,12 @@ def render(
 def _bytes(
     kind: str, run: Run, thresholds: Mapping[str, float], options: Options, file_type: str
 ) -> bytes:
-    with drawn(kind, run, thresholds, options) as figure:
-        return saved(figure, file_type, _prefix(kind, options))
+    with styled_figure(kind, run, thresholds, options) as figure:
+        return file_content(figure, file_type, _prefix(kind, options))
 
 
 @contextmanager
-def drawn(
+def styled_figure(
     kind: str, run: Run, thresholds: Mapping[str, float], options: Options
 ) -> Iterator["Figure"]:
     """A figure, in the style that all pictures have.
@@ -98,11 +98,11 @@ def drawn(
         yield draw(kind, run, thresholds, options)
 
 
-def saved(figure: "Figure", file_type: str, salt: str) -> bytes:
+def file_content(figure: "Figure", file_type: str, salt: str) -> bytes:
     """A figure as a file's content.
 
     Args:
-        figure: from ``drawn``.
+        figure: from ``styled_figure``.
         file_type: one of FILE_TYPES.
         salt: as of ``style.publication``.
     """
