@@ -46,6 +46,8 @@ class Progress:
 
     def begin(self, stage: str) -> None:
         """Ends the stage before, and begins another."""
+        if not self._shown:
+            return
         with self._lock:
             self._end_stage()
             self._stage, self._number = stage, self._number + 1
@@ -76,12 +78,7 @@ class Progress:
     def _show(self) -> None:
         with self._lock:
             seconds = time.perf_counter() - self._begun
-            if (
-                not self._shown
-                or self._ended.is_set()
-                or seconds < UNTOLD_SECONDS
-                or not self._stage
-            ):
+            if self._ended.is_set() or seconds < UNTOLD_SECONDS or not self._stage:
                 return
             of = f" ({self._number} of {self._stages})" if self._stages else ""
             before = self._number - 1
