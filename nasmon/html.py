@@ -10,7 +10,7 @@ from nasmon.terminal import printable
 _CELL = "padding: 0.15em 0.6em; white-space: nowrap; text-align:"
 _RULE = "border-top: 1px solid currentColor;"
 _BAR = "display: inline-block; vertical-align: middle; width: 5em; height: 0.7em;"
-_BAR += " margin-left: 0.5em; border: 1px solid #8888; text-align: left"
+_BAR += " margin-right: 0.5em; border: 1px solid #8888; text-align: left"
 _FILLED = "display: block; height: 100%; background: #3b7dd8"
 
 
@@ -57,5 +57,6 @@ def _cell(cell: Entry, side: str) -> str:
     if not isnan(cell.share):
         percent = 100 * min(max(cell.share, 0.0), 1.0)
         filled = f'<span style="{_FILLED}; width: {percent:.0f}%"></span>'
-        text += f'<span style="{_BAR}" role="presentation">{filled}</span>'
+        # before the number, which so stands under its heading
+        text = f'<span style="{_BAR}" role="presentation">{filled}</span>{text}'
     return f'<td style="{_CELL} {side}">{text}</td>'
