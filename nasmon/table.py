@@ -9,7 +9,7 @@ from nasmon.short_names import shortened_apart
 from nasmon.terminal import encodable, line_width
 from nasmon.text_table import aligned
 
-_SHORTEST_NAME = 12  # characters
+_SHORTEST_NAME, _WORDS = 12, 24  # characters: of a name, and of a column of words
 
 _ELLIPSIS, _PLAIN_ELLIPSIS = "…", "~"
 
@@ -66,8 +66,10 @@ class ShownTable(NamedTuple):
 
     def _room(self, width: int) -> int:
         """What a table leaves to the names."""
-        others = [max(map(len, column)) for column in [*zip(*self.cells(), strict=True)][1:]]
-        return width - sum(others) - 2 * len(others)
+        others = [max(map(len, column)) for column in zip(*self.cells(), strict=True)]
+        # words go on in the next line
+        taken = [min(n, _WORDS) if i in self.texts else n for i, n in enumerate(others)][1:]
+        return width - sum(taken) - 2 * len(taken)
 
     def _without(self, gone: int) -> "ShownTable":
         left = [i for i in range(len(self.headings)) if i != gone]

@@ -61,4 +61,4 @@ def test_the_callback_the_plan_and_the_result_show_themselves(shown: dict[str, A
 @pytest.mark.parametrize("cell", ["dashboard", "ranks", "widths"])
 def test_the_pictures_show_themselves(shown: dict[str, Any], cell: str) -> None:
     assert isinstance(shown[cell], Figure)
-    assert shown[cell]._repr_png_().startswith(b"\x89PNG")
+    assert shown[cell]._repr_png_()[0].startswith(b"\x89PNG")

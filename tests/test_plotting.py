@@ -38,8 +38,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> NASMonitorCallback:
 
 
 def png(figure: Any) -> bytes:
-    """What a notebook shows of a figure."""
-    return figure._repr_png_()
+    """What a notebook shows of a figure, at two pixels of it a pixel of the page."""
+    content, size = figure._repr_png_()
+    assert size["width"] == round(96 * figure.get_figwidth())
+    return content
 
 
 def texts(figure: Figure) -> set[str]:

@@ -3,6 +3,7 @@
 import io
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -43,13 +44,24 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     return shown
 
 
-def test_stages_replace_one_another_and_end_in_what_they_took(terminal: Terminal) -> None:
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds on the clock, which stands still but for what a test adds."""
+    seconds = [100.0]
+    monkeypatch.setattr(progress, "time", SimpleNamespace(perf_counter=lambda: seconds[0]))
+    return seconds
+
+
+def test_stages_replace_one_another_and_end_in_what_they_took(
+    terminal: Terminal, now: list[float]
+) -> None:
     with Progress("set up for net", stages=2) as shown:
         shown.begin("tracing a model of a long name")
+        now[0] += 0.4
         shown.begin("compiling")
-        time.sleep(0.05)
         assert terminal.screen == ["nasmon: compiling (2 of 2) ... 0 s"]
-    assert terminal.screen == ["nasmon: set up for net in 0.1 s (compiling 0.1 s)", ""]
+        now[0] += 6.1
+    assert terminal.screen == ["nasmon: set up for net in 6.5 s (compiling 6.1 s)", ""]
     assert "\rnasmon: tracing a model of a long name (1 of 2) ... 0 s\r" in terminal.getvalue()
 
 
@@ -57,23 +69,33 @@ def test_the_seconds_go_on_by_themselves(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "_TICK", 0.01)
-    running = threading.active_count()
+    running = set(threading.enumerate())
     with Progress("done") as shown:
         shown.begin("waiting")
+        (clock,) = set(threading.enumerate()) - running
         before = len(terminal.getvalue())
-        time.sleep(0.2)
-        assert len(terminal.getvalue()) > before
+        within_seconds(lambda: len(terminal.getvalue()) > before)
     ended = terminal.getvalue()
-    time.sleep(0.05)
-    assert (terminal.getvalue(), threading.active_count()) == (ended, running)
+    clock.join(timeout=20)
+    assert not clock.is_alive()
+    assert terminal.getvalue() == ended
 
 
-def test_of_stages_alike_the_rest_is_foretold(terminal: Terminal) -> None:
-    with Progress("weighed", stages=4, alike=True) as shown:
+def within_seconds(happens: Callable[[], bool]) -> None:
+    """Waits for what other threads do."""
+    until = time.perf_counter() + 20
+    while not happens():
+        assert time.perf_counter() < until
+        time.sleep(0.01)
+
+
+def test_of_stages_alike_the_rest_is_foretold(terminal: Terminal, now: list[float]) -> None:
+    with Progress("weighed 4 groups", stages=4, alike=True) as shown:
         shown.begin("weighing")
-        time.sleep(0.4)
+        now[0] += 3
         shown.begin("weighing")
-        assert terminal.screen == ["nasmon: weighing (2 of 4) ... 0 s, some 1 s left"]
+        assert terminal.screen == ["nasmon: weighing (2 of 4) ... 3 s, some 9 s left"]
+    assert terminal.screen == ["nasmon: weighed 4 groups in 3.0 s", ""]
 
 
 def test_what_fails_leaves_no_line_behind(terminal: Terminal) -> None:

@@ -159,6 +159,16 @@ def test_a_name_is_no_markup_of_a_terminal(terminal: Any) -> None:
     assert "[red]x[/red]\\x1b[2J" in shown
 
 
+def test_a_plans_reasons_go_on_in_the_next_line(terminal: Any) -> None:
+    reason = "its width is held by an operation that mixes channels in a way that is not known here"
+    row = (Entry("encoder/block1/conv1"), Entry("64"), Entry(reason))
+    shown = terminal([ShownTable(("group", "width", "why"), (row,), texts=(0, 2))], 60)
+    lines = without_colours(shown).splitlines()
+    assert max(map(len, lines)) <= 60
+    assert "encoder/block1/conv1" in shown
+    assert " ".join(" ".join(line[29:].split()) for line in lines[2:]).strip() == reason
+
+
 HOSTILE = '<script>alert("x")</script>&<img src=x onerror=alert(1)>'
 
 

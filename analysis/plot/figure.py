@@ -16,6 +16,8 @@ from nasmon.thresholds import merged_thresholds
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_PIXELS = 96  # of a page's inch
+
 
 def figure_of(
     source: str | os.PathLike[str] | Holder | None,
@@ -34,7 +36,13 @@ def figure_of(
     limits = merged_thresholds({**limits, **(thresholds or {})})
     with styled_figure(kind, run, limits, options) as figure:
         # a notebook shows a figure without pyplot by what it finds on it
-        vars(figure)["_repr_png_"] = partial(file_content, figure, "png", kind)
+        vars(figure)["_repr_png_"] = partial(_shown, figure, kind)
     for note in run.notes:
         warnings.warn(f"nasmon: {note}", RuntimeWarning, stacklevel=3)
     return figure
+
+
+def _shown(figure: "Figure", salt: str) -> tuple[bytes, dict[str, int]]:
+    """What a notebook shows of a figure: sharp, and as large as on paper."""
+    width, height = (round(_PIXELS * inches) for inches in figure.get_size_inches())
+    return file_content(figure, "png", salt), {"width": width, "height": height}

@@ -92,9 +92,7 @@ def styled_figure(
     reason = missing(kind, run, options)
     if reason:
         raise UsageError(reason)
-    from nasmon.analysis.plot.style import publication
-
-    with publication(_prefix(kind, options)):
+    with _style(_prefix(kind, options)):
         yield draw(kind, run, thresholds, options)
 
 
@@ -106,15 +104,21 @@ def file_content(figure: "Figure", file_type: str, salt: str) -> bytes:
         file_type: one of FILE_TYPES.
         salt: as of ``style.publication``.
     """
+    with _style(salt):
+        file = io.BytesIO()
+        dpi = min(200.0, _MOST_PIXELS / max(figure.get_size_inches()))
+        figure.savefig(file, format=file_type, dpi=dpi, metadata=_UNDATED[file_type])
+    return file.getvalue()
+
+
+@contextmanager
+def _style(salt: str) -> Iterator[None]:
     from nasmon.analysis.plot.style import publication
 
     with publication(salt), warnings.catch_warnings():
         # a name may hold letters that no font has; a box stands for them
         warnings.filterwarnings("ignore", r"Glyph .* missing from")
-        file = io.BytesIO()
-        dpi = min(200.0, _MOST_PIXELS / max(figure.get_size_inches()))
-        figure.savefig(file, format=file_type, dpi=dpi, metadata=_UNDATED[file_type])
-    return file.getvalue()
+        yield
 
 
 def draw(kind: str, run: Run, thresholds: Mapping[str, float], options: Options) -> "Figure":
