@@ -9,7 +9,8 @@ import numpy as np
 
 from nasmon.kernels.metric_table import METRICS
 from nasmon.reading import LayerInfo, Reading, Spectra
-from nasmon.sinks.opening import Sink, open_sinks
+from nasmon.sinks.opening import open_sinks
+from nasmon.sinks.sink import Sink
 
 LAYERS = 43
 WIDTHS = (16, 24, 32, 64, 96, 128, 192, 256)

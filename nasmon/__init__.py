@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from nasmon.plotting import plot
     from nasmon.reading import LayerInfo, Reading
     from nasmon.record.run import Rebuild
-    from nasmon.sinks.run_record import Origin
+    from nasmon.sinks.run_record import Origin, Watched
+    from nasmon.sinks.sink import Sink
     from nasmon.taps import list_layers
     from nasmon.widths.layer_rules import declare_per_channel
 
@@ -36,6 +37,8 @@ __all__ = [
     "Rebuild",
     "Search",
     "Shrunk",
+    "Sink",
+    "Watched",
     "WidthPlan",
     "declare_per_channel",
     "list_layers",
@@ -55,6 +58,8 @@ _HOMES = {
     "Rebuild": "nasmon.record.run",
     "Search": "nasmon.narrowing.search",
     "Shrunk": "nasmon.narrowing.shrinking",
+    "Sink": "nasmon.sinks.sink",
+    "Watched": "nasmon.sinks.run_record",
     "WidthPlan": "nasmon.narrowing.plan",
     "declare_per_channel": "nasmon.widths.layer_rules",
     "list_layers": "nasmon.taps",

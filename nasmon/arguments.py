@@ -8,6 +8,7 @@ from nasmon.schedule import LOG_FREQUENCIES
 from nasmon.sinks.csv_tables import IF_EXISTS
 from nasmon.sinks.opening import ERROR_POLICIES
 from nasmon.sinks.run_record import Origin
+from nasmon.sinks.sink import sinks_given
 from nasmon.values import (
     Reader,
     either,
@@ -53,6 +54,7 @@ ARGUMENTS: dict[str, Reader] = {
     "on_error": one_of(*ERROR_POLICIES),
     "if_exists": one_of(*IF_EXISTS),
     "verbose": _switch,
+    "sinks": sinks_given,
     "origin": instance_of(Origin, "use nasmon.Origin(seed=..., command=...)"),
 }
 """By name; ``thresholds`` has a table of its own, ``nasmon.thresholds.THRESHOLDS``."""

@@ -24,8 +24,9 @@ from nasmon.reading import Reading
 from nasmon.record.files import csv_of_run, given_path
 from nasmon.schedule import Schedule
 from nasmon.sinks.csv_tables import IfExists
-from nasmon.sinks.opening import ErrorPolicy, Sink, open_sinks
+from nasmon.sinks.opening import ErrorPolicy, open_sinks
 from nasmon.sinks.run_record import UNKNOWN_ORIGIN, Origin
+from nasmon.sinks.sink import Sink
 from nasmon.table import Part, text_of
 from nasmon.taps import choose_taps, is_built
 from nasmon.thresholds import merged_thresholds
@@ -56,7 +57,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
     begins with.
 
     A copy (``copy.deepcopy``, ``pickle``) is a callback of the same arguments that has watched
-    nothing yet; a deep copy shares the data and the model that it was given.
+    nothing yet; a deep copy shares the data, the model and the sinks that it was given.
 
     Args:
         validation_data: what to probe with, in any form that ``fit`` takes; what ``fit`` was given
@@ -88,6 +89,8 @@ class NASMonitorCallback(keras.callbacks.Callback):
             error before training begins in either case.
         if_exists: what to do with an earlier run's CSV: "error", "append" or "overwrite". A ``fit``
             that resumes with ``initial_epoch`` appends by itself.
+        sinks: other places for readings, such as an experiment tracker: objects like
+            ``nasmon.Sink``.
         width_evidence: whether to find out, when the run ends, what each layer's width would lose
             with fewer channels, and keep it beside the CSV for ``analysis.recommend``; counted as
             set-up.
@@ -130,6 +133,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         thresholds: Mapping[str, float] | None = None,
         on_error: ErrorPolicy = "warn",
         if_exists: IfExists = "error",
+        sinks: Sequence[Sink] = (),
         width_evidence: bool = True,
         origin: Origin = UNKNOWN_ORIGIN,
         verbose: int = 1,
@@ -142,12 +146,13 @@ class NASMonitorCallback(keras.callbacks.Callback):
             **{"batch_freq": batch_freq, "overhead_budget": overhead_budget, "origin": origin},
             **{"on_error": on_error, "if_exists": if_exists, "width_evidence": width_evidence},
             **({} if model is None else {"model": model}),
-            **{"verbose": verbose},
+            **{"sinks": sinks, "verbose": verbose},
         )
         self._validation_data, self._part = validation_data, model
         self._log_dir = None if log_dir is None else given_path(log_dir)
         self._csv_path = given_path(csv_path) if csv_path else csv_path
         self._if_exists = if_exists
+        self._given_sinks = list(sinks)
         self._width_evidence = width_evidence
         self._origin, self._verbose = origin, verbose
         self._on_error = on_error
@@ -183,7 +188,8 @@ class NASMonitorCallback(keras.callbacks.Callback):
         self._watch_nothing_yet()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "NASMonitorCallback":
-        memo |= {id(shared): shared for shared in (self._validation_data, self._part)}
+        given = (self._validation_data, self._part, *self._given_sinks)
+        memo |= {id(shared): shared for shared in given}
         copied = type(self).__new__(type(self))
         copied.__setstate__(deepcopy(self.__getstate__(), memo))
         return copied
@@ -314,9 +320,10 @@ class NASMonitorCallback(keras.callbacks.Callback):
         resumed = self._schedule.epoch > 0 and self._if_exists == "error"
         self.csv_path = csv_of_run(self._csv_path, self._log_dir, self._watched.name)
         if_exists = "append" if resumed else self._if_exists
-        self._sinks = open_sinks(
+        opened = open_sinks(
             self._log_dir, self.csv_path, if_exists, self._origin, left_open="interrupted"
         )
+        self._sinks = [*opened, *self._given_sinks]
         self._source = source
         if not isinstance(source, PassingBatches) and is_built(self._watched):
             self._watch(source)

@@ -21,8 +21,9 @@ from nasmon.probe import STAGES, Probe
 from nasmon.progress import Progress
 from nasmon.reading import LayerInfo, Reading, Spectra, frame
 from nasmon.sinks.csv_tables import IfExists
-from nasmon.sinks.opening import ErrorPolicy, Sink, Sinks, Writer, open_sinks, whole_sink
+from nasmon.sinks.opening import ErrorPolicy, Sinks, open_sinks
 from nasmon.sinks.run_record import UNKNOWN_ORIGIN, Origin
+from nasmon.sinks.sink import Sink
 from nasmon.summary import summary_parts
 from nasmon.table import Part, text_of
 from nasmon.thresholds import merged_thresholds
@@ -68,8 +69,8 @@ class Monitor:
         if_exists: what to do with an earlier run's CSV: "error", "append" or "overwrite".
         on_error: what a place for readings that cannot be written does: "warn" once and be left
             out, while the others go on, or "raise".
-        sinks: other places for readings: objects with a method ``write(reading)``, and
-            perhaps ``begin(watched)`` and ``close(status, error)``.
+        sinks: other places for readings, such as an experiment tracker: objects like
+            ``nasmon.Sink``.
         thresholds: any of ``nasmon.thresholds.THRESHOLDS``, for the remarks in
             ``summary()``.
         width_evidence: whether to find out, when the run ends, what each layer's width would lose
@@ -113,7 +114,7 @@ class Monitor:
         csv_path: str | os.PathLike[str] | None = None,
         if_exists: IfExists = "error",
         on_error: ErrorPolicy = "warn",
-        sinks: Sequence[Sink | Writer] = (),
+        sinks: Sequence[Sink] = (),
         thresholds: Mapping[str, float] | None = None,
         width_evidence: bool = True,
         origin: Origin = UNKNOWN_ORIGIN,
@@ -125,7 +126,7 @@ class Monitor:
             **{"max_rows": max_rows, "few_samples": few_samples, "log_dir": log_dir},
             **{"overhead_budget": overhead_budget, "csv_path": csv_path, "if_exists": if_exists},
             **{"on_error": on_error, "origin": origin, "width_evidence": width_evidence},
-            **{"verbose": verbose},
+            **{"sinks": sinks, "verbose": verbose},
         )
         self.thresholds = merged_thresholds(thresholds)
         self._verbose: bool = given["verbose"]
@@ -148,7 +149,7 @@ class Monitor:
             for remark in self._probe.remarks:
                 warnings.warn(f"nasmon: {remark}", RuntimeWarning, stacklevel=2)
             opened = open_sinks(log_dir, given["csv_path"] or None, if_exists, origin)
-            self._sinks = Sinks([*opened, *map(whole_sink, sinks)], on_error)
+            self._sinks = Sinks([*opened, *sinks], on_error)
             self._on_error = on_error
             self._widths: WidthRecorder | None = None
             if width_evidence and self._sinks.keep_widths_too and self._probe.widths is not None:

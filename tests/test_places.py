@@ -17,13 +17,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from nasmon import Monitor
 from nasmon.errors import UsageError
-from nasmon.reading import Reading
 from nasmon.record.files import layers_path, record_path, spectra_path, whole_file
 from nasmon.record.run import read_record
-from nasmon.sinks.opening import Sinks, open_sinks, whole_sink
+from nasmon.sinks.opening import open_sinks
 from nasmon.sinks.tensorboard import TensorBoardSink
 from tests.networks import compiled, functional, images, tiny, unlimited
-from tests.test_opening import WATCHED
 from tests.test_reading import reading
 
 DATA = images(16)
@@ -158,51 +156,6 @@ def test_the_record_tells_the_csvs_last_step(tmp_path: Path) -> None:
     monitor.close()
     # what the CSV does not have is not told
     assert read_record(record_path(tmp_path / "run.csv")).last_step == 9
-
-
-class Failing:
-    """A place for readings that fails at one of its methods."""
-
-    def __init__(self, at: str) -> None:
-        self.at, self.asked = at, 0
-
-    def begin(self, watched: Any) -> None:
-        self._fail("begin")
-
-    def write(self, one: Reading) -> None:
-        self._fail("write")
-
-    def close(self, status: str, error: str | None = None) -> None:
-        self._fail("close")
-
-    def _fail(self, method: str) -> None:
-        self.asked += 1
-        if method == self.at:
-            raise OSError(28, "No space left on device")
-
-
-@pytest.mark.parametrize(("at", "asked"), [("begin", 1), ("write", 2), ("close", 4)])
-def test_one_that_fails_is_left_out_with_one_warning(at: str, asked: int) -> None:
-    failing, kept = Failing(at), Failing("")
-    sinks = Sinks([whole_sink(failing), whole_sink(kept)])
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        sinks.begin(WATCHED)
-        sinks.write(reading(1))
-        sinks.write(reading(2))
-        sinks.close("ended")
-        sinks.close("ended")
-    (warning,) = caught
-    assert "Failing cannot be written" in str(warning.message)
-    assert "No space left on device" in str(warning.message)
-    assert (failing.asked, kept.asked) == (asked, 5)
-
-
-def test_one_that_fails_raises_where_that_is_asked_for() -> None:
-    model, x = tiny()
-    monitor = Monitor(model, x, sinks=[Failing("write")], on_error="raise")
-    with pytest.raises(OSError, match="No space"):
-        monitor.read(1)
 
 
 def test_a_training_goes_on_with_the_sinks_that_are_left(tmp_path: Path) -> None:

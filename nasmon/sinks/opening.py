@@ -4,68 +4,15 @@ import os
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from nasmon.errors import UsageError
 from nasmon.reading import Reading
 from nasmon.record.widths import WidthEvidence
 from nasmon.sinks.csv_tables import CsvSink, IfExists
 from nasmon.sinks.run_record import UNKNOWN_ORIGIN, Origin, RunSink, Watched
+from nasmon.sinks.sink import Sink, place_of
 from nasmon.sinks.tensorboard import TensorBoardSink
-
-
-class Sink(Protocol):
-    """Something that keeps readings.
-
-    Of one with a method ``keep_widths(evidence)`` that is called before ``close``, if the run ended
-    well, with what fewer channels would lose.
-    """
-
-    place: str  # where it keeps them, for a warning
-
-    def begin(self, watched: Watched) -> None:
-        """Takes note of what will be read, once that is known."""
-
-    def write(self, reading: Reading) -> None:
-        """Keeps one reading, flushed when it returns."""
-
-    def close(self, status: str, error: str | None = None) -> None:
-        """Ends the run; another reading takes it up again."""
-
-
-OURS = (CsvSink, RunSink, TensorBoardSink)
-
-
-class Writer(Protocol):
-    """The least that a user's own place for readings has."""
-
-    def write(self, reading: Reading) -> None:
-        """Keeps one reading."""
-
-
-class _UsersSink:
-    """A user's own place for readings; what it lacks besides ``write`` does nothing."""
-
-    def __init__(self, given: Writer) -> None:
-        self.place = type(given).__name__
-        self.write = given.write
-        self._begin = getattr(given, "begin", None)
-        self._close = getattr(given, "close", None)
-        if hasattr(given, "keep_widths"):
-            self.keep_widths = given.keep_widths
-
-    def begin(self, watched: Watched) -> None:
-        if self._begin is not None:
-            self._begin(watched)
-
-    def close(self, status: str, error: str | None = None) -> None:
-        if self._close is not None:
-            self._close(status, error)
-
-
-def whole_sink(given: Sink | Writer) -> Sink:
-    """A sink of what a user gave, whose ``begin`` and ``close`` may be missing."""
-    return given if isinstance(given, OURS) else _UsersSink(given)
 
 
 def open_sinks(
@@ -112,18 +59,21 @@ ERROR_POLICIES: tuple[ErrorPolicy, ...] = ("warn", "raise")
 class Sinks:
     """Several sinks as one; one that fails is left out from then on, and the others go on.
 
+    Some have a method ``keep_widths(evidence)`` besides, which is called before ``close``, if the
+    run ended well, with what fewer channels would lose.
+
     Args:
         sinks: in the order in which they are asked.
         on_error: "warn" once of a sink that fails, or "raise" what it raised.
 
     Example:
-        >>> class Kept(list):
+        >>> class Kept(Sink):
         ...     def write(self, reading):
-        ...         self.append(reading)
+        ...         self.latest = reading
         >>> one, other = Kept(), Kept()
-        >>> Sinks([whole_sink(one), whole_sink(other)]).write("a reading")
-        >>> one, other
-        (['a reading'], ['a reading'])
+        >>> Sinks([one, other]).write("a reading")
+        >>> one.latest, other.latest
+        ('a reading', 'a reading')
     """
 
     def __init__(self, sinks: Iterable[Sink], on_error: ErrorPolicy = "warn") -> None:
@@ -159,13 +109,14 @@ class Sinks:
         for sink in list(self._sinks):
             try:
                 action(sink)
-            except Exception as error:
+            # a user's own code may ask to leave
+            except (Exception, SystemExit) as error:
                 if self._on_error == "raise" or (may_refuse and isinstance(error, UsageError)):
                     raise
                 self._sinks.remove(sink)
                 warnings.warn(
-                    f"nasmon: {sink.place} cannot be written, and gets nothing more in this run, "
-                    f"which goes on; {type(error).__name__}: {error}",
+                    f"nasmon: {place_of(sink)} cannot be written, and gets nothing more in this "
+                    f"run, which goes on; {type(error).__name__}: {error}",
                     RuntimeWarning,
                     stacklevel=4,
                 )

@@ -53,15 +53,20 @@ UNKNOWN_ORIGIN = Origin()
 
 
 class Watched(NamedTuple):
-    """What a monitor watches, once it knows."""
+    """What a monitor watches, as a sink is told before the first reading.
+
+    Example:
+        >>> Watched("model", 32, {}, layers=(), params=10, macs=None, structure=None).samples
+        32
+    """
 
     model_name: str
-    samples: int
-    thresholds: dict[str, float]
-    layers: tuple[LayerRecord, ...]
-    params: int
-    macs: int | None
-    structure: Structure | None
+    samples: int  # of a whole reading
+    thresholds: dict[str, float]  # by name, as in nasmon.thresholds.THRESHOLDS
+    layers: tuple[LayerRecord, ...]  # each with name, kind, channels, params, macs and more
+    params: int  # of the whole model
+    macs: int | None  # of the whole model, for one input; None where not known
+    structure: Structure | None  # how the widths hang together; None where not known
     unknown_structure: str = ""  # why it is None
 
 
