@@ -1,6 +1,7 @@
-"""Trains a network at ten widths, and compares the runs.
+"""Trains a network at ten widths, or at those that are given, and compares the runs.
 
     python compare_widths.py
+    python compare_widths.py 64 24 8
 
 Each run has a name and a folder of its own, and a history, so that the comparison knows the task's
 metric. Two of them, later:
@@ -8,6 +9,7 @@ metric. Two of them, later:
     python -m nasmon.analysis.compare --csv logs/widths/64/metrics.csv logs/widths/24/metrics.csv
 """
 
+import sys
 from pathlib import Path
 
 import keras
@@ -17,7 +19,7 @@ from keras import layers
 from nasmon import NASMonitorCallback, Origin
 from nasmon.analysis.compare.command import main as compare
 
-WIDTHS = (64, 48, 32, 24, 16, 12, 8, 6, 4, 2)
+WIDTHS = [int(width) for width in sys.argv[1:]] or [64, 48, 32, 24, 16, 12, 8, 6, 4, 2]
 SEED = 1
 
 random = np.random.default_rng(SEED)
@@ -38,6 +40,7 @@ for width in WIDTHS:
     monitor = NASMonitorCallback(
         log_dir=folder,
         csv_path=folder / "metrics.csv",
+        layers=["first", "second"],
         samples=256,
         width_evidence=False,  # what fewer channels would lose is not asked here
         origin=Origin(seed=SEED, history=folder / "history.csv"),

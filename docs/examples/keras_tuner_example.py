@@ -1,11 +1,14 @@
 """KerasTuner looks for a network that does well, is small, and uses its width.
 
     pip install 'nasmon[examples]'
-    python keras_tuner_example.py
+    python keras_tuner_example.py 100
 
-Several objectives are added up, so each is brought to the same order. The tuner copies the monitor
-for each trial: ``log_dir=None``, as they would all write to the same place.
+The number is how many networks are tried, 5 if there is none. Several objectives are added up, so each
+is brought to the same order. The tuner copies the monitor for each trial: ``log_dir=None``, as they
+would all write to the same place.
 """
+
+import sys
 
 import keras
 import keras_tuner
@@ -14,7 +17,7 @@ from keras import layers
 
 from nasmon import NASMonitorCallback
 
-TRIALS = 3  # to see how it goes; a search takes a hundred
+TRIALS = int(sys.argv[1]) if len(sys.argv) > 1 else 5
 
 keras.utils.set_random_seed(1)
 random = np.random.default_rng(1)

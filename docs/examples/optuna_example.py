@@ -4,6 +4,8 @@ pip install 'nasmon[examples]'
 python optuna_example.py
 """
 
+import sys
+
 import keras
 import numpy as np
 import optuna
@@ -11,7 +13,7 @@ from keras import layers
 
 from nasmon import NASMonitorCallback
 
-TRIALS = 4  # to see how it goes; a search takes a hundred
+TRIALS = int(sys.argv[1]) if len(sys.argv) > 1 else 5
 
 random = np.random.default_rng(1)
 x = random.normal(size=(1280, 12)).astype(np.float32)
