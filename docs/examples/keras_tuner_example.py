@@ -3,9 +3,9 @@
     pip install 'nasmon[examples]'
     python keras_tuner_example.py 100
 
-The number is how many networks are tried, 5 if there is none. Several objectives are added up, so each
-is brought to the same order. The tuner copies the monitor for each trial: ``log_dir=None``, as they
-would all write to the same place.
+The number is how many networks are tried, 5 if there is none. Several objectives are added up, so
+each is brought to the same order. The tuner copies the monitor for each trial: ``log_dir=None``, as
+they would all write to the same place.
 """
 
 import sys

@@ -1,6 +1,8 @@
 """A training loop of your own, with readings that keep within a share of its time.
 
-python loop.py
+    python loop.py
+
+leaves the run under logs/loop, as ``fit`` does.
 """
 
 import keras

@@ -1,7 +1,9 @@
 """Optuna looks for networks of which none is better in accuracy, size and saturation at once.
 
-pip install 'nasmon[examples]'
-python optuna_example.py
+    pip install 'nasmon[examples]'
+    python optuna_example.py 100
+
+The number is how many networks are tried, 5 if there is none.
 """
 
 import sys
