@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,7 @@ def test_weights_and_biases_keeps_the_readings(tmp_path: Path) -> None:
 
 def wandb_records(file: Path) -> Iterator[Any]:
     """The records of a run's file: protos in chunks of blocks, as LevelDB's log has them."""
-    from wandb.proto import wandb_internal_pb2
-
+    protos = import_module("wandb.proto.wandb_internal_pb2")
     data, block = file.read_bytes(), 32_768
     assert data[:4] == b":W&B"
     at, parts = 7, b""
@@ -73,7 +73,7 @@ def wandb_records(file: Path) -> Iterator[Any]:
         at += 7 + size
         # a whole one, or the last of several
         if kind in (1, 4):
-            yield wandb_internal_pb2.Record.FromString(parts)
+            yield protos.Record.FromString(parts)
             parts = b""
 
 

@@ -39,7 +39,7 @@ history = model.fit(
             # a value each epoch: one that is postponed has NaN, which counts as no improvement
             overhead_budget=None,
         ),
-        # as long as one direction goes on losing its share of the variance, features are learnt
+        # ends when the share of one direction in the variance has not fallen for three epochs
         keras.callbacks.EarlyStopping(
             "nas_redundancy_score", mode="min", min_delta=0.005, patience=3, verbose=1
         ),
