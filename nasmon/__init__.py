@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from nasmon.taps import list_layers
     from nasmon.widths.layer_rules import declare_per_channel
 
+    __version__: str
+
 __all__ = [
     "LayerInfo",
     "Monitor",
@@ -72,9 +74,21 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("nasmon")
+    except PackageNotFoundError:
+        # used from a folder that was never installed
+        return "unknown"
 
 
 def __dir__() -> list[str]:

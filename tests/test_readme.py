@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 
 from nasmon import Monitor, NASMonitorCallback
+from nasmon.cli import COMMANDS as SUBCOMMANDS
 from nasmon.kernels.metric_table import METRICS
 from nasmon.train import export, shrink
 from nasmon.train.cli import build_parser
@@ -154,6 +155,12 @@ def test_the_analysis_takes_the_commands(command: str) -> None:
     assert parser.parse_args(arguments)
 
 
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("nasmon ")])
+def test_the_installed_command_takes_its_commands(command: str) -> None:
+    _, name, *arguments = shlex.split(command)
+    assert import_module(SUBCOMMANDS[name].module).build_parser().parse_args(arguments)
+
+
 def check_training_arguments(arguments: list[str]) -> None:
     """As the command line would: its parser, then the checks of every option."""
     parsed = vars(build_parser().parse_args(arguments))
@@ -164,9 +171,8 @@ def check_training_arguments(arguments: list[str]) -> None:
 
 
 def test_every_command_is_checked_here() -> None:
-    others = [
-        c for c in COMMANDS if not c.startswith(("make", "python -m train", "python -m analysis"))
-    ]
+    checked = ("make", "nasmon ", "python -m train", "python -m analysis")
+    others = [c for c in COMMANDS if not c.startswith(checked)]
     assert others == ["pip install -c constraints.txt ."]
 
 

@@ -104,10 +104,14 @@ def test_the_commands_work_beside_what_has_their_names(python: Path, project: Pa
         where == f"{next(python.parents[1].glob('lib/*/site-packages'))}/nasmon/__init__.py True\n"
     )
     assert "--enable-nas" in output(project, python.with_name("nasmon-train"), "--help")
+    assert re.fullmatch(
+        r"nasmon \d+\.\d+\.\d+\n", output(project, python.with_name("nasmon"), "--version")
+    )
     by_script = output(project, python.with_name("nasmon-recommend"), "--csv", "run.csv")
     by_module = output(project, python, "-m", "nasmon.analysis.recommend", "--csv", "run.csv")
     assert "NAS ANALYSIS RECOMMENDATIONS FOR CHAIN" in by_script
-    assert by_module == by_script
+    by_name = output(project, python.with_name("nasmon"), "recommend", "--csv", "run.csv")
+    assert by_module == by_script == by_name
 
 
 def test_a_users_strict_type_check_knows_the_types(python: Path, tmp_path: Path) -> None:

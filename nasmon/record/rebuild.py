@@ -135,6 +135,13 @@ def typed_module(module: str) -> str:
 
 
 def typed_program(module: str) -> str:
-    """The command that is running, as the user typed it: our script, or ``python -m`` a module."""
+    """The command that is running, as the user typed it: our script, or ``python -m`` a module.
+
+    Args:
+        module: of the command; ``nasmon`` has put its subcommand's name into the process's own.
+    """
     called = Path(sys.argv[0]).name
-    return called if called.startswith("nasmon-") else f"python -m {typed_module(module)}"
+    return called if _OURS.match(called) else f"python -m {typed_module(module)}"
+
+
+_OURS = re.compile(r"(python -m )?nasmon([ -]|$)")
