@@ -1,17 +1,26 @@
-"""The wheel installs one name, which nothing in an environment or a project hides."""
+"""The wheel installs one name, which nothing in an environment or a project hides; what a release
+needs besides is there.
+"""
 
+import inspect
 import os
 import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 import zipfile
+from configparser import ConfigParser
+from email.parser import Parser
 from pathlib import Path
 
 import pytest
+import skimage.data
+import yaml
 
+from nasmon.train.data.textures import PHOTOGRAPHS
 from tests.recorded import write_run
 
 ROOT = Path(__file__).parent.parent
@@ -23,29 +32,41 @@ DATA = (
     "nasmon/analysis/report/templates/style.css",
     "nasmon/analysis/report/templates/sort.js",
 )
+LICENCES = ("LICENSE", "NOTICE")
 LIBRARY = "kernels"
 """A well-known library of another kind, with a name that one of our folders has, too."""
 
 
 def pip(*arguments: object) -> None:
-    """Runs pip; a registry that cannot be reached skips the test, but not in CI."""
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=300)
-    if done.returncode and "No matching distribution" in done.stderr and not os.environ.get("CI"):
+    """Runs pip as ``run_module`` runs a module."""
+    run_module("pip", "--disable-pip-version-check", *arguments)
+
+
+def run_module(*arguments: object) -> str:
+    """Runs a module; a registry that cannot be reached skips the test, but not in CI."""
+    command = [sys.executable, "-m", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    said = done.stdout + done.stderr
+    if done.returncode and "No matching distribution" in said and not os.environ.get("CI"):
         pytest.skip("no package registry is reached")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, said
+    return said
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from the packages alone."""
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the source distribution of a clean clone, and the wheel that is built of it."""
     source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")
-    for folder in ("nasmon", "kernels", "train", "analysis"):
-        shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("*.pyc"))
-    for file in ("setup.cfg", "pyproject.toml", "README.md"):
-        shutil.copy(ROOT / file, source)
-    pip("wheel", "--no-deps", "--wheel-dir", built, source)
-    (found,) = built.glob("*.whl")
+    ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text("utf-8").splitlines()]
+    ignore = shutil.ignore_patterns(".git", *ignored)
+    shutil.copytree(ROOT, source, ignore=ignore, dirs_exist_ok=True)
+    run_module("build", "--outdir", built, source)
+    return built
+
+
+@pytest.fixture(scope="module")
+def wheel(release: Path) -> Path:
+    (found,) = release.glob("*.whl")
     return found
 
 
@@ -95,6 +116,48 @@ def test_the_wheel_holds_one_name_and_its_data(wheel: Path) -> None:
     }
     installed = {name if name.startswith("nasmon/") else f"nasmon/{name}" for name in modules}
     assert installed == {name for name in names if name.endswith(".py")}
+
+
+def test_the_wheel_and_the_source_distribution_can_be_published(release: Path) -> None:
+    """Their descriptions are rendered, and the wheel has neither too much nor too little."""
+    said = run_module("twine", "--no-color", "check", "--strict", *release.iterdir())
+    assert said.count("PASSED") == 2, said
+    run_module("check_wheel_contents", *release.glob("*.whl"))
+
+
+def test_the_licence_is_in_both_and_told(release: Path, wheel: Path) -> None:
+    (source,) = release.glob("*.tar.gz")
+    with tarfile.open(source) as packed, zipfile.ZipFile(wheel) as zipped:
+        inside = {name.partition("/")[2] for name in packed.getnames()}
+        (folder,) = {name.partition("/")[0] for name in zipped.namelist()} - {"nasmon"}
+        for name in LICENCES:
+            text = (ROOT / name).read_bytes()
+            assert zipped.read(f"{folder}/licenses/{name}") == text
+            assert name in inside
+        metadata = Parser().parsestr(zipped.read(f"{folder}/METADATA").decode())
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata.get_all("License-File") == [*LICENCES]
+    assert {"tests/test_wheel.py", "docs/limits.md", "Makefile", "constraints.txt"} <= inside
+
+
+def test_the_notice_names_every_photograph_that_is_used() -> None:
+    notice = (ROOT / "NOTICE").read_text("utf-8")
+    assert re.findall(r"skimage\.data\.(\w+):", notice) == [*PHOTOGRAPHS]
+    for name in PHOTOGRAPHS:
+        (address,) = re.findall(rf"{name}: from \w+, (\S+),", notice)
+        said = inspect.getdoc(getattr(skimage.data, name)) or ""
+        assert address in said
+        assert "Creative Commons CC0" in said
+
+
+def test_the_citation_names_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    metadata = ConfigParser()
+    metadata.read(ROOT / "setup.cfg")
+    assert citation["version"] == metadata["metadata"]["version"]
+    assert citation["license"] == metadata["metadata"]["license_expression"]
+    assert citation["authors"] == [{"name": metadata["metadata"]["author"]}]
 
 
 def test_the_commands_work_beside_what_has_their_names(python: Path, project: Path) -> None:
