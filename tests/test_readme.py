@@ -25,7 +25,11 @@ from tests.networks import compiled, functional, images, tiny
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = {
     file.relative_to(ROOT).as_posix(): file.read_text("utf-8")
-    for file in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    for file in (
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *sorted((ROOT / "docs").glob("*.md")),
+    )
 }
 each_page = pytest.mark.parametrize("page", PAGES)
 LINK = re.compile(r"\]\(([^)]+)\)")
@@ -186,6 +190,8 @@ def test_the_example_configuration_is_accepted(tmp_path: Path) -> None:
 
 def test_every_snippet_is_run_here() -> None:
     snippets = {page: len(blocks("python", page)) for page in PAGES if blocks("python", page)}
+    # in tests/test_contributing.py
+    assert snippets.pop("CONTRIBUTING.md") == 5
     assert snippets == {
         "README.md": 1,
         "docs/a-smaller-network.md": 1,
