@@ -31,7 +31,7 @@ BIN    := $(VENV)/bin
 SOURCE := setup.cfg pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help train shrink export recommend plots report compare pipeline test check types format bench bench-plots bench-peers bench-gpu tensorboard clean
+.PHONY: help train shrink export recommend plots report compare pipeline test check types format docs bench bench-plots bench-peers bench-gpu tensorboard clean
 
 # where a run goes if LOGS says so, and which run is read: CSV, else the newest one
 PLACES := $(if $(filter-out logs,$(LOGS)),--output-dir "$(LOGS)" --nas-log-dir "$(LOGS)/nas")
@@ -113,6 +113,10 @@ format: $(VENV)/.installed-dev  ## format the code and mend what lint can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+docs: $(VENV)/.installed-docs  ## build the site of these pages into build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
+	@echo "open build/site/index.html; its search needs a server: $(BIN)/mkdocs serve"
+
 bench: $(VENV)/.installed-bench  ## run the benchmarks, among them the overhead budget
 	@$(BIN)/python -m pytest $(BENCH) --benchmark-enable $(ARGS)
 
@@ -153,6 +157,9 @@ $(VENV)/.installed-dev: $(SOURCE) | $(BIN)/python
 
 $(VENV)/.installed-mcu: $(SOURCE) | $(BIN)/python
 	$(call install,.[mcu])
+
+$(VENV)/.installed-docs: $(SOURCE) | $(BIN)/python
+	$(call install,.[docs])
 
 $(VENV)/.installed-bench: $(SOURCE) | $(BIN)/python
 	$(call install,.[bench])

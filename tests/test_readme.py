@@ -105,6 +105,11 @@ def test_the_readme_leads_to_every_page() -> None:
     assert PAGES.keys() - {"README.md"} <= targets
 
 
+def test_the_site_leads_to_every_page() -> None:
+    site = (ROOT / "mkdocs.yml").read_text("utf-8")
+    assert [page for page in PAGES if f": {page}\n" not in site] == []
+
+
 def anchors(page: str) -> set[str]:
     """What a link to a heading of this page may have after its #."""
     headings = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
