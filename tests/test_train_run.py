@@ -127,6 +127,9 @@ def test_the_history_has_a_row_per_epoch(watched, workplace):
 
 def test_it_prints_progress_the_table_and_the_next_commands(watched):
     assert "composed from photographs" in watched.stdout
+    before, after = watched.stdout.split("\ntraining: 2 epochs of 3 steps\n")
+    assert before.splitlines()[-1].startswith("device: ")
+    assert after.startswith("Epoch 1/2\n")
     assert "loss:" in watched.stdout
     epochs = [line for line in watched.stdout.splitlines() if "val_miou:" in line]
     assert len(epochs) == 2

@@ -15,6 +15,7 @@ from nasmon.train.data.pipelines import Pipelines, build_pipelines
 from nasmon.train.models import build_model
 from nasmon.train.options import Training
 from nasmon.train.outputs import HistoryFile, TrainingInterrupted, TrainingRun, save_model
+from nasmon.train.pace import Pace
 from nasmon.train.prepare import Prepared
 from nasmon.train.process import InterruptFlag, deferred_interrupt, ignored_interrupt
 
@@ -46,6 +47,7 @@ def fit_and_save_model(model: keras.Model, pipelines: Pipelines, prepared: Prepa
     run = TrainingRun(model, history.history, monitor, outputs, settings)
     with deferred_interrupt() as flag:
         callbacks = [*([] if monitor is None else [monitor]), _Bar()]
+        callbacks += [Pace()]
         callbacks += [_Recorder(HistoryFile(outputs.history)), history, _Stopper(flag)]
         try:
             model.fit(
