@@ -102,6 +102,18 @@ def test_starting_loads_no_tensorflow(statement: str) -> None:
     assert done.stdout.decode().strip() == "set()"
 
 
+def test_the_monitor_loads_little_besides_tensorflow_and_keras() -> None:
+    """What draws, reads images or trains is loaded by the commands that do so."""
+    code = (
+        "import sys, keras, pandas, tensorflow; before = set(sys.modules)\n"
+        "from nasmon import Monitor, NASMonitorCallback, plan_widths, shrink\n"
+        "print(*sorted({name.partition('.')[0] for name in set(sys.modules) - before}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, check=True)
+    loaded = {name for name in done.stdout.decode().split() if not name.startswith("_")}
+    assert loaded - sys.stdlib_module_names <= {"nasmon", "tensorboard", "yaml"}
+
+
 def test_only_the_readers_modules_of_the_monitor_are_used_by_the_analysis() -> None:
     light = {
         *("nasmon.errors", "nasmon.thresholds", "nasmon.acceptance", "nasmon.text_table"),

@@ -182,7 +182,11 @@ def check_training_arguments(arguments: list[str]) -> None:
 def test_every_command_is_checked_here() -> None:
     checked = ("make", "nasmon ", "python -m train", "python -m analysis")
     others = [c for c in COMMANDS if not c.startswith(checked)]
-    assert others == ["pip install -c constraints.txt ."]
+    # tests/test_wheel.py installs the package, and knows its extras
+    assert others == [
+        "pip install -c constraints.txt .",
+        'pip install -c constraints.txt ".[cuda]"',
+    ]
 
 
 def test_the_example_configuration_is_accepted(tmp_path: Path) -> None:

@@ -136,6 +136,7 @@ def test_the_licence_is_in_both_and_told(release: Path, wheel: Path) -> None:
             assert name in inside
         metadata = Parser().parsestr(zipped.read(f"{folder}/METADATA").decode())
     assert metadata["License-Expression"] == "Apache-2.0"
+    assert set(metadata.get_all("Provides-Extra", [])) >= {"cuda", "docs", "mcu"}
     assert metadata.get_all("License-File") == [*LICENCES]
     assert {"tests/test_wheel.py", "docs/limits.md", "Makefile", "constraints.txt"} <= inside
 
