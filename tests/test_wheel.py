@@ -138,7 +138,8 @@ def test_the_licence_is_in_both_and_told(release: Path, wheel: Path) -> None:
     assert metadata["License-Expression"] == "Apache-2.0"
     assert set(metadata.get_all("Provides-Extra", [])) >= {"cuda", "docs", "mcu"}
     assert metadata.get_all("License-File") == [*LICENCES]
-    assert {"tests/test_wheel.py", "docs/limits.md", "Makefile", "constraints.txt"} <= inside
+    needed = {"tests/test_wheel.py", "docs/limits.md", "Makefile", "constraints.txt", "mkdocs.yml"}
+    assert needed <= inside
 
 
 def test_the_notice_names_every_photograph_that_is_used() -> None:
