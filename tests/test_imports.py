@@ -85,7 +85,7 @@ def test_kernels_know_no_keras_and_no_files() -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "import nasmon, nasmon.kernels, nasmon.train, nasmon.analysis",
+        "import nasmon, nasmon.cli, nasmon.kernels, nasmon.train, nasmon.analysis",
         "from nasmon.kernels.metric_table import METRICS",
         "from nasmon.train import train",
         "from train import train",
