@@ -93,17 +93,17 @@ def check_files(folder: Path) -> None:
     names = [*(metric.name for metric in AGGREGATED), *COST_COLUMNS]
     tags = {f"nas/{name}" for name in names}
     for info in network():
-        tags |= {f"nas/{info.name}/{n}" for n in (*METRIC_NAMES, "eigenvalues", "correlations")}
+        tags |= {f"nas_{n}/{info.name}" for n in (*METRIC_NAMES, "eigenvalues", "correlations")}
     assert set(events.Tags()["tensors"]) == tags
     last = network()[-1]
-    (*_, scalar) = events.Tensors(f"nas/{last.name}/trace")
+    (*_, scalar) = events.Tensors(f"nas_trace/{last.name}")
     assert scalar.step == written[-1].step
     assert make_ndarray(scalar.tensor_proto) == np.float32(written[-1][last.name]["trace"])
     for kind, count in (
         ("eigenvalues", last.channels),
         ("correlations", last.channels * (last.channels - 1) // 2),
     ):
-        (*_, histogram) = events.Tensors(f"nas/{last.name}/{kind}")
+        (*_, histogram) = events.Tensors(f"nas_{kind}/{last.name}")
         assert make_ndarray(histogram.tensor_proto)[:, 2].sum() == count
     with np.load(folder / "run_spectra.npz") as file:
         assert spectra_match(file, written[0])
@@ -139,13 +139,13 @@ def plain_summaries(folder: Path) -> Callable[[Reading], None]:
                 tf.summary.scalar(f"nas/{name}", value)
             for index, info in enumerate(reading.layers):
                 for name, value in zip(METRIC_NAMES, reading.metrics[index], strict=True):
-                    tf.summary.scalar(f"nas/{info.name}/{name}", value)
+                    tf.summary.scalar(f"nas_{name}/{info.name}", value)
                 spectrum = reading.spectra.eigenvalues[index]
                 floored = np.maximum(spectrum, RESOLUTION * spectrum[:1])
                 shares = np.log10(floored / spectrum.sum())
-                tf.summary.histogram(f"nas/{info.name}/eigenvalues", shares)
+                tf.summary.histogram(f"nas_eigenvalues/{info.name}", shares)
                 pairs = reading.correlations[index][above[info.channels]]
-                tf.summary.histogram(f"nas/{info.name}/correlations", pairs)
+                tf.summary.histogram(f"nas_correlations/{info.name}", pairs)
         writer.flush()
 
     return write

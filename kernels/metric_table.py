@@ -22,7 +22,7 @@ Aggregate = Literal["mean", "sum", "max", "none"]
 class Metric(NamedTuple):
     """One measured quantity of a layer with C channels and eigenvalues l1 >= ... >= lC >= 0."""
 
-    name: str  # column name and, with "nas/" in front, TensorBoard tag
+    name: str  # column name and, with "nas/" or "nas_" in front, TensorBoard tag or its group
     definition: str  # formula in words
     unit: str  # "share", "channels", "rows", "ratio" or "activation squared"
     range: str  # the values it can take

@@ -112,12 +112,12 @@ def test_tensorboards_own_reader_finds_the_csvs_numbers(tmp_path: Path) -> None:
     run, layers = pd.read_csv(table.path), pd.read_csv(table.layers_path)
     expected = {f"nas/{name}": run[name] for name in RUN[2:]}
     for layer, group in layers.groupby("layer"):
-        expected |= {f"nas/{layer}/{name}": group[name] for name in METRIC_NAMES}
+        expected |= {f"nas_{name}/{layer}": group[name] for name in METRIC_NAMES}
     for tag, values in expected.items():
         assert list(events[tag]) == [10, 20]
         np.testing.assert_allclose(list(events[tag].values()), values, rtol=1e-6)
     assert set(events) - set(expected) == {
-        f"nas/{layer}/{kind}" for layer in "ab" for kind in ("correlations", "eigenvalues")
+        f"nas_{kind}/{layer}" for layer in "ab" for kind in ("correlations", "eigenvalues")
     }
 
 
@@ -128,11 +128,11 @@ def test_histograms_hold_shares_and_pairs(tmp_path: Path) -> None:
     one = Reading(0, 1, (info,), np.ones((1, len(METRIC_NAMES))), 1, 0, 0, spectra=spectra)
     TensorBoardSink(tmp_path).write(one)
     events = written(tmp_path)
-    low, high, count = events["nas/a/eigenvalues"][1].T
+    low, high, count = events["nas_eigenvalues/a"][1].T
     assert low[0] == pytest.approx(np.log10(3e-8 / 4))
     assert high[-1] == pytest.approx(np.log10(3 / 4))
     assert count.sum() == 3
-    low, high, count = events["nas/a/correlations"][1].T
+    low, high, count = events["nas_correlations/a"][1].T
     assert count.sum() == 1
     assert low[count > 0] <= 0.5 <= high[count > 0]
 
@@ -142,7 +142,7 @@ def test_layers_without_a_spectrum_are_written_as_well(tmp_path: Path) -> None:
     info = LayerInfo("a", "Dense", 2, False)
     values = np.full((1, len(METRIC_NAMES)), np.nan)
     TensorBoardSink(tmp_path).write(Reading(0, 1, (info,), values, 1, 0, 0, spectra=spectra))
-    assert np.isnan(written(tmp_path)["nas/a/trace"][1])
+    assert np.isnan(written(tmp_path)["nas_trace/a"][1])
 
 
 def test_overwriting_removes_this_runs_events_and_no_others(tmp_path: Path) -> None:

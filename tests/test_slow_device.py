@@ -13,9 +13,9 @@ import pytest
 import tensorflow as tf
 
 from nasmon import Monitor, NASMonitorCallback
+from nasmon.board.histograms import histogram_buckets
 from nasmon.budget import OverheadBudget
 from nasmon.fetching import BackgroundFetch
-from nasmon.sinks.tensorboard import _histograms_of
 from tests.networks import compiled, functional, images, tiny
 from tests.slow_device import SlowDevice, slow
 
@@ -79,7 +79,7 @@ def test_nothing_waits_and_the_numbers_are_those_of_a_device_that_is_waited_for(
             np.testing.assert_array_equal(one, other)
     # counted by the device, and by the host
     assert same.spectra.pair_counts is None
-    for one, other in zip(_histograms_of(reading), _histograms_of(same), strict=True):
+    for one, other in zip(histogram_buckets(reading), histogram_buckets(same), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)  # edges in float32
 
 

@@ -73,7 +73,7 @@ def page(log_dir: Path) -> Iterator[str]:
 
 def cards(browser: WebDriver, address: str, *tags: str) -> None:
     """Opens the page of these tags and waits until a card of each has been drawn."""
-    pattern = quote(f"^nas/({'|'.join(tags)})$")
+    pattern = quote(f"^({'|'.join(tags)})$")
     browser.get(f"{address}?tagFilter={pattern}#timeseries")
 
     def drawn(_: WebDriver) -> bool:
@@ -91,8 +91,8 @@ def cards(browser: WebDriver, address: str, *tags: str) -> None:
 
 def test_scalars_and_histograms_are_shown(browser: WebDriver, page: str) -> None:
     layer = os.environ.get("NASMON_LAYER", "pointwise1")
-    histograms = f"{layer}/correlations", f"{layer}/eigenvalues"
-    cards(browser, page, "redundancy_score", "saturation", *histograms)
+    histograms = f"nas_correlations/{layer}", f"nas_eigenvalues/{layer}"
+    cards(browser, page, "nas/redundancy_score", "nas/saturation", *histograms)
     keep(browser, "tensorboard.png")
     severe = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     # TensorBoard's own pages ask for a font and an icon from elsewhere; nothing else may fail
