@@ -1,5 +1,7 @@
 """What the arguments of the callback and of Monitor may be: one table, checked before training."""
 
+from collections.abc import Mapping
+
 import keras
 
 from nasmon.budget import OverheadBudget
@@ -38,6 +40,13 @@ def _budget(value: object) -> object:
     return value if isinstance(value, OverheadBudget) else optional(_share, "None")(value)
 
 
+def _origin(value: object) -> object:
+    origin = instance_of(Origin, "use nasmon.Origin(seed=..., command=...)")(value)
+    if not isinstance(origin.choices, Mapping):
+        raise UsageError('give its choices as a dictionary such as {"batch_size": 32}')
+    return origin
+
+
 ARGUMENTS: dict[str, Reader] = {
     "model": instance_of(keras.Model, "use a Keras model"),
     "log_dir": optional(path, "None"),
@@ -55,6 +64,6 @@ ARGUMENTS: dict[str, Reader] = {
     "if_exists": one_of(*IF_EXISTS),
     "verbose": _switch,
     "sinks": sinks_given,
-    "origin": instance_of(Origin, "use nasmon.Origin(seed=..., command=...)"),
+    "origin": _origin,
 }
 """By name; ``thresholds`` has a table of its own, ``nasmon.thresholds.THRESHOLDS``."""

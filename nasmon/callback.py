@@ -14,7 +14,12 @@ import pandas as pd
 from nasmon.arguments import ARGUMENTS
 from nasmon.budget import DEFAULT_BUDGET, OverheadBudget
 from nasmon.errors import ProbeDataError, UsageError
-from nasmon.fit_data import PassingBatches, check_csv_loggers, validation_data_of_fit
+from nasmon.fit_data import (
+    PassingBatches,
+    check_csv_loggers,
+    validation_data_of_fit,
+    writes_to_tensorboard,
+)
 from nasmon.html import html_of
 from nasmon.kernels.metric_table import AGGREGATED
 from nasmon.monitor import DEFAULT_MAX_ROWS, Monitor
@@ -25,7 +30,7 @@ from nasmon.record.files import csv_of_run, given_path
 from nasmon.schedule import Schedule
 from nasmon.sinks.csv_tables import IfExists
 from nasmon.sinks.opening import ErrorPolicy, open_sinks
-from nasmon.sinks.run_record import UNKNOWN_ORIGIN, Origin
+from nasmon.sinks.run_record import UNKNOWN_ORIGIN, Choice, Origin
 from nasmon.sinks.sink import Sink
 from nasmon.table import Part, text_of
 from nasmon.taps import choose_taps, is_built
@@ -277,6 +282,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         self._schedule.end_epoch()
         if logs is None or self._off or self._monitor is None:
             return
+        self._guarded(lambda: self.monitor.log(logs, self._step(epoch, None)))
         self._logged |= reading is not None
         if not self._logged:
             return
@@ -321,7 +327,12 @@ class NASMonitorCallback(keras.callbacks.Callback):
         self.csv_path = csv_of_run(self._csv_path, self._log_dir, self._watched.name)
         if_exists = "append" if resumed else self._if_exists
         opened = open_sinks(
-            self._log_dir, self.csv_path, if_exists, self._origin, left_open="interrupted"
+            self._log_dir,
+            self.csv_path,
+            if_exists,
+            self._origin,
+            left_open="interrupted",
+            by_keras=writes_to_tensorboard(self.model),
         )
         self._sinks = [*opened, *self._given_sinks]
         self._source = source
@@ -355,8 +366,15 @@ class NASMonitorCallback(keras.callbacks.Callback):
             thresholds=self._thresholds,
             width_evidence=self._width_evidence,
             verbose=self._verbose,
+            origin=self._origin._replace(choices={**self._choices(), **self._origin.choices}),
         )
         return self._monitor
+
+    def _choices(self) -> dict[str, Choice]:
+        """What is chosen here and in ``fit``, for a table of runs."""
+        read_every = {"batch_freq": self._batch_freq} if self._schedule.frequent else {}
+        epochs = {"epochs": self.params["epochs"]} if "epochs" in self.params else {}
+        return {"log_freq": self._log_freq, **read_every, **epochs}
 
     def _ask_for_epoch(self) -> None:
         """Asks for the reading at the end of an epoch, once."""

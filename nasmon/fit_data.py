@@ -58,7 +58,7 @@ def check_csv_loggers(model: keras.Model, callback: keras.callbacks.Callback, co
         callback: ours; what comes after it sees what it adds.
         column: one that it adds.
     """
-    in_fit = list(getattr(_name_in_fit(model, "callbacks"), "callbacks", ()))
+    in_fit = _callbacks_in_fit(model)
     behind = in_fit[in_fit.index(callback) :] if callback in in_fit else []
     for logger in behind:
         if not isinstance(logger, keras.callbacks.CSVLogger) or not logger.append:
@@ -72,6 +72,15 @@ def check_csv_loggers(model: keras.Model, callback: keras.callbacks.Callback, co
                 RuntimeWarning,
                 stacklevel=2,
             )
+
+
+def writes_to_tensorboard(model: keras.Model) -> bool:
+    """Whether Keras's own callback for TensorBoard is in the running ``model.fit``."""
+    return any(isinstance(one, keras.callbacks.TensorBoard) for one in _callbacks_in_fit(model))
+
+
+def _callbacks_in_fit(model: keras.Model) -> list[keras.callbacks.Callback]:
+    return list(getattr(_name_in_fit(model, "callbacks"), "callbacks", ()))
 
 
 def _header_of(filename: str, separator: str) -> list[str]:

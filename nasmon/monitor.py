@@ -27,8 +27,8 @@ from nasmon.sinks.sink import Sink
 from nasmon.summary import summary_parts
 from nasmon.table import Part, text_of
 from nasmon.thresholds import merged_thresholds
-from nasmon.values import checked
-from nasmon.watched import watched_by
+from nasmon.values import checked, numbers_in
+from nasmon.watched import choices_of, watched_by
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -157,7 +157,8 @@ class Monitor:
             self.layers: tuple[LayerInfo, ...] = self._probe.layers
             self.budget.learn(self._probe.price)
             if opened or sinks:
-                self._sinks.begin(watched_by(model, self._probe, self.thresholds))
+                choices = choices_of(model, self._probe, given["layers"], self.budget.share, origin)
+                self._sinks.begin(watched_by(model, self._probe, self.thresholds, choices))
         if self._keeps_clock:
             self.budget.resume()
 
@@ -288,7 +289,22 @@ class Monitor:
             self._sinks.write(reading)
             seconds = flight.seconds + unseen + elapsed()
             self.budget.learn(flight.price(seconds, self._probe.price))
+            # counted, but no part of what the next reading is expected to take
+            self._sinks.draw()
         return reading
+
+    def log(self, logs: Mapping[str, Any], step: SupportsInt) -> None:
+        """Hands the training's loss and metrics on, to be seen beside the readings in TensorBoard.
+
+        The callback does so after every epoch. It is counted as a reading's time.
+
+        Args:
+            logs: numbers by name, such as ``{"loss": 0.3, "val_loss": 0.4}``; what is no number is
+                left out.
+            step: training steps so far; TensorBoard's axis.
+        """
+        with self.budget.reading():
+            self._sinks.keep_logs(numbers_in(logs), int(step))
 
     def close(self, status: str = "ended", error: str | None = None) -> None:
         """Completes the run's record; a reading after it takes the run up again.
@@ -307,7 +323,9 @@ class Monitor:
             self._stopped = True
         if status == "ended" and self._widths is not None and self.readings:
             self._keep_widths(self._widths)
-        self._sinks.close(status, error)
+        # what is drawn at the end is no reading's
+        with self.budget.setting_up():
+            self._sinks.close(status, error)
 
     def __enter__(self) -> "Monitor":
         return self

@@ -1,19 +1,26 @@
 """What a monitor tells its sinks about the model that it watches."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import keras
+import numpy as np
 
 from nasmon.probe import Probe
 from nasmon.reading import LayerInfo
 from nasmon.record.run import LayerRecord
-from nasmon.sinks.run_record import Watched
+from nasmon.sinks.run_record import Choice, Origin, Watched
 from nasmon.widths.graph import ModelWidths
 
 
-def watched_by(model: keras.Model, probe: Probe, thresholds: Mapping[str, float]) -> Watched:
-    """What a probe found out about a model."""
+def watched_by(
+    model: keras.Model,
+    probe: Probe,
+    thresholds: Mapping[str, float],
+    choices: Mapping[str, Choice],
+) -> Watched:
+    """What a probe found out about a model, and what was chosen for the run."""
     widths = probe.widths
     return Watched(
         model_name=model.name,
@@ -27,7 +34,58 @@ def watched_by(model: keras.Model, probe: Probe, thresholds: Mapping[str, float]
         macs=widths and widths.macs,
         structure=widths and widths.structure,
         unknown_structure=probe.unknown_widths,
+        choices=choices,
     )
+
+
+def choices_of(
+    model: keras.Model,
+    probe: Probe,
+    layers: str | Sequence[str],
+    overhead_budget: float | None,
+    origin: Origin,
+) -> dict[str, Choice]:
+    """What runs may differ in: of the model, of its optimizer, of the monitor, and what was given.
+
+    Args:
+        model: what is watched.
+        probe: of it.
+        layers: the selection that was asked for.
+        overhead_budget: the share of the training time; None for no limit.
+        origin: its seed and its choices are taken.
+    """
+    widths = [info.channels for info in probe.layers if not info.tied]
+    known: dict[str, Choice | None] = {
+        "model": model.name,
+        "widths": " ".join(map(str, widths)),
+        **_optimizer_of(model),
+        "seed": origin.seed,
+        "layers": layers if isinstance(layers, str) else ", ".join(layers),
+        "samples": probe.samples,
+        "overhead_budget": "none" if overhead_budget is None else overhead_budget,
+    }
+    told = {name: value for name, value in known.items() if value is not None}
+    return told | {name: _choice(value) for name, value in origin.choices.items()}
+
+
+def _choice(value: object) -> Choice:
+    plain = value.item() if isinstance(value, np.generic) else value
+    return plain if isinstance(plain, Choice) else str(plain)
+
+
+def _optimizer_of(model: keras.Model) -> dict[str, Choice]:
+    """Its name and the learning rate that it begins with, as far as they can be told."""
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        return {}
+    known: dict[str, Choice] = {"optimizer": type(optimizer).__name__}
+    # a user's own may tell nothing, or fail to
+    with suppress(Exception):
+        rate = optimizer.get_config()["learning_rate"]
+        # of a schedule, which is never called here: a user's own may count its calls
+        rate = rate["config"]["initial_learning_rate"] if isinstance(rate, dict) else rate
+        known["learning_rate"] = float(rate)
+    return known
 
 
 def layer_record(info: LayerInfo, rows: int, widths: ModelWidths | None) -> LayerRecord:

@@ -10,9 +10,10 @@ from nasmon.sinks.csv_tables import CsvSink
 from nasmon.sinks.opening import open_sinks
 from nasmon.sinks.run_record import RunSink, Watched
 from nasmon.sinks.tensorboard import TensorBoardSink
+from nasmon.thresholds import DEFAULT_THRESHOLDS
 from tests.test_reading import reading
 
-WATCHED = Watched("model", 8, {}, (), 10, None, None)
+WATCHED = Watched("model", 8, DEFAULT_THRESHOLDS, (), 10, None, None)
 
 
 def test_what_is_opened_is_begun_written_and_closed_alike(tmp_path: Path) -> None:

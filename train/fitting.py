@@ -132,6 +132,11 @@ def build_monitor(prepared: Prepared) -> NASMonitorCallback | None:
             seed=settings.training.seed,
             rebuild=how_to_rebuild(settings, prepared.config),
             history=outputs.history,
+            choices={
+                "batch_size": settings.training.batch_size,
+                "weight_decay": settings.training.weight_decay,
+                "data": settings.training.data_dir or "terrain",
+            },
         ),
     )
 

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +21,7 @@ def open_sinks(
     if_exists: IfExists,
     origin: Origin = UNKNOWN_ORIGIN,
     left_open: str = "ended",
+    by_keras: bool = False,
 ) -> list[Sink]:
     """The sinks that are asked for; CSV first, as it may refuse.
 
@@ -30,6 +31,7 @@ def open_sinks(
         if_exists: "error", "append" or "overwrite".
         origin: for the run's record.
         left_open: the status of a run that nobody ended although its process did in peace.
+        by_keras: whether Keras's TensorBoard callback writes beside us.
 
     Raises:
         ValueError: a place that cannot be written.
@@ -43,11 +45,11 @@ def open_sinks(
         sinks.append(RunSink(table.path, origin, continues, left_open, lambda: table.last_step))
     if log_dir is not None:
         run = Path(csv_path).stem if csv_path is not None else "run"
-        sinks.append(TensorBoardSink(log_dir, run, overwrite=if_exists == "overwrite"))
+        sinks.append(TensorBoardSink(log_dir, run, if_exists == "overwrite", by_keras))
     return sinks
 
 
-def _ignore(evidence: WidthEvidence) -> None:
+def _ignore(*kept: object) -> None:
     """Of a sink that keeps no such thing."""
 
 
@@ -100,6 +102,14 @@ class Sinks:
     def keep_widths(self, evidence: WidthEvidence) -> None:
         """Has those that do so keep what fewer channels would lose."""
         self._ask_all(lambda sink: getattr(sink, "keep_widths", _ignore)(evidence))
+
+    def keep_logs(self, logs: Mapping[str, float], step: int) -> None:
+        """Has those that do so keep the training's loss and metrics."""
+        self._ask_all(lambda sink: getattr(sink, "keep_logs", _ignore)(logs, step))
+
+    def draw(self) -> None:
+        """Has those that do so draw what is due."""
+        self._ask_all(lambda sink: getattr(sink, "draw", _ignore)())
 
     def close(self, status: str, error: str | None = None) -> None:
         """Ends the run in all of them."""

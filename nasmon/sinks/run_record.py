@@ -6,7 +6,7 @@ import platform
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from itertools import zip_longest
@@ -31,8 +31,11 @@ from nasmon.record.widths import WidthEvidence, write_curves, write_widths
 from nasmon.widths.graph import Structure
 
 SHARE = 0.002
-"""Of the time from one writing of spectra to the next, the most that goes into it: little of what
-readings may take."""
+"""Of the time from one writing of spectra to the next, the most that goes into it, and so of their
+pictures: little of what readings may take."""
+
+
+Choice = bool | int | float | str
 
 
 class Origin(NamedTuple):
@@ -47,6 +50,7 @@ class Origin(NamedTuple):
     seed: int | None = None
     rebuild: Rebuild | None = None  # how to train the same model with other widths
     history: str | os.PathLike[str] | None = None  # the CSV of the training's own history
+    choices: Mapping[str, Choice] = {}  # what was chosen, such as the batch size
 
 
 UNKNOWN_ORIGIN = Origin()
@@ -68,6 +72,7 @@ class Watched(NamedTuple):
     macs: int | None  # of the whole model, for one input; None where not known
     structure: Structure | None  # how the widths hang together; None where not known
     unknown_structure: str = ""  # why it is None
+    choices: Mapping[str, Choice] = {}  # what runs may differ in, by name
 
 
 class RunSink:
