@@ -31,7 +31,7 @@ BIN    := $(VENV)/bin
 SOURCE := setup.cfg pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help train shrink export recommend plots report compare pipeline test check types format docs bench bench-plots bench-peers bench-gpu tensorboard clean
+.PHONY: help train shrink export recommend plots report compare pipeline test check types format docs bench bench-plots bench-peers bench-gpu tensorboard tensorboard-picture clean
 
 # where a run goes if LOGS says so, and which run is read: CSV, else the newest one
 PLACES := $(if $(filter-out logs,$(LOGS)),--output-dir "$(LOGS)" --nas-log-dir "$(LOGS)/nas")
@@ -139,6 +139,9 @@ bench-gpu: $(VENV)/.installed $(GPU)/.installed-jax  ## count what a GPU would b
 
 tensorboard: $(VENV)/.installed  ## open the pages of the runs under LOGS (default logs)
 	@$(BIN)/tensorboard --logdir "$(LOGS)" $(ARGS)
+
+tensorboard-picture: $(VENV)/.installed-dev  ## draw the README's picture of the runs under LOGS
+	@NASMON_LOGS="$(abspath $(LOGS))" NASMON_SCREENSHOTS=docs $(BIN)/python -m pytest -q -k custom_scalars tests/test_tensorboard_page.py
 
 clean:  ## leave a bare clone: removes the environments, all runs under logs/ and plots/
 	@if [ -d logs ]; then echo "removing logs/, with $$(find logs -name '*.csv' | wc -l) CSV files"; fi

@@ -84,7 +84,8 @@ def _optimizer_of(model: keras.Model) -> dict[str, Choice]:
         rate = optimizer.get_config()["learning_rate"]
         # of a schedule, which is never called here: a user's own may count its calls
         rate = rate["config"]["initial_learning_rate"] if isinstance(rate, dict) else rate
-        known["learning_rate"] = float(rate)
+        # it may be a float32, whose digits nobody gave
+        known["learning_rate"] = float(f"{float(rate):.6g}")
     return known
 
 

@@ -13,6 +13,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.chrome.webdriver import WebDriver
+from selenium.webdriver.remote.webelement import WebElement
 
 
 @contextmanager
@@ -44,6 +45,39 @@ def chromium(profile: Path) -> Iterator[WebDriver]:
         yield started
     finally:
         started.quit()
+
+
+_VISIT = """
+const selector = arguments[0], found = [];
+const visit = (root) => {
+  for (const element of root.querySelectorAll("*")) {
+    if (element.matches(selector)) found.push(element);
+    if (element.shadowRoot) visit(element.shadowRoot);
+  }
+};
+visit(document);
+"""
+
+_TEXT = """
+const text = (node) => {
+  if (node.nodeType === Node.TEXT_NODE) return node.data;
+  if (["STYLE", "SCRIPT", "TEMPLATE"].includes(node.nodeName)) return "";
+  return [...(node.shadowRoot || node).childNodes].map(text).join(" ");
+};
+return found.map((element) => text(element).replace(/\\s+/g, " ").trim());
+"""
+
+
+def everywhere(browser: WebDriver, selector: str) -> list[WebElement]:
+    """The elements that a selector fits, inside web components too."""
+    found: list[WebElement] = browser.execute_script(f"{_VISIT} return found;", selector)
+    return found
+
+
+def texts_of(browser: WebDriver, selector: str) -> list[str]:
+    """What stands in each of them, in their web components too."""
+    found: list[str] = browser.execute_script(_VISIT + _TEXT, selector)
+    return found
 
 
 def keep(browser: WebDriver, name: str) -> None:

@@ -135,7 +135,7 @@ def test_runs_are_told_apart_by_what_was_chosen_and_what_came_of_it(tmp_path: Pa
     )
     assert [info.name for info in experiment.hparam_infos] == list(WATCHED.choices)
     outcomes = [info.name.tag for info in experiment.metric_infos]
-    assert outcomes == ["task/val_loss", "task/loss", *OUTCOMES]
+    assert outcomes == ["task/val_loss", *OUTCOMES, "task/loss"]
     assert set(outcomes) <= set(written(tmp_path))
     ended = hparams_metadata.parse_session_end_info_plugin_data(
         hparams_of(tmp_path, hparams_metadata.SESSION_END_INFO_TAG)

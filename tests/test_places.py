@@ -227,7 +227,7 @@ print(len(monitor.readings), *(str(one.message) for one in caught), sep="\\n")
 """
 
 
-@pytest.mark.parametrize("limit", [2_500, 12_000])
+@pytest.mark.parametrize("limit", [2_500, 24_000])
 def test_a_full_disk_costs_what_is_on_it_and_leaves_whole_rows_and_events(
     tmp_path: Path, limit: int
 ) -> None:
@@ -249,7 +249,8 @@ def test_a_full_disk_costs_what_is_on_it_and_leaves_whole_rows_and_events(
         warnings.simplefilter("error")
         found = EventAccumulator(str(tmp_path), size_guidance={"tensors": 0}).Reload()
     assert events.stat().st_size == sum(sizes(events))
-    steps = [event.step for event in found.Tensors("nas/trace")] if found.Tags()["tensors"] else []
+    known = "nas/trace" in found.Tags()["tensors"]
+    steps = [event.step for event in found.Tensors("nas/trace")] if known else []
     assert steps == list(range(1, len(steps) + 1))
     assert len(steps) < 40
 

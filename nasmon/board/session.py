@@ -1,7 +1,7 @@
 """The HParams page: what runs were chosen to differ in, and what came of them."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from tensorboard.plugins.hparams import api_pb2, summary, summary_v2
@@ -10,13 +10,14 @@ from nasmon.board.tags import run_tag, size_tag, task_tag
 from nasmon.sinks.run_record import Choice
 
 OUTCOMES = (
-    *(size_tag("params"), size_tag("macs")),
-    *(run_tag("redundancy_score"), run_tag("saturation"), run_tag("overhead")),
+    *(size_tag("params"), run_tag("redundancy_score"), run_tag("saturation")),
+    *(size_tag("macs"), run_tag("overhead")),
 )
 """What came of any run; of one whose training tells them its loss and metrics, too."""
 
 SHOWN_FIRST = frozenset({"model", "widths", "learning_rate", "epochs", "batch_size"})
-"""TensorBoard shows five choices unless it is asked for more: those that differ, then by name."""
+"""TensorBoard shows five choices unless it is asked for more: those that differ, then by name. Of
+what came of the runs it shows the first five."""
 
 
 def session_pb(choices: Mapping[str, Choice]) -> bytes:
@@ -28,7 +29,7 @@ def session_pb(choices: Mapping[str, Choice]) -> bytes:
     return chosen
 
 
-def columns_pb(choices: Mapping[str, Choice], task: Iterable[str]) -> bytes:
+def columns_pb(choices: Mapping[str, Choice], task: Collection[str]) -> bytes:
     """The columns of the table of runs, as a serialized ``Summary``; without them all scalars are.
 
     TensorBoard takes those of one run for all.
@@ -37,7 +38,8 @@ def columns_pb(choices: Mapping[str, Choice], task: Iterable[str]) -> bytes:
         choices: of this run.
         task: what the training's logs hold, such as "val_loss".
     """
-    told = sorted(task, key=lambda name: not name.startswith("val_"))
+    of_validation = [task_tag(name) for name in task if name.startswith("val_")]
+    others = [task_tag(name) for name in task if not name.startswith("val_")]
     table = summary.experiment_pb(
         hparam_infos=[
             api_pb2.HParamInfo(name=name, type=_type_of(value), differs=name in SHOWN_FIRST)
@@ -45,7 +47,7 @@ def columns_pb(choices: Mapping[str, Choice], task: Iterable[str]) -> bytes:
         ],
         metric_infos=[
             api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=_heading(tag))
-            for tag in (*map(task_tag, told), *OUTCOMES)
+            for tag in (*of_validation, *OUTCOMES, *others)
         ],
     )
     columns: bytes = table.SerializeToString()
