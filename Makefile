@@ -141,7 +141,7 @@ tensorboard: $(VENV)/.installed  ## open the pages of the runs under LOGS (defau
 	@$(BIN)/tensorboard --logdir "$(LOGS)" $(ARGS)
 
 tensorboard-picture: $(VENV)/.installed-dev  ## draw the README's picture of the runs under LOGS
-	@NASMON_LOGS="$(abspath $(LOGS))" NASMON_SCREENSHOTS=docs $(BIN)/python -m pytest -q -k custom_scalars tests/test_tensorboard_page.py
+	@NASMON_LOGS="$(abspath $(LOGS))/nas" NASMON_SCREENSHOTS=docs $(BIN)/python -m pytest -q -k custom_scalars tests/test_tensorboard_page.py
 
 clean:  ## leave a bare clone: removes the environments, all runs under logs/ and plots/
 	@if [ -d logs ]; then echo "removing logs/, with $$(find logs -name '*.csv' | wc -l) CSV files"; fi

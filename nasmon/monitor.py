@@ -27,8 +27,8 @@ from nasmon.sinks.sink import Sink
 from nasmon.summary import summary_parts
 from nasmon.table import Part, text_of
 from nasmon.thresholds import merged_thresholds
-from nasmon.values import checked, numbers_in
-from nasmon.watched import choices_of, watched_by
+from nasmon.values import checked
+from nasmon.watched import choices_of, numbers_in, watched_by
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

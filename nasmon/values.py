@@ -13,8 +13,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from nasmon.errors import UsageError
 
 Reader = Callable[[Any], Any]
@@ -43,20 +41,6 @@ def checked(readers: Mapping[str, Reader], **arguments: Any) -> dict[str, Any]:
         except UsageError as error:
             raise UsageError(f"{name} is {_shown(value)}; {error}") from None
     return values
-
-
-def numbers_in(values: Mapping[str, Any]) -> dict[str, float]:
-    """The single numbers among named values: Python's, NumPy's, and tensors of one element.
-
-    Example:
-        >>> numbers_in({"loss": np.float32(0.5), "note": "warm-up", "per_class": [0.1, 0.2]})
-        {'loss': 0.5}
-    """
-    arrays = {name: np.asarray(value) for name, value in values.items()}
-    single = {
-        name: one for name, one in arrays.items() if one.size == 1 and one.dtype.kind in "biuf"
-    }
-    return {name: float(one.item()) for name, one in single.items()}
 
 
 LONGEST_SHOWN = 60  # characters of a value in an error

@@ -1,8 +1,9 @@
-"""What a monitor tells its sinks about the model that it watches."""
+"""What a monitor tells its sinks about the model that it watches and about its training."""
 
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 import keras
 import numpy as np
@@ -102,3 +103,17 @@ def layer_record(info: LayerInfo, rows: int, widths: ModelWidths | None) -> Laye
         widths=widths.layers.get(info.name, ()) if widths else (),
         rows=rows,
     )
+
+
+def numbers_in(values: Mapping[str, Any]) -> dict[str, float]:
+    """The single numbers among named values: Python's, NumPy's, and tensors of one element.
+
+    Example:
+        >>> numbers_in({"loss": np.float32(0.5), "note": "warm-up", "per_class": [0.1, 0.2]})
+        {'loss': 0.5}
+    """
+    arrays = {name: np.asarray(value) for name, value in values.items()}
+    single = {
+        name: one for name, one in arrays.items() if one.size == 1 and one.dtype.kind in "biuf"
+    }
+    return {name: float(one.item()) for name, one in single.items()}

@@ -62,10 +62,14 @@ def log_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def page(log_dir: Path) -> Iterator[str]:
     """The address of a TensorBoard server on the loopback interface."""
-    logs = os.environ.get("NASMON_LOGS", str(log_dir))
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", logs, "--port", "0"]
+    # its name alone, for the page shows where the logs are
+    logs = Path(os.environ.get("NASMON_LOGS") or log_dir)
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", logs.name, "--port", "0"]
     server = subprocess.Popen(
-        [*command, "--host", "127.0.0.1"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+        [*command, "--host", "127.0.0.1"],
+        cwd=logs.parent,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
     )
     found: Queue[str] = Queue()
 

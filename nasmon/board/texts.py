@@ -23,7 +23,6 @@ def facts_text(watched: Watched) -> str:
     size = {
         "parameters": f"{watched.params:,}",
         "multiply-adds": "not known" if watched.macs is None else f"{watched.macs:,}",
-        "samples of a reading": str(watched.samples),
     }
     layers = [
         (_code(one.name), one.kind, str(one.channels), f"{one.params:,}", _code(one.tied_to))

@@ -168,10 +168,12 @@ class TensorBoardSink:
 
 def _bounds_of(watched: Watched) -> dict[str, float]:
     """The thresholds that values of the whole network are held against, by name."""
-    known = {**watched.thresholds, BUDGET: watched.choices.get(BUDGET)}
+    budget = watched.choices.get(BUDGET)
+    # it may be none
+    limit = {} if budget is None or isinstance(budget, str) else {BUDGET: budget}
+    known = {**watched.thresholds, **limit}
     names = (name for bounds in BOUNDS.values() for name in bounds)
-    values = {name: known.get(name) for name in names}
-    return {name: value for name, value in values.items() if isinstance(value, float)}
+    return {name: known[name] for name in names if name in known}
 
 
 def _scalars_pb(values: Mapping[str, float]) -> bytes:
