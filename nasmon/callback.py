@@ -30,7 +30,7 @@ from nasmon.record.files import csv_of_run, given_path
 from nasmon.schedule import Schedule
 from nasmon.sinks.csv_tables import IfExists
 from nasmon.sinks.opening import ErrorPolicy, open_sinks
-from nasmon.sinks.run_record import UNKNOWN_ORIGIN, Choice, Origin
+from nasmon.sinks.run_record import UNKNOWN_ORIGIN, ChosenValue, Origin
 from nasmon.sinks.sink import Sink
 from nasmon.table import Part, text_of
 from nasmon.taps import choose_taps, is_built
@@ -370,7 +370,7 @@ class NASMonitorCallback(keras.callbacks.Callback):
         )
         return self._monitor
 
-    def _choices(self) -> dict[str, Choice]:
+    def _choices(self) -> dict[str, ChosenValue]:
         """What is chosen here and in ``fit``, for a table of runs."""
         read_every = {"batch_freq": self._batch_freq} if self._schedule.frequent else {}
         epochs = {"epochs": self.params["epochs"]} if "epochs" in self.params else {}

@@ -11,7 +11,7 @@ import numpy as np
 from nasmon.probe import Probe
 from nasmon.reading import LayerInfo
 from nasmon.record.run import LayerRecord
-from nasmon.sinks.run_record import Choice, Origin, Watched
+from nasmon.sinks.run_record import ChosenValue, Origin, Watched
 from nasmon.widths.graph import ModelWidths
 
 
@@ -19,7 +19,7 @@ def watched_by(
     model: keras.Model,
     probe: Probe,
     thresholds: Mapping[str, float],
-    choices: Mapping[str, Choice],
+    choices: Mapping[str, ChosenValue],
 ) -> Watched:
     """What a probe found out about a model, and what was chosen for the run."""
     widths = probe.widths
@@ -45,7 +45,7 @@ def choices_of(
     layers: str | Sequence[str],
     overhead_budget: float | None,
     origin: Origin,
-) -> dict[str, Choice]:
+) -> dict[str, ChosenValue]:
     """What runs may differ in: of the model, of its optimizer, of the monitor, and what was given.
 
     Args:
@@ -56,7 +56,7 @@ def choices_of(
         origin: its seed and its choices are taken.
     """
     widths = [info.channels for info in probe.layers if not info.tied]
-    known: dict[str, Choice | None] = {
+    known: dict[str, ChosenValue | None] = {
         "model": model.name,
         "widths": " ".join(map(str, widths)),
         **_optimizer_of(model),
@@ -69,17 +69,17 @@ def choices_of(
     return told | {name: _choice(value) for name, value in origin.choices.items()}
 
 
-def _choice(value: object) -> Choice:
+def _choice(value: object) -> ChosenValue:
     plain = value.item() if isinstance(value, np.generic) else value
-    return plain if isinstance(plain, Choice) else str(plain)
+    return plain if isinstance(plain, ChosenValue) else str(plain)
 
 
-def _optimizer_of(model: keras.Model) -> dict[str, Choice]:
+def _optimizer_of(model: keras.Model) -> dict[str, ChosenValue]:
     """Its name and the learning rate that it begins with, as far as they can be told."""
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None:
         return {}
-    known: dict[str, Choice] = {"optimizer": type(optimizer).__name__}
+    known: dict[str, ChosenValue] = {"optimizer": type(optimizer).__name__}
     # a user's own may tell nothing, or fail to
     with suppress(Exception):
         rate = optimizer.get_config()["learning_rate"]

@@ -7,7 +7,7 @@ from datetime import datetime
 from tensorboard.plugins.hparams import api_pb2, summary, summary_v2
 
 from nasmon.board.tags import run_tag, size_tag, task_tag
-from nasmon.sinks.run_record import Choice
+from nasmon.sinks.run_record import ChosenValue
 
 OUTCOMES = (
     *(size_tag("params"), run_tag("redundancy_score"), run_tag("saturation")),
@@ -20,7 +20,7 @@ SHOWN_FIRST = frozenset({"model", "widths", "learning_rate", "epochs", "batch_si
 what came of the runs it shows the first five."""
 
 
-def session_pb(choices: Mapping[str, Choice]) -> bytes:
+def session_pb(choices: Mapping[str, ChosenValue]) -> bytes:
     """What was chosen for a run, as a serialized ``Summary``, to be written when it begins."""
     begun = time.time()
     # a run is a row of its own, though another one chose the same
@@ -29,7 +29,7 @@ def session_pb(choices: Mapping[str, Choice]) -> bytes:
     return chosen
 
 
-def columns_pb(choices: Mapping[str, Choice], task: Collection[str]) -> bytes:
+def columns_pb(choices: Mapping[str, ChosenValue], task: Collection[str]) -> bytes:
     """The columns of the table of runs, as a serialized ``Summary``; without them all scalars are.
 
     TensorBoard takes those of one run for all.
@@ -65,7 +65,7 @@ def _heading(tag: str) -> str:
     return tag.rpartition("/")[2]
 
 
-def _type_of(value: Choice) -> int:
+def _type_of(value: ChosenValue) -> int:
     # a bool is an int, too
     if isinstance(value, bool):
         return api_pb2.DATA_TYPE_BOOL

@@ -35,7 +35,7 @@ SHARE = 0.002
 pictures: little of what readings may take."""
 
 
-Choice = bool | int | float | str
+ChosenValue = bool | int | float | str
 
 
 class Origin(NamedTuple):
@@ -50,7 +50,7 @@ class Origin(NamedTuple):
     seed: int | None = None
     rebuild: Rebuild | None = None  # how to train the same model with other widths
     history: str | os.PathLike[str] | None = None  # the CSV of the training's own history
-    choices: Mapping[str, Choice] = {}  # what was chosen, such as the batch size
+    choices: Mapping[str, ChosenValue] = {}  # what was chosen, such as the batch size
 
 
 UNKNOWN_ORIGIN = Origin()
@@ -72,7 +72,7 @@ class Watched(NamedTuple):
     macs: int | None  # of the whole model, for one input; None where not known
     structure: Structure | None  # how the widths hang together; None where not known
     unknown_structure: str = ""  # why it is None
-    choices: Mapping[str, Choice] = {}  # what runs may differ in, by name
+    choices: Mapping[str, ChosenValue] = {}  # what runs may differ in, by name
 
 
 class RunSink:
