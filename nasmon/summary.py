@@ -65,6 +65,12 @@ def reading_table(reading: Reading, thresholds: Mapping[str, float]) -> ShownTab
     return ShownTable(headings, tuple(rows), ruled=True, dispensable=_SATURATION)
 
 
+def remarks(metrics: Mapping[str, float], thresholds: Mapping[str, float]) -> list[str]:
+    """What stands out in one layer's metrics; nothing where they are NaN."""
+    above = [c.remark for c in _COLUMNS if c.remark and _stands_out(c, metrics, thresholds)]
+    return [*(["constant output"] if metrics["trace"] == 0 else ()), *above]
+
+
 def cost_sentence(readings: int, budget: OverheadBudget, postponed: int) -> str:
     """The monitor's cost in one sentence."""
     limit = "no budget" if budget.share is None else f"budget {100 * budget.share:.3g} %"
@@ -111,7 +117,7 @@ def _stands_out(
 def _legend(reading: Reading, thresholds: Mapping[str, float]) -> list[str]:
     """What the signs of a reading's table mean, as far as there are any."""
     layers = [_metrics(values) for values in reading.metrics.tolist()]
-    remarks = [
+    marks = [
         f"{column.remark} (above {_short(thresholds[column.threshold])})"
         if column.threshold
         else column.remark
@@ -125,7 +131,7 @@ def _legend(reading: Reading, thresholds: Mapping[str, float]) -> list[str]:
     ]
     tied = any(info.tied for info in reading.layers)
     return [
-        *([f"*: {', '.join(remarks)}"] if remarks else ()),
+        *([f"*: {', '.join(marks)}"] if marks else ()),
         *(["(channels): as many as the layer's input has"] if tied else ()),
         *([f"constant output: {', '.join(constant)}"] if constant else ()),
     ]

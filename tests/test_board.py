@@ -15,10 +15,10 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.util.tensor_util import make_ndarray
 
-from nasmon import Monitor, Origin
+from nasmon import Monitor, Origin, Sink
 from nasmon.board.charts import charts_pb
 from nasmon.board.heat_map import COLOUR_MAP, GREY, Scale, heat_map
-from nasmon.board.pictures import MOST_DRAWN, Progress
+from nasmon.board.pictures import MOST_DRAWN, OverReadings
 from nasmon.board.session import OUTCOMES
 from nasmon.board.tags import BOUNDS
 from nasmon.board.texts import facts_text, findings_text
@@ -269,7 +269,7 @@ def test_a_run_without_spectra_has_pictures_all_the_same(tmp_path: Path) -> None
 
 
 def test_what_is_kept_for_pictures_does_not_grow_for_ever() -> None:
-    progress = Progress()
+    progress = OverReadings()
     for step in range(10 * MOST_DRAWN + 3):
         progress.add(reading(step))
     assert len(progress._steps) <= 2 * MOST_DRAWN
@@ -342,7 +342,7 @@ def test_a_loops_own_loss_is_logged(tmp_path: Path) -> None:
     }
 
 
-class Slow:
+class Slow(Sink):
     """A place for readings that takes its time to draw."""
 
     def __init__(self, monitor_of: list[Monitor]) -> None:

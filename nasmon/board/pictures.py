@@ -21,7 +21,7 @@ MOST_DRAWN = ROW_WIDTH
 SPECTRUM = "share of the variance that each direction holds"
 
 
-class Progress:
+class OverReadings:
     """What is drawn over the readings of a run, in memory that is bounded."""
 
     def __init__(self) -> None:

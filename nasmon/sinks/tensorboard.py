@@ -17,7 +17,7 @@ from tensorboard.plugins.text.summary_v2 import text_pb
 from nasmon.board.charts import charts_pb
 from nasmon.board.event_file import EventFile
 from nasmon.board.histograms import histogram_buckets
-from nasmon.board.pictures import Progress, spectrum_pb
+from nasmon.board.pictures import OverReadings, spectrum_pb
 from nasmon.board.session import columns_pb, ended_pb, session_pb
 from nasmon.board.tags import (
     BOUNDS,
@@ -69,7 +69,7 @@ class TensorBoardSink:
         self._has_columns = False
         self._layers: tuple[LayerInfo, ...] = ()
         self._scalars, self._histograms, self._bounds = Summary(), Summary(), b""
-        self._progress = Progress()
+        self._progress = OverReadings()
         self._latest: Reading | None = None  # none after it was closed
         self._undrawn: Reading | None = None  # whose spectra are not drawn yet
         self._readings, self._rest_until = 0, 0.0
@@ -163,7 +163,7 @@ class TensorBoardSink:
         for tag in histogram_tags(names):
             self._histograms.MergeFrom(histogram_pb(tag, np.zeros(1), buckets=HISTOGRAM_BINS))
         self._layers = layers
-        self._progress = Progress()
+        self._progress = OverReadings()
 
 
 def _bounds_of(watched: Watched) -> dict[str, float]:
