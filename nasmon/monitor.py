@@ -302,6 +302,12 @@ class Monitor:
             logs: numbers by name, such as ``{"loss": 0.3, "val_loss": 0.4}``; what is no number is
                 left out.
             step: training steps so far; TensorBoard's axis.
+
+        Example:
+            >>> inputs = keras.Input((8,))
+            >>> model = keras.Model(inputs, keras.layers.Dense(4, name="dense")(inputs))
+            >>> monitor = Monitor(model, np.ones((32, 8), np.float32), log_dir=None)
+            >>> monitor.log({"loss": 0.3}, step=10)
         """
         with self.budget.reading():
             self._sinks.keep_logs(numbers_in(logs), int(step))
