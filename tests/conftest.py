@@ -17,6 +17,7 @@ os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ.g
 
 
 LONGEST = (
+    *("examples", "examples_with_packages"),
     *("train_run", "whole_commands", "identity", "callback", "pictures", "plot", "spectrum"),
     *("run_record", "monitor", "governor", "replicas", "several_machines"),
 )

@@ -1,5 +1,6 @@
 """The files of docs/examples that need nothing but nasmon do what they say."""
 
+import re
 from pathlib import Path
 
 import keras
@@ -11,12 +12,22 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from nasmon import Reading
 from nasmon.record.files import record_path
 from nasmon.record.run import read_record
-from tests.examples import Run, running
+from tests.examples import EXAMPLES, Run, running
+from tests.test_names import ROOT
 
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return running(tmp_path, monkeypatch)
+
+
+def test_the_page_names_each_example_and_a_test_runs_it() -> None:
+    there = {path.name for path in EXAMPLES.glob("*.py")}
+    page = (EXAMPLES.parent / "examples.md").read_text("utf-8")
+    assert set(re.findall(r"\(examples/(\w+\.py)\)", page)) == there
+    tests = [path.read_text("utf-8") for path in (ROOT / "tests").glob("test_*.py")]
+    for name in there:
+        assert any(f'"{name}"' in text or f'"{name[:-3]}"' in text for text in tests), name
 
 
 def last_of(csv: str, names: list[str]) -> pd.DataFrame:
