@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from selenium.webdriver.chrome.webdriver import WebDriver
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# lines as wide as they can be, on whatever terminal the tests run
+os.environ["COLUMNS"] = "100"
 # as in an active environment, so that commands to paste begin with python
 os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", "")
 

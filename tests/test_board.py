@@ -26,7 +26,7 @@ from nasmon.kernels.metric_table import AGGREGATED, METRIC_NAMES
 from nasmon.reading import LayerInfo, Reading, Spectra
 from nasmon.sinks import tensorboard
 from nasmon.sinks.run_record import Watched
-from nasmon.sinks.tensorboard import DRAWN_EVERY, TensorBoardSink
+from nasmon.sinks.tensorboard import DRAWN_EVERY, FIRST_DRAWN, TensorBoardSink
 from nasmon.thresholds import DEFAULT_THRESHOLDS
 from tests.networks import compiled, functional, images, tiny, unlimited
 from tests.test_csv_tables import written
@@ -244,13 +244,18 @@ def test_spectra_are_drawn_every_tenth_reading_and_at_the_end(
     assert set(written(tmp_path)) == before
 
 
-def test_spectra_are_not_drawn_where_that_would_take_too_much_of_the_time(tmp_path: Path) -> None:
-    sink = begun(tmp_path)
-    for step in range(1, 3 * DRAWN_EVERY + 1):
-        sink.write(reading(step))
-        sink.draw()
-    # the readings follow one another at once: of a second picture the time was not there
-    assert list(pictures_of(tmp_path)["nas_images/spectrum"]) == [DRAWN_EVERY]
+def test_spectra_are_not_drawn_where_that_would_take_too_much_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the readings follow one another at once: of a first picture there is no time, nor of a second
+    for first, drawn in ((FIRST_DRAWN, []), (0.0, [DRAWN_EVERY])):
+        monkeypatch.setattr(tensorboard, "FIRST_DRAWN", first)
+        folder = tmp_path / str(first)
+        sink = begun(folder)
+        for step in range(1, 3 * DRAWN_EVERY + 1):
+            sink.write(reading(step))
+            sink.draw()
+        assert list(pictures_of(folder).get("nas_images/spectrum", [])) == drawn
 
 
 def test_a_run_without_spectra_has_pictures_all_the_same(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 ROW_WIDTH, ROW_HEIGHT = 420, 16  # pixels of the colours, and of a layer's row
 TALLEST = 1600  # pixels of all rows: of more layers than fit, rows are thinner and some unnamed
@@ -64,9 +65,6 @@ def heat_map(
         >>> png[1:4], height
         (b'PNG', 92)
     """
-    # only who draws needs it
-    from PIL import Image, ImageDraw, ImageFont
-
     font = ImageFont.load_default(TEXT)
     row = max(1, min(ROW_HEIGHT, TALLEST // max(1, len(names))))
     shown = [_end_of(name) for name in names]

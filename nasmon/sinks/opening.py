@@ -12,7 +12,6 @@ from nasmon.record.widths import WidthEvidence
 from nasmon.sinks.csv_tables import CsvSink, IfExists
 from nasmon.sinks.run_record import UNKNOWN_ORIGIN, Origin, RunSink, Watched
 from nasmon.sinks.sink import Sink, place_of
-from nasmon.sinks.tensorboard import TensorBoardSink
 
 
 def open_sinks(
@@ -44,6 +43,9 @@ def open_sinks(
         sinks.append(table)
         sinks.append(RunSink(table.path, origin, continues, left_open, lambda: table.last_step))
     if log_dir is not None:
+        # loaded for those who want it
+        from nasmon.sinks.tensorboard import TensorBoardSink
+
         run = Path(csv_path).stem if csv_path is not None else "run"
         sinks.append(TensorBoardSink(log_dir, run, if_exists == "overwrite", by_keras))
     return sinks

@@ -38,6 +38,9 @@ from nasmon.sinks.run_record import SHARE, Watched
 DRAWN_EVERY = 10
 """Readings from one picture of the spectra to the next."""
 
+FIRST_DRAWN = 0.05
+"""Seconds that the first is taken to need: a short training has only that of its end."""
+
 
 class TensorBoardSink:
     """Scalars of the run and of each layer, two histograms a layer, and what the other pages show.
@@ -72,11 +75,13 @@ class TensorBoardSink:
         self._progress = OverReadings()
         self._latest: Reading | None = None  # none after it was closed
         self._undrawn: Reading | None = None  # whose spectra are not drawn yet
-        self._readings, self._rest_until = 0, 0.0
+        self._readings = 0
+        self._rest_until = 0.0  # no picture before this time
 
     def begin(self, watched: Watched) -> None:
         """Writes what is known before the first reading."""
         self._watched = watched
+        self._rest_until = time.perf_counter() + FIRST_DRAWN / SHARE
         self._thresholds = _bounds_of(watched)
         self._bounds = _scalars_pb(
             {threshold_tag(name): value for name, value in self._thresholds.items()}
