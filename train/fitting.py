@@ -46,8 +46,7 @@ def fit_and_save_model(model: keras.Model, pipelines: Pipelines, prepared: Prepa
     history = keras.callbacks.History()
     run = TrainingRun(model, history.history, monitor, outputs, settings)
     with deferred_interrupt() as flag:
-        callbacks = [*([] if monitor is None else [monitor]), _Bar()]
-        callbacks += [Pace()]
+        callbacks = [*([] if monitor is None else [monitor]), _Bar(), Pace()]
         callbacks += [_Recorder(HistoryFile(outputs.history)), history, _Stopper(flag)]
         try:
             model.fit(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 from nasmon.config_file import shown_value
 from nasmon.errors import UsageError, first_line
 from nasmon.record.files import metrics_path, record_path, regular_only
-from nasmon.record.npz_file import check_unpacked
+from nasmon.record.npz_file import UNREADABLE, check_unpacked
 from nasmon.record.run import Record, read_record
 from nasmon.terminal import printable, say
 from nasmon.train.cli import build_parser as training_parser
@@ -37,7 +37,7 @@ def existing_model(path: str) -> Path:
         raise UsageError(f"--model is {model}, which {there}; give a model that was trained")
     try:
         _check_archive(model)
-    except (OSError, ValueError, NotImplementedError, BadZipFile) as error:
+    except UNREADABLE as error:
         raise _not_loaded(model, error) from error
     return model
 

@@ -24,7 +24,7 @@ from nasmon.record.files import regular_only
 MOST_UNPACKED = 1 << 26
 """Bytes that the arrays of a smaller file may take: nasmon packs nothing, another program may."""
 
-_UNREADABLE = (
+UNREADABLE = (
     *(OSError, EOFError, BadZipFile, zlib.error, lzma.LZMAError),
     *(KeyError, ValueError, TypeError, AttributeError, OverflowError),
     # of a header that is no Python or nested too deep
@@ -56,7 +56,7 @@ def opened_arrays(path: Path, remedy: str) -> Iterator[NpzFile]:
                 raise ValueError("it is no archive of arrays")
             _check_sizes(file.zip, os.fstat(opened.fileno()).st_size)
             yield file
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         reason = f"{type(error).__name__}: {first_line(error)}".removesuffix(": ")
         raise UsageError(f"{path} is damaged ({reason}); {remedy}") from None
 

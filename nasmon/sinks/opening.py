@@ -63,8 +63,9 @@ ERROR_POLICIES: tuple[ErrorPolicy, ...] = ("warn", "raise")
 class Sinks:
     """Several sinks as one; one that fails is left out from then on, and the others go on.
 
-    Some have a method ``keep_widths(evidence)`` besides, which is called before ``close``, if the
-    run ended well, with what fewer channels would lose.
+    Some have methods besides: ``keep_widths(evidence)``, called before ``close``, if the run ended
+    well, with what fewer channels would lose; ``keep_logs(logs, step)``, with the training's loss
+    and metrics; ``draw()``, after each reading, once its time is known.
 
     Args:
         sinks: in the order in which they are asked.
