@@ -106,6 +106,9 @@ def write_table(runs: dict[str, list[dict[str, Any]]]) -> None:
         ("least to largest", *(f"{s[0]:.2f} to {s[-1]:.2f}" for s in counted.values())),
         ("by the clock", *(f"{median(found, 'difference'):.2f}" for found in runs.values())),
         ("target", *met),
+        ("after the training, weighing", *(f"{median(r, 'weighing'):.2f}" for r in runs.values())),
+        ("compiling, as foretold", *(f"{median(r, 'foretold'):.1f}" for r in runs.values())),
+        ("compiling, as it took", *(f"{median(r, 'compiling'):.1f}" for r in runs.values())),
         ("layers", *(found[0]["layers"] for found in runs.values())),
         ("samples", *(found[0]["samples"] for found in runs.values())),
     ]
@@ -118,7 +121,9 @@ def write_table(runs: dict[str, list[dict[str, Any]]]) -> None:
             f"processes each, in turn, on {CORES} cores. Counted are the construction and all "
             "hooks of the callback in a fit of one epoch. The model was built and had trained "
             "before: TensorFlow's own start and the training step are not in it, XLA's start is. "
-            "By the clock: what that fit took longer than the same fit without the monitor.",
+            "By the clock: what that fit took longer than the same fit without the monitor. "
+            "Weighing is finding out, once, what fewer channels would lose. Compiling is from when "
+            "it is foretold, on a terminal, to its end, and so has some tracing in it.",
         ],
         ("part", *runs),
         rows,

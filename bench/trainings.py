@@ -45,6 +45,35 @@ def resnet() -> Training:
     return _classification(model, (64, 64, 3), 10, batch=32, batches=32)
 
 
+APPLICATIONS = {
+    "MobileNet": 32,
+    "MobileNetV2": 32,
+    "MobileNetV3Small": 32,
+    "MobileNetV3Large": 32,
+    "EfficientNetB0": 32,
+    "EfficientNetV2B0": 32,
+    "ResNet50": 32,
+    "ResNet50V2": 32,
+    "DenseNet121": 32,
+    "ConvNeXtTiny": 32,
+    "VGG16": 32,
+    "VGG19": 32,
+    "NASNetMobile": 32,
+    "Xception": 71,
+    "InceptionV3": 75,
+    "InceptionResNetV2": 75,
+}
+"""Networks of ``keras.applications``, one or two of each family, and pixels a side of small images
+that they take."""
+
+
+def application(name: str) -> Training:
+    """One of ``APPLICATIONS`` for ten classes, random weights."""
+    shape = (APPLICATIONS[name], APPLICATIONS[name], 3)
+    model = getattr(keras.applications, name)(input_shape=shape, weights=None, classes=10)
+    return _classification(model, shape, 10, batch=8, batches=8)
+
+
 class Blocks(keras.Model):
     """A subclassed classifier: convolutions in lists, and a shared head."""
 
@@ -79,14 +108,28 @@ TRAININGS: dict[str, Callable[[], Training]] = {
 }
 
 
+def training(name: str) -> Training:
+    """One of ``TRAININGS``, or of ``APPLICATIONS`` as "applications.MobileNet"."""
+    return application(name.removeprefix("applications.")) if "." in name else TRAININGS[name]()
+
+
+def with_kernels(model: keras.Model) -> list[str]:
+    """Names of the layers of a classifier that multiply their input, in its order."""
+    kinds = (
+        *(keras.layers.Dense, keras.layers.Conv2D),
+        *(keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D),
+    )
+    return [layer.name for layer in model._flatten_layers() if isinstance(layer, kinds)]
+
+
 def _classification(
     model: keras.Model, shape: tuple[int, int, int], classes: int, batch: int, batches: int
 ) -> Training:
     rng = np.random.default_rng(0)
     x = rng.random((batch * batches, *shape), np.float32)
     y = rng.integers(0, classes, len(x))
-    logits = not isinstance(model.layers[-1], keras.layers.Dense) or model.name == "subclassed"
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
+    # those of keras.applications end in a softmax
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=isinstance(model, Blocks))
     model.compile("adam", loss, metrics=["accuracy"], jit_compile=False)
     # without autotuning, as in train/data/pipelines.py: its thread would hold up an epoch, now
     # by nothing, now by as long as the epoch took

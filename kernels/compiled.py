@@ -10,7 +10,8 @@ where it has spectra found outside XLA, ``measure`` is two XLA programs with tha
 what a solver has done with each matrix of rows before is a program for each shape of such.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, reduce
 from itertools import compress
@@ -38,6 +39,10 @@ Rows = tuple[tuple[CallRows, ...], ...]
 KEPT = 8
 """Of so many lists of layers the programs are kept: the next monitor of a model of the same widths,
 in a sweep, say, compiles nothing."""
+
+COMPILING = 9.0
+"""Seconds of compiling for each second of tracing ``measure``, on a CPU: half again as many or
+two thirds of that for the networks of ``bench/test_applications.py``."""
 
 
 class Measured(NamedTuple):
@@ -101,15 +106,19 @@ class CompiledKernels:
         pairs = zip(self._solvers, self._batches, strict=True)
         return tuple(solver.init(batch) for solver, batch in pairs)
 
-    def compile(self, rows: Rows) -> None:
+    def compile(self, rows: Rows, foretold: Callable[[float], None] | None = None) -> None:
         """Compiles all programs, side by side: most of that is work of one core, in C++.
 
         Args:
             rows: of the shapes that ``absorb`` will be given.
+            foretold: is told about how many seconds that will take, as soon as it can be said.
         """
         # traced one after the other, as that is Python; the first call compiles
+        begun = time.perf_counter()
         states = self.empty()
         self._measure_program = self._measure.get_concrete_function(states)
+        if foretold:
+            foretold(COMPILING * (time.perf_counter() - begun))
         with ThreadPoolExecutor() as beside:
             others = [beside.submit(self._measure_program, states)]
             if not self._in_one:
@@ -292,7 +301,10 @@ class CompiledKernels:
 
 
 def compiled_kernels(
-    channels: Sequence[int], rows_of_reading: Sequence[int | None], rows: Rows
+    channels: Sequence[int],
+    rows_of_reading: Sequence[int | None],
+    rows: Rows,
+    foretold: Callable[[float], None] | None = None,
 ) -> CompiledKernels:
     """The programs of a fixed list of layers, compiled; an earlier call's for equal layers if kept.
 
@@ -302,6 +314,7 @@ def compiled_kernels(
         channels: as for ``CompiledKernels``.
         rows_of_reading: as its ``rows``.
         rows: of the shapes, dtypes and devices that ``absorb`` will be given.
+        foretold: as for ``CompiledKernels.compile``.
     """
     shapes = tuple(
         # of padded rows the matrix and their number
@@ -312,7 +325,7 @@ def compiled_kernels(
     with _ONE_AT_A_TIME:
         kernels = _kernels(tuple(channels), tuple(rows_of_reading), device, shapes)
         if not kernels.is_compiled:
-            kernels.compile(rows)
+            kernels.compile(rows, foretold)
     return kernels
 
 

@@ -242,7 +242,7 @@ class Probe:
         of_chunks = np.broadcast_to(counts, (self.chunks, len(rows)))
         self._rows_so_far = of_chunks.cumsum(axis=0)  # [chunks, layers], without padding
         progress.begin(f"compiling the kernels of {len(rows)} layers")
-        self._kernels = compiled_kernels(channels, known, rows)
+        self._kernels = compiled_kernels(channels, known, rows, progress.foretell)
         self._empty = [copied(self._kernels.empty(), replica) for replica in self._replicas]
         if len(self._replicas) > 1:
             self._kernels.merge(self._absorbed(len(self._replicas)))

@@ -40,6 +40,7 @@ class Progress:
         self._shown = verbose and _is_terminal()
         self._begun = self._stage_begun = time.perf_counter()
         self._stage, self._number = "", 0
+        self._foretold: float | None = None  # when the stage will have ended
         self._took: list[tuple[str, float]] = []
         self._written = 0  # columns of the line as it stands
         self._lock, self._ended = threading.Lock(), threading.Event()
@@ -51,7 +52,13 @@ class Progress:
         with self._lock:
             self._end_stage()
             self._stage, self._number = stage, self._number + 1
+            self._foretold = None
         self._show()
+
+    def foretell(self, seconds: float) -> None:
+        """Says that the stage will go on for about so long."""
+        if self._shown:
+            self._foretold = time.perf_counter() + seconds
 
     def __enter__(self) -> "Progress":
         if self._shown:
@@ -77,15 +84,18 @@ class Progress:
 
     def _show(self) -> None:
         with self._lock:
-            seconds = time.perf_counter() - self._begun
+            now = time.perf_counter()
+            seconds = now - self._begun
             if self._ended.is_set() or seconds < UNTOLD_SECONDS or not self._stage:
                 return
             of = f" ({self._number} of {self._stages})" if self._stages else ""
             before = self._number - 1
-            left = ""
+            left = self._foretold - now if self._foretold else 0.0
             if self._alike and self._stages > before > 0:
-                left = f", some {seconds / before * (self._stages - before):.0f} s left"
-            self._write(f"nasmon: {self._stage}{of} ... {seconds:.0f} s{left}")
+                left = seconds / before * (self._stages - before)
+            # what takes longer than was foretold, nobody knows how long
+            more = f", some {left:.0f} s left" if left >= 0.5 else ""
+            self._write(f"nasmon: {self._stage}{of} ... {seconds:.0f} s{more}")
 
     def _end_stage(self) -> None:
         now = time.perf_counter()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import nasmon
+from bench.trainings import APPLICATIONS
 from nasmon.narrowing.traced import follow_model
 
 # which operations or layers need widths as they are, beside the model's output
@@ -26,11 +27,12 @@ FIXED_BY: dict[str, set[str]] = {
 
 @pytest.mark.parametrize("name", FIXED_BY)
 def test_a_network_of_half_the_parameters(name: str, tmp_path: Path) -> None:
-    halved(name, 32, FIXED_BY[name], tmp_path)
+    halved(name, FIXED_BY[name], tmp_path)
 
 
-def halved(name: str, size: int, fixed_by: set[str], folder: Path) -> None:
-    """Narrows a network for images of so many pixels a side, saves it and trains it on."""
+def halved(name: str, fixed_by: set[str], folder: Path) -> None:
+    """Narrows a network for small images, saves it and trains it on."""
+    size = APPLICATIONS[name]
     model = getattr(keras.applications, name)(weights=None, classes=10, input_shape=(size, size, 3))
     plan = nasmon.plan_widths(model, params=0.5)
     reasons = {group.reason for group in plan.groups} - {"", "the model's output"}

@@ -1,6 +1,7 @@
 """What is told on a terminal while something takes long, and that nothing is told elsewhere."""
 
 import io
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 
 from nasmon import Monitor, NASMonitorCallback, plan_widths, progress
 from nasmon.errors import UsageError
+from nasmon.kernels.compiled import forget_kernels
 from nasmon.probe import STAGES
 from nasmon.progress import Progress
 from tests.networks import compiled, functional, images, tiny
@@ -98,6 +100,25 @@ def test_of_stages_alike_the_rest_is_foretold(terminal: Terminal, now: list[floa
     assert terminal.screen == ["nasmon: weighed 4 groups in 3.0 s", ""]
 
 
+def test_a_stage_that_is_foretold_says_what_is_left_until_it_takes_longer(
+    terminal: Terminal, now: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_TICK", 0.01)
+    with Progress("set up for net", stages=2) as shown:
+        shown.begin("compiling")
+        shown.foretell(8.0)
+        now[0] += 3
+        within_seconds(
+            lambda: terminal.screen == ["nasmon: compiling (1 of 2) ... 3 s, some 5 s left"]
+        )
+        now[0] += 6
+        within_seconds(lambda: terminal.screen == ["nasmon: compiling (1 of 2) ... 9 s"])
+        # what follows is not foretold
+        shown.foretell(8.0)
+        shown.begin("following its widths")
+        assert terminal.screen == ["nasmon: following its widths (2 of 2) ... 9 s"]
+
+
 def test_what_fails_leaves_no_line_behind(terminal: Terminal) -> None:
     def work() -> None:
         with Progress("set up") as shown:
@@ -139,10 +160,16 @@ def test_what_is_quick_needs_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
     assert terminal.getvalue() == ""
 
 
-def test_setting_up_names_its_stages(terminal: Terminal) -> None:
+def test_setting_up_names_its_stages_and_foretells_the_longest(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_TICK", 0.01)
     model, x = tiny()
-    Monitor(model, x)
+    forget_kernels()
+    monitor = Monitor(model, x)
     told = terminal.getvalue()
+    layers = len(monitor.layers)
+    assert re.search(rf"compiling the kernels of {layers} layers .* s, some \d+ s left", told)
     assert f"tracing {model.name} (2 of {STAGES})" in told
     assert f"timing a reading ({STAGES} of {STAGES})" in told
     assert terminal.screen[0].startswith(f"nasmon: set up for {model.name} in ")

@@ -5,7 +5,8 @@ and the tracing of the training step are not the monitor's. Then the same short 
 the monitor, with it, and without it again. What is counted is the callback's construction and all
 of its hooks up to the end of the epoch, when the first reading has been taken and written to
 TensorBoard, CSV and the run's record; what the fit with the monitor took longer than the mean of
-its neighbours is a check on that.
+its neighbours is a check on that. What fewer channels would lose is found out after the training,
+and counted for itself.
 """
 
 import argparse
@@ -13,14 +14,17 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import keras
 import numpy as np
 
 from bench.self_time import SelfTime, hooks_of
-from bench.trainings import TRAININGS, Training
+from bench.trainings import APPLICATIONS, TRAININGS, Training, training, with_kernels
 from nasmon import NASMonitorCallback, callback, monitor, probe
 from nasmon.kernels import compiled
 from nasmon.kernels.metric_table import METRIC_NAMES
@@ -54,24 +58,28 @@ below it spend."""
 def main() -> None:
     """Sets a monitor up once, and prints seconds by part and in all."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("name", choices=TRAININGS)
+    parser.add_argument("name", choices=[*TRAININGS, *(f"applications.{n}" for n in APPLICATIONS)])
     keras.utils.set_random_seed(0)
-    print(json.dumps(measure(TRAININGS[parser.parse_args().name]())))
+    print(json.dumps(measure(training(parser.parse_args().name))))
 
 
 def measure(made: Training) -> dict[str, Any]:
     """Seconds of a set-up to the first reading, by part.
 
     Returns:
-        ``counted``: construction and hooks; ``difference``: by the clock, of the whole fit;
-        ``setup`` and ``reading``: by the monitor's own account; ``parts``: of ``counted``.
+        ``counted``: construction and hooks, up to the first reading; ``difference``: by the
+        clock, of the whole fit without ``weighing``, what follows the last epoch;
+        ``setup`` and ``reading``: by the monitor's own account; ``parts``: of ``counted``;
+        ``foretold`` and ``compiling``: of the kernels, as a person is told and as it was;
+        ``unread``: layers with a kernel that the reading lacks.
     """
     made = made._replace(train=made.train.take(STEPS).cache())
     fit(made, [])
     before = fit(made, [])
     with tempfile.TemporaryDirectory() as folder:
         spent, hooks = SelfTime(), SelfTime()
-        with spent.watching(PARTS):
+        told = Told(spent)
+        with told.watching(), spent.watching(PARTS):
             begun = time.perf_counter()
             # without a budget, or so short a training would get a part of a reading
             watching = NASMonitorCallback(
@@ -82,19 +90,63 @@ def measure(made: Training) -> dict[str, Any]:
                 during = constructed + fit(made, [watching])
         check_files(Path(folder), watching)
     after = fit(made, [])
-    counted = constructed + hooks.seconds["all"]
-    parts = {name: spent.seconds.get(name, 0.0) for name in PARTS}
+    counted = constructed + hooks.seconds["all"] - told.weighing
+    parts = {name: told.parts.get(name, 0.0) for name in PARTS}
     reading = watching.readings[0]
     return {
         "counted": counted,
-        "difference": during - statistics.mean([before, after]),
+        "difference": during - told.weighing - statistics.mean([before, after]),
         "setup": watching.monitor.setup_seconds,
         "reading": reading.probe_seconds,
         "parts": {**parts, "all else": counted - sum(parts.values())},
+        "foretold": told.foretold,
+        "compiling": told.compiling,
+        "weighing": told.weighing,
         "layers": len(reading.layers),
+        "unread": sorted({*with_kernels(made.model)} - {layer.name for layer in reading.layers}),
         "samples": reading.samples,
         "fit": [before, after],
     }
+
+
+class Told:
+    """What is foretold of compiling the kernels, how long that took from then on, and the rest.
+
+    Args:
+        spent: what is watched beside it.
+    """
+
+    def __init__(self, spent: SelfTime) -> None:
+        self._spent = spent
+        self.foretold = self.compiling = self.weighing = 0.0  # seconds
+        self.parts: dict[str, float] = {}  # what was spent before weighing
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Meanwhile it is noted."""
+        compile_kernels = compiled.CompiledKernels.compile
+        keep_widths = monitor.Monitor._keep_widths
+
+        def compile_noted(kernels: compiled.CompiledKernels, rows: Any, *_: object) -> None:
+            begun = 0.0
+
+            def foretell(seconds: float) -> None:
+                nonlocal begun
+                self.foretold, begun = seconds, time.perf_counter()
+
+            compile_kernels(kernels, rows, foretell)
+            self.compiling = time.perf_counter() - begun
+
+        def keep_noted(watching: monitor.Monitor, recorder: Any) -> None:
+            self.parts, begun = dict(self._spent.seconds), time.perf_counter()
+            keep_widths(watching, recorder)
+            self.weighing = time.perf_counter() - begun
+
+        with (
+            patch.object(compiled.CompiledKernels, "compile", compile_noted),
+            patch.object(monitor.Monitor, "_keep_widths", keep_noted),
+        ):
+            yield
 
 
 def fit(made: Training, callbacks: list[keras.callbacks.Callback]) -> float:

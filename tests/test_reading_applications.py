@@ -1,0 +1,45 @@
+"""Networks that people use: every layer read, and nothing changed by it."""
+
+import keras
+import numpy as np
+import pytest
+
+from bench.trainings import application, with_kernels
+from nasmon import Monitor
+from tests.oracle import assert_metrics
+
+READ = ("MobileNetV3Small",)
+"""The others are read in ``bench/test_applications.py``."""
+
+
+@pytest.mark.parametrize("name", READ)
+def test_every_layer_of_a_network_is_read(name: str) -> None:
+    read_and_trained(name)
+
+
+def read_and_trained(name: str, samples: int = 32) -> None:
+    """Reads a network of ``keras.applications`` between two steps of its training.
+
+    Every layer with a kernel is among those read, all metrics of each are those of its activations
+    in float64, and the weights after it are those without the monitor.
+    """
+    states = []
+    for watched in (False, True):
+        keras.utils.set_random_seed(0)
+        model, data, x = application(name)
+        data, x = data.take(1), x[:samples]
+        model.fit(data, shuffle=False, verbose=0)
+        if watched:
+            with Monitor(model, x, samples=samples, verbose=0) as monitor:
+                reading = monitor.read(0)
+            assert reading is not None
+            names = [layer.name for layer in reading.layers]
+            assert names == with_kernels(model)
+            outputs = [model.get_layer(name).output for name in names]
+            found = keras.Model(model.inputs, outputs).predict(x, verbose=0)
+            for layer, output in zip(names, found, strict=True):
+                assert_metrics(reading[layer], output.reshape(-1, output.shape[-1]))
+        model.fit(data, shuffle=False, verbose=0)
+        states.append([np.array(v) for v in (*model.variables, *model.optimizer.variables)])
+    for plain, other in zip(*states, strict=True):
+        np.testing.assert_array_equal(plain, other)
