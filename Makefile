@@ -84,7 +84,7 @@ pipeline: $(VENV)/.installed  ## train MODEL under the monitor, then pictures, a
 	@$(BIN)/python -m train --model $(MODEL) --enable-nas $(OPTIONS)
 	@$(BIN)/python -m analysis.plot --csv "$(RUN)" --all --output-dir "$(LOGS)/plots" >/dev/null
 	@echo
-	@$(BIN)/python -m analysis.recommend --csv "$(RUN)"
+	@$(BIN)/python -m analysis.recommend --csv "$(RUN)" --tensorboard "$(LOGS)/nas/$(MODEL)"
 	@$(BIN)/python -m analysis.report --csv "$(RUN)" >/dev/null
 	@printf '%s\n' '' "everything about this run:" "  model      $(LOGS)/$(MODEL).keras" \
 	  "  readings   $(RUN)" "  pictures   $(LOGS)/plots/" "  report     $(LOGS)/nas/$(MODEL)_report.html"

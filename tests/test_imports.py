@@ -118,7 +118,7 @@ def test_only_the_readers_modules_of_the_monitor_are_used_by_the_analysis() -> N
     light = {
         *("nasmon.errors", "nasmon.thresholds", "nasmon.acceptance", "nasmon.text_table"),
         *("nasmon.reading", "nasmon.command_parser", "nasmon.terminal", "nasmon.short_names"),
-        *("nasmon.table", "nasmon.html"),
+        *("nasmon.table", "nasmon.html", "nasmon.board.event_names", "nasmon.board.tags"),
         *("nasmon.record.files", "nasmon.record.run", "nasmon.record.spectra"),
         *(
             "nasmon.record.rebuild",

@@ -46,6 +46,12 @@ def build_parser() -> Parser:
         metavar=f"{{{','.join(_FORMATS)}}}",
         help="what to print (default: text)",
     )
+    parser.add_argument(
+        "--tensorboard",
+        type=Path,
+        metavar="DIR",
+        help="put the advice on TensorBoard's Text page too: the folder that the run wrote to",
+    )
     add_asked(parser)
     return parser
 
@@ -71,6 +77,11 @@ def _recommend(parser: Parser, parsed: argparse.Namespace) -> None:
     run = run_of(parsed.csv, parsed.model_name, number)
     found = recommendations(run, parsed.config, asked)
     say_notes(parser, found.notes)
+    if parsed.tensorboard is not None:
+        # loaded for those who want it
+        from nasmon.analysis.recommend.on_board import put_on_board
+
+        put_on_board(parsed.tensorboard, found, _markdown(found))
     printed(_FORMATS[parsed.format](found))
 
 

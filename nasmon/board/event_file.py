@@ -1,21 +1,17 @@
 """The event file of a run: protos that are written whole, each flushed, or not at all."""
 
 import errno
-import hashlib
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from nasmon.board.event_names import files_of, suffix_of
 from nasmon.errors import UsageError
 from nasmon.record.files import given_path
-
-LONGEST_NAME = 100
-"""Of a run, in the name of its event file: TensorFlow puts up to 120 characters before it."""
 
 FRAME_BYTES = 16  # around each event: its length and two checksums
 
@@ -34,20 +30,17 @@ class EventFile:
 
     def __init__(self, log_dir: str | os.PathLike[str], run: str, overwrite: bool) -> None:
         log_dir = self.folder = given_path(log_dir)
-        suffix = f".{_short_name(run)}.nasmon"
-        for earlier in Path(log_dir).glob("events.out.tfevents.*") if overwrite else ():
-            # the process's number and its writer's stand before the suffix, or it is another run's
-            if re.search(rf"\.\d+\.\d+{re.escape(suffix)}$", earlier.name):
-                earlier.unlink()
-        there = set(_files(log_dir, suffix))
+        for earlier in files_of(run, log_dir) if overwrite else ():
+            earlier.unlink()
+        there = set(files_of(run, log_dir))
         try:
-            self._writer = tf.summary.create_file_writer(log_dir, filename_suffix=suffix)
+            self._writer = tf.summary.create_file_writer(log_dir, filename_suffix=suffix_of(run))
             self._writer.flush()
         except tf.errors.OpError as error:
             raise UsageError(
                 f"log_dir {log_dir} cannot be written ({_reason(error)}); choose another"
             ) from error
-        self._file = next((name for name in _files(log_dir, suffix) if name not in there), None)
+        self._file = next((path for path in files_of(run, log_dir) if path not in there), None)
         self._size = self._size_of_file()
 
     @property
@@ -103,19 +96,3 @@ def _reason(error: tf.errors.OpError) -> str:
     """What the system said: last in the message's first line, without the operation's name."""
     said = str(error.message).splitlines()[0].rpartition("; ")[2]
     return re.sub(r"^\{\{.*?\}\} | \[Op:.*", "", said)
-
-
-def _short_name(run: str) -> str:
-    """A run's name, or what tells it from others if it is too long for a file's."""
-    if len(run.encode()) <= LONGEST_NAME:
-        return run
-    digest = hashlib.sha256(run.encode()).hexdigest()[:16]
-    return f"{run.encode()[: LONGEST_NAME - 17].decode(errors='ignore')}-{digest}"
-
-
-def _files(log_dir: str, suffix: str) -> Iterator[str]:
-    """Event files of a run that lie on this machine."""
-    if os.path.isdir(log_dir):
-        for name in os.listdir(log_dir):
-            if name.startswith("events.out.tfevents.") and name.endswith(suffix):
-                yield os.path.join(log_dir, name)

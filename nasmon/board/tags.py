@@ -16,7 +16,7 @@ RUN_SCALARS = (*(metric.name for metric in AGGREGATED), *COST_COLUMNS)
 HISTOGRAMS = ("eigenvalues", "correlations")
 """Of a layer: of log10 of l / trace, and of R_ij, i < j."""
 
-FACTS_TAG, FINDINGS_TAG = "nas_text/run", "nas_text/findings"
+FACTS_TAG, FINDINGS_TAG, ADVICE_TAG = "nas_text/run", "nas_text/findings", "nas_text/advice"
 
 BUDGET = "overhead_budget"
 """What a reading's overhead is held against, as it stands among a run's choices."""

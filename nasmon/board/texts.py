@@ -70,7 +70,7 @@ def findings_text(reading: Reading, watched: Watched, status: str, error: str | 
             ended,
             _table(("layer", "channels", *headings, "remarks"), rows),
             "What to do with each layer's width: `python -m nasmon.analysis.recommend` reads the "
-            "run's CSV and what lies beside it.",
+            "run's CSV and what lies beside it; with `--tensorboard DIR` its advice stands here.",
             "## The metrics",
             _table(
                 ("metric", "definition", "target", "how to read it"),

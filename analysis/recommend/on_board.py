@@ -1,0 +1,70 @@
+"""The advice on TensorBoard's Text page, beside the run's own texts; without TensorFlow."""
+
+import io
+import os
+import time
+from pathlib import Path
+
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.plugins.text.summary_v2 import text_pb
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from nasmon.analysis.recommend.advice import Recommendations
+from nasmon.board.event_names import BEGINNING, files_of, suffix_of
+from nasmon.board.tags import ADVICE_TAG
+from nasmon.errors import UsageError
+
+_OURS = "advice"  # where other event files have the machine's name
+
+
+def put_on_board(folder: Path, found: Recommendations, markdown: str) -> Path:
+    """Writes the advice where TensorBoard shows the run, in the place of an earlier advice.
+
+    Args:
+        folder: that the run wrote its events to.
+        found: the advice, of a run that goes on no more.
+        markdown: its text.
+
+    Returns:
+        The event file.
+
+    Raises:
+        UsageError: the folder has no events of this run or cannot be written, or the run goes on:
+            TensorBoard follows the newest file of a folder alone.
+    """
+    run = found.run.path.stem
+    if found.run.record is not None and found.run.record.status == "running":
+        raise UsageError(
+            f"--tensorboard: {found.run.path} is of a run that is still going on; "
+            "give it when the run has ended"
+        )
+    there = files_of(run, folder)
+    earlier = [path for path in there if path.name.split(".")[4:5] == [_OURS]]
+    if len(earlier) == len(there):
+        raise UsageError(
+            f"--tensorboard {folder} has no events of {found.run.path}; give the folder that the "
+            "run wrote to (log_dir), such as logs/nas/nano_u"
+        )
+    # TensorBoard reads files in the order of their names
+    seconds = max(int(time.time()), 1 + max(_seconds_of(path) for path in there))
+    name = f"{BEGINNING}.{seconds}.{_OURS}.{os.getpid()}.0{suffix_of(run)}"
+    path = folder / name
+    version = Event(wall_time=time.time(), file_version="brain.Event:2")
+    step = int(found.run.readings["step"].iloc[-1])
+    text = Event(wall_time=time.time(), step=step, summary=text_pb(ADVICE_TAG, markdown))
+    written = io.BytesIO()
+    for event in (version, text):
+        RecordWriter(written).write(event.SerializeToString())
+    try:
+        path.write_bytes(written.getvalue())
+        for old in earlier:
+            old.unlink()
+    except OSError as error:
+        raise UsageError(f"--tensorboard {folder} cannot be written ({error.strerror})") from error
+    return path
+
+
+def _seconds_of(path: Path) -> int:
+    """When an event file was begun, as its name has it."""
+    part = path.name.split(".")[3]
+    return int(part) if part.isdecimal() else 0
