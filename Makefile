@@ -31,7 +31,7 @@ BIN    := $(VENV)/bin
 SOURCE := setup.cfg pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help train shrink export recommend plots report compare pipeline test check types format docs bench bench-plots bench-peers bench-gpu tensorboard tensorboard-picture clean
+.PHONY: help train shrink export recommend plots report compare pipeline test check types format docs bench bench-plots bench-peers bench-gpu tensorboard pictures clean
 
 # where a run goes if LOGS says so, and which run is read: CSV, else the newest one
 PLACES := $(if $(filter-out logs,$(LOGS)),--output-dir "$(LOGS)" --nas-log-dir "$(LOGS)/nas")
@@ -140,8 +140,12 @@ bench-gpu: $(VENV)/.installed $(GPU)/.installed-jax  ## count what a GPU would b
 tensorboard: $(VENV)/.installed  ## open the pages of the runs under LOGS (default logs)
 	@$(BIN)/tensorboard --logdir "$(LOGS)" $(ARGS)
 
-tensorboard-picture: $(VENV)/.installed-dev  ## draw the README's picture of the runs under LOGS
-	@NASMON_LOGS="$(abspath $(LOGS))/nas" NASMON_SCREENSHOTS=docs $(BIN)/python -m pytest -q -k custom_scalars tests/test_tensorboard_page.py
+PICTURED = NASMON_LOGS="$(abspath $(LOGS))/nas" NASMON_REPORT="$(LOGS)/nas/$(MODEL)_report.html" NASMON_SCREENSHOTS=docs
+
+pictures: $(VENV)/.installed-dev  ## draw the run's pictures of README.md and docs/, of MODEL's run under LOGS
+	@for kind in dashboard layers; do $(BIN)/python -m analysis.plot --csv "$(RUN)" --plot-type $$kind --output docs/$$kind.png || exit; done
+	@$(BIN)/python -m analysis.report --csv "$(RUN)" >/dev/null
+	@$(PICTURED) $(BIN)/python -m pytest -q -n0 tests/test_tensorboard_page.py tests/test_report_page.py -k "custom_scalars or window"
 
 clean:  ## leave a bare clone: removes the environments, all runs under logs/ and plots/
 	@if [ -d logs ]; then echo "removing logs/, with $$(find logs -name '*.csv' | wc -l) CSV files"; fi

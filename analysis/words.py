@@ -26,11 +26,6 @@ def thousands(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def count_of(count: int, noun: str) -> str:
-    """A count with its noun: "1 reading", "1,024 readings"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def power_of_ten(value: float) -> str:
     """The label of a logarithmic axis, such as 10³."""
     return "10" + str(round(math.log10(value))).translate(_SUPERSCRIPTS)

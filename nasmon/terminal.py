@@ -53,3 +53,13 @@ def say(command: str, text: object) -> None:
         text: such as "error: ...".
     """
     sys.stderr.write(f"{command}: {printable(str(text))}\n")
+
+
+def count_of(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    Example:
+        >>> count_of(1, "epoch"), count_of(24, "epoch")
+        ('1 epoch', '24 epochs')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

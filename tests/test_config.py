@@ -33,7 +33,7 @@ def test_the_defaults_are_the_published_ones():
     published = {"high_redundancy": 0.7, "low_redundancy": 0.3, "poor_conditioning": 1e6}
     assert vars(nas.thresholds).items() >= published.items()
     training = resolve_settings().training
-    assert (training.model, training.batch_size, training.lr) == ("nano_u", 8, 3e-3)
+    assert (training.model, training.batch_size, training.lr) == ("nano_u", 8, 6e-3)
 
 
 def test_a_file_overrides_the_defaults_and_the_caller_both(config):

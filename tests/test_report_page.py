@@ -1,10 +1,12 @@
 """The report in a real browser: opened as a file, sorted, on a phone, in the dark, without scripts.
 
-With NASMON_SCREENSHOTS=folder the page is kept there as pictures.
+With NASMON_SCREENSHOTS=folder the page is kept there as pictures. ``make pictures`` makes that of the
+docs so, of the page NASMON_REPORT.
 """
 
 import json
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +26,7 @@ from tests.recorded import chain, write_run
 
 pytestmark = pytest.mark.browser
 
-SIZES = {"phone": (360, 740), "desktop": (1280, 900), "paper": (718, 1000)}
+SIZES = {"phone": (360, 740), "desktop": (1280, 900), "paper": (718, 1000), "window": (1064, 960)}
 LEAST_CONTRAST = 4.5
 
 CONTRASTS = """
@@ -133,7 +135,19 @@ def test_it_opens_without_errors_or_requests(opened: WebDriver, page: Path) -> N
         e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"
     ]
     assert [url for url in sent if not url.startswith("data:")] == [page.as_uri()]
-    keep(opened, "report.png")
+
+
+def test_a_window_shows_the_whole_verdict_at_once(browser: WebDriver, page: Path) -> None:
+    given = os.environ.get("NASMON_REPORT")
+    with seen(browser, "window"):
+        browser.get((Path(given).resolve() if given else page).as_uri())
+        _, height = SIZES["window"]
+        cards = browser.find_elements(By.CSS_SELECTOR, ".card")
+        assert len(cards) == 5
+        for card in cards:
+            assert card.is_displayed()
+            assert card.rect["y"] + card.rect["height"] <= height
+        keep(browser, "report.png")
 
 
 def test_no_name_runs_as_a_script(opened: WebDriver) -> None:

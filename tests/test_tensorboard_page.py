@@ -1,7 +1,7 @@
 """A real TensorBoard shows a run's pages in a real browser.
 
-With NASMON_SCREENSHOTS=folder the pages are kept there as pictures. ``make tensorboard-picture``
-makes the README's so, of the runs under NASMON_LOGS.
+With NASMON_SCREENSHOTS=folder the pages are kept there as pictures. ``make pictures`` makes the
+README's so, of the runs under NASMON_LOGS.
 """
 
 import os

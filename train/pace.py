@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from nasmon.terminal import count_of
+
 _TIMED = 1
 """The epoch whose time is taken: the first one traces the model and sets the monitor up."""
 
@@ -22,7 +24,7 @@ class Pace(keras.callbacks.Callback):
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Says what will be done."""
         epochs, steps = self.params["epochs"], self.params["steps"]
-        print(f"training: {_counted(epochs, 'epoch')} of {_counted(steps, 'step')}", flush=True)
+        print(f"training: {count_of(epochs, 'epoch')} of {count_of(steps, 'step')}", flush=True)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Notes when the timed epoch begins."""
@@ -34,17 +36,7 @@ class Pace(keras.callbacks.Callback):
         left = self.params["epochs"] - epoch - 1
         if epoch == _TIMED and left:
             seconds = left * (time.perf_counter() - self._begun)
-            print(f"{_counted(left, 'epoch')} to go: about {rough_time(seconds)}", flush=True)
-
-
-def _counted(number: int, what: str) -> str:
-    """A number of things.
-
-    Example:
-        >>> _counted(1, "epoch"), _counted(24, "epoch")
-        ('1 epoch', '24 epochs')
-    """
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+            print(f"{count_of(left, 'epoch')} to go: about {rough_time(seconds)}", flush=True)
 
 
 def rough_time(seconds: float) -> str:
@@ -57,4 +49,4 @@ def rough_time(seconds: float) -> str:
     if seconds < 75:
         return f"{max(10, 10 * round(seconds / 10))} seconds"
     minutes = round(seconds / 60)
-    return _counted(minutes, "minute") if minutes < 90 else _counted(round(seconds / 3600), "hour")
+    return count_of(minutes, "minute") if minutes < 90 else count_of(round(seconds / 3600), "hour")

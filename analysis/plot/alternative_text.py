@@ -10,11 +10,11 @@ from nasmon.analysis.plot.series import shares, timelines
 from nasmon.analysis.run import Run
 from nasmon.analysis.run_names import distinct_names
 from nasmon.analysis.shrunk import made_of
-from nasmon.analysis.words import count_of, number
+from nasmon.analysis.words import number
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import METRIC_NAMES
 from nasmon.record.spectra import LayerSpectrum
-from nasmon.terminal import printable
+from nasmon.terminal import count_of, printable
 
 _NAMED = 3  # so many layers are named as the lowest
 _LISTED = 12  # up to so many layers all are named

@@ -14,9 +14,10 @@ from nasmon.analysis.plot.kinds import Options, chosen_layers
 from nasmon.analysis.plot.series import Timeline, block_means, timeline
 from nasmon.analysis.plot.style import fitted, say_undefined, whole_ticks
 from nasmon.analysis.run import Run
-from nasmon.analysis.words import count_of, number, power_of_ten, thousands
+from nasmon.analysis.words import number, power_of_ten, thousands
 from nasmon.kernels.metric_table import METRICS, Metric
 from nasmon.short_names import shortened_apart
+from nasmon.terminal import count_of
 
 _ROW = 0.17  # inches a named layer needs
 _MOST_HEIGHT = 17.0  # inches of the map; of more layers than fit only every k-th is named

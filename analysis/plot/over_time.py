@@ -29,8 +29,9 @@ from nasmon.analysis.plot.style import (
     share_axis,
 )
 from nasmon.analysis.run import Run
-from nasmon.analysis.words import count_of, number, power_of_ten
+from nasmon.analysis.words import number, power_of_ten
 from nasmon.kernels.metric_table import AGGREGATED
+from nasmon.terminal import count_of
 
 
 def redundancy(run: Run, thresholds: Mapping[str, float], options: Options) -> Figure:

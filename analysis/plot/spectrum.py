@@ -15,11 +15,12 @@ from nasmon.analysis.plot.panels import MOST_PANELS, columns_of, grid_of, head, 
 from nasmon.analysis.plot.series import LayerShares, reduced_line, shares, timelines
 from nasmon.analysis.plot.style import BLUE, MARKED, fitted, say_undefined
 from nasmon.analysis.run import Run
-from nasmon.analysis.words import count_of, power_of_ten, thousands
+from nasmon.analysis.words import power_of_ten, thousands
 from nasmon.errors import UsageError
 from nasmon.kernels.metric_table import RESOLUTION
 from nasmon.record.spectra import SpectraAt
 from nasmon.short_names import shortened_apart
+from nasmon.terminal import count_of
 
 _FIRST, _LATEST, _AREA, _MARK = "#f0a848", BLUE, "#dfdfdf", "#a03c00"
 

@@ -14,10 +14,11 @@ from nasmon.analysis.plot.panels import MOST_PANELS, columns_of, grid_of, head, 
 from nasmon.analysis.plot.series import reduced_line
 from nasmon.analysis.plot.style import BLUE, MARKED, fitted, say_undefined
 from nasmon.analysis.run import Run
-from nasmon.analysis.words import count_of, thousands
+from nasmon.analysis.words import thousands
 from nasmon.errors import UsageError
 from nasmon.record.widths import GroupEvidence
 from nasmon.short_names import shortened_apart
+from nasmon.terminal import count_of
 
 _MARK = "#a03c00"
 
