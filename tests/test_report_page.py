@@ -1,7 +1,7 @@
 """The report in a real browser: opened as a file, sorted, on a phone, in the dark, without scripts.
 
-With NASMON_SCREENSHOTS=folder the page is kept there as pictures. ``make pictures`` makes that of the
-docs so, of the page NASMON_REPORT.
+With NASMON_SCREENSHOTS=folder the page is kept there as pictures. ``make pictures`` makes that of
+the docs so, of the page NASMON_REPORT.
 """
 
 import json
