@@ -113,13 +113,19 @@ def training(name: str) -> Training:
     return application(name.removeprefix("applications.")) if "." in name else TRAININGS[name]()
 
 
-def with_kernels(model: keras.Model) -> list[str]:
-    """Names of the layers of a classifier that multiply their input, in its order."""
+def with_kernels(model: keras.Model, prefix: str = "") -> dict[str, keras.Layer]:
+    """The layers of a classifier that multiply their input, by their paths, in its order."""
     kinds = (
         *(keras.layers.Dense, keras.layers.Conv2D),
         *(keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D),
     )
-    return [layer.name for layer in model._flatten_layers() if isinstance(layer, kinds)]
+    found = {}
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            found.update(with_kernels(layer, f"{prefix}{layer.name}/"))
+        elif isinstance(layer, kinds):
+            found[f"{prefix}{layer.name}"] = layer
+    return found
 
 
 def _classification(

@@ -40,9 +40,9 @@ KEPT = 8
 """Of so many lists of layers the programs are kept: the next monitor of a model of the same widths,
 in a sweep, say, compiles nothing."""
 
-COMPILING = 9.0
-"""Seconds of compiling for each second of tracing ``measure``, on a CPU: half again as many or
-two thirds of that for the networks of ``bench/test_applications.py``."""
+COMPILING = 7.0
+"""Seconds of compiling for each second of tracing ``measure``, on a CPU; from 0.7 to 1.6 times that
+for the networks of ``bench/test_applications.py`` beside those that it was taken from."""
 
 
 class Measured(NamedTuple):

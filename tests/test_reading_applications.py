@@ -33,13 +33,23 @@ def read_and_trained(name: str, samples: int = 32) -> None:
             with Monitor(model, x, samples=samples, verbose=0) as monitor:
                 reading = monitor.read(0)
             assert reading is not None
-            names = [layer.name for layer in reading.layers]
-            assert names == with_kernels(model)
-            outputs = [model.get_layer(name).output for name in names]
+            layers = with_kernels(model)
+            assert [layer.name for layer in reading.layers] == [*layers]
+            outputs = [output_in(model, path, layer) for path, layer in layers.items()]
             found = keras.Model(model.inputs, outputs).predict(x, verbose=0)
-            for layer, output in zip(names, found, strict=True):
-                assert_metrics(reading[layer], output.reshape(-1, output.shape[-1]))
+            for path, output in zip(layers, found, strict=True):
+                assert_metrics(reading[path], output.reshape(-1, output.shape[-1]))
         model.fit(data, shuffle=False, verbose=0)
         states.append([np.array(v) for v in (*model.variables, *model.optimizer.variables)])
     for plain, other in zip(*states, strict=True):
         np.testing.assert_array_equal(plain, other)
+
+
+def output_in(model: keras.Model, path: str, layer: keras.Layer) -> keras.KerasTensor:
+    """What a layer puts out in a model's graph; it may be one of a model that is a layer there."""
+    *outer, _ = path.split("/")
+    if not outer:
+        return layer.output
+    (name,) = outer
+    nested = model.get_layer(name)
+    return keras.Model(nested.inputs, layer.output)(nested._inbound_nodes[-1].input_tensors)

@@ -93,6 +93,7 @@ def measure(made: Training) -> dict[str, Any]:
     counted = constructed + hooks.seconds["all"] - told.weighing
     parts = {name: told.parts.get(name, 0.0) for name in PARTS}
     reading = watching.readings[0]
+    read = {layer.name for layer in reading.layers}
     return {
         "counted": counted,
         "difference": during - told.weighing - statistics.mean([before, after]),
@@ -102,8 +103,10 @@ def measure(made: Training) -> dict[str, Any]:
         "foretold": told.foretold,
         "compiling": told.compiling,
         "weighing": told.weighing,
-        "layers": len(reading.layers),
-        "unread": sorted({*with_kernels(made.model)} - {layer.name for layer in reading.layers}),
+        "layers": len(read),
+        "unread": sorted(
+            with_kernels(made.model).keys() - {layer.name for layer in reading.layers}
+        ),
         "samples": reading.samples,
         "fit": [before, after],
     }
