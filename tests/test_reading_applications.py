@@ -6,10 +6,13 @@ import pytest
 
 from bench.trainings import application, with_kernels
 from nasmon import Monitor
-from tests.oracle import assert_metrics
+from tests.oracle import assert_metrics, metrics_of
 
 READ = ("MobileNetV3Small",)
 """The others are read in ``bench/test_applications.py``."""
+
+LARGEST_CONDITION = 2e5
+"""Up to here the least eigenvalue is larger than what float32's products leave open."""
 
 
 @pytest.mark.parametrize("name", READ)
@@ -38,11 +41,20 @@ def read_and_trained(name: str, samples: int = 32) -> None:
             outputs = [output_in(model, path, layer) for path, layer in layers.items()]
             found = keras.Model(model.inputs, outputs).predict(x, verbose=0)
             for path, output in zip(layers, found, strict=True):
-                assert_metrics(reading[path], output.reshape(-1, output.shape[-1]))
+                assert_as_float64(reading[path], output.reshape(-1, output.shape[-1]))
         model.fit(data, shuffle=False, verbose=0)
         states.append([np.array(v) for v in (*model.variables, *model.optimizer.variables)])
     for plain, other in zip(*states, strict=True):
         np.testing.assert_array_equal(plain, other)
+
+
+def assert_as_float64(measured: dict[str, float], rows: np.ndarray) -> None:
+    """All metrics; of a condition number beyond float32's products, that it is large."""
+    expected = metrics_of(rows)
+    beyond = {"condition_number"} if expected["condition_number"] > LARGEST_CONDITION else set()
+    assert_metrics(measured, rows, " ".join(expected.keys() - beyond))
+    for name in beyond:
+        assert measured[name] > LARGEST_CONDITION / 2
 
 
 def output_in(model: keras.Model, path: str, layer: keras.Layer) -> keras.KerasTensor:
