@@ -94,7 +94,7 @@ def _panel(axes: Axes, task: Task, rows: Rows) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: thousands(value)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(sorted(shown))
-    axes.tick_params(axis="x", labelsize=8)
+    axes.tick_params(axis="x", labelsize=8, rotation=30)
     axes.set_xlabel("parameters", fontsize=8.5)
     axes.set_ylabel(f"{task.metric} against the wide network", fontsize=8.5)
 
