@@ -67,14 +67,14 @@ def test_it_is_read_last_whatever_the_clock_says(
     in_process(main, capsys, "--csv", run / "net.csv", "--tensorboard", run / "events")
     own, advice = files_of("net", run / "events")
     assert "advice" not in own.name
-    assert ".advice." in advice.name
+    assert ".nasmon_advice." in advice.name
 
 
 def test_a_run_in_its_place_removes_it(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     in_process(main, capsys, "--csv", run / "net.csv", "--tensorboard", run / "events")
     open_sinks(run / "events", run / "net.csv", "overwrite")
     (fresh,) = files_of("net", run / "events")
-    assert ".advice." not in fresh.name
+    assert "advice" not in fresh.name
 
 
 def test_another_folder_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

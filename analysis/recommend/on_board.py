@@ -3,6 +3,7 @@
 import io
 import os
 import time
+from math import isnan
 from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event
@@ -14,7 +15,7 @@ from nasmon.board.event_names import BEGINNING, files_of, suffix_of
 from nasmon.board.tags import ADVICE_TAG
 from nasmon.errors import UsageError
 
-_OURS = "advice"  # where other event files have the machine's name
+_OURS = "nasmon_advice"  # where other event files have the machine's name, in which is no "_"
 
 
 def put_on_board(folder: Path, found: Recommendations, markdown: str) -> Path:
@@ -50,7 +51,8 @@ def put_on_board(folder: Path, found: Recommendations, markdown: str) -> Path:
     name = f"{BEGINNING}.{seconds}.{_OURS}.{os.getpid()}.0{suffix_of(run)}"
     path = folder / name
     version = Event(wall_time=time.time(), file_version="brain.Event:2")
-    step = int(found.run.readings["step"].iloc[-1])
+    last = found.run.readings["step"].iloc[-1]
+    step = 0 if isnan(last) else int(last)
     text = Event(wall_time=time.time(), step=step, summary=text_pb(ADVICE_TAG, markdown))
     written = io.BytesIO()
     for event in (version, text):
