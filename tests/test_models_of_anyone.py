@@ -18,6 +18,18 @@ def test_a_models_file_that_is_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
         existing_model(str(bomb))
 
 
+def test_a_layer_that_is_wider_than_its_file_is_not_built(tmp_path: Path) -> None:
+    own, wide = tmp_path / "own.keras", tmp_path / "wide.keras"
+    keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(7, 1)]).save(own)
+    with ZipFile(own) as made, ZipFile(wide, "w") as archive:
+        for name in made.namelist():
+            content = made.read(name)
+            archive.writestr(name, content.replace(b'"filters": 7', b'"filters": 1000000000'))
+    existing_model(str(own))
+    with pytest.raises(UsageError, match="a layer of 1,000,000,000 channels in [0-9,]+ bytes"):
+        existing_model(str(wide))
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zipfile import ZipFile
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     import keras
 
     from nasmon.train.data.pipelines import Images, Pipelines
+
+
+WIDTHS = ("filters", "units", "key_dim", "input_dim", "output_dim")
+"""What the configs of Keras's layers call numbers of channels, of which each has weights."""
 
 
 def existing_model(path: str) -> Path:
@@ -167,9 +173,26 @@ def load_model(path: Path) -> keras.Model:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuses what is no archive, or a bomb: Keras unpacks whatever it is given."""
+    """Refuses what is no archive, or a bomb: Keras unpacks and builds whatever it is given."""
     with open(path, "rb", opener=regular_only) as file, ZipFile(file) as archive:
         check_unpacked(archive, os.fstat(file.fileno()).st_size)
+        held = sum(member.file_size for member in archive.infolist())
+        widest = max(_widths_in(json.loads(archive.read("config.json"))), default=0)
+        # each has a weight, of a byte at least
+        if widest > held:
+            raise ValueError(f"a layer of {widest:,} channels in {held:,} bytes")
+
+
+def _widths_in(config: Any) -> Iterator[int]:
+    """The widths of all layers in a model's config."""
+    left = [config]
+    while left:
+        part = left.pop()
+        if isinstance(part, dict):
+            left += part.values()
+            yield from (part[name] for name in WIDTHS if isinstance(part.get(name), int))
+        elif isinstance(part, list):
+            left += part
 
 
 def _images_for(model: keras.Model, path: Path, settings: Settings) -> Images:
