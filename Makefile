@@ -142,7 +142,7 @@ tensorboard: $(VENV)/.installed  ## open the pages of the runs under LOGS (defau
 
 PICTURED = NASMON_LOGS="$(abspath $(LOGS))/nas" NASMON_REPORT="$(LOGS)/nas/$(MODEL)_report.html" NASMON_SCREENSHOTS=docs
 
-pictures: $(VENV)/.installed-dev  ## draw the run's pictures of README.md and docs/, of MODEL's run under LOGS
+pictures: $(VENV)/.installed-dev  ## draw those of README.md and docs/: of MODEL's run, and TensorBoard's of all under LOGS
 	@for kind in dashboard layers; do $(BIN)/python -m analysis.plot --csv "$(RUN)" --plot-type $$kind --output docs/$$kind.png || exit; done
 	@$(BIN)/python -m analysis.report --csv "$(RUN)" >/dev/null
 	@$(PICTURED) $(BIN)/python -m pytest -q -n0 tests/test_tensorboard_page.py tests/test_report_page.py -k "custom_scalars or window"

@@ -48,9 +48,9 @@ def write_table(runs: dict[str, dict[str, Any]]) -> None:
         [
             "With random weights and images of so many pixels a side. Every layer with a kernel is "
             "read. Seconds, of one process each on two cores, from the monitor's construction to "
-            "the first reading of 32 images; of these, what compiling the kernels was foretold to "
-            "take, on a terminal, and took; and once, after the training, finding out what fewer "
-            "channels would lose."
+            "the first reading of 32 images, written down; of these, what compiling the kernels "
+            "was foretold to take, on a terminal, and took; and once, after the training, finding "
+            "out what fewer channels would lose."
         ],
         ("network", "pixels", "layers", "set-up, s", "foretold", "compiling", "at the end, s"),
         [

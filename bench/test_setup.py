@@ -122,8 +122,9 @@ def write_table(runs: dict[str, list[dict[str, Any]]]) -> None:
             "hooks of the callback in a fit of one epoch. The model was built and had trained "
             "before: TensorFlow's own start and the training step are not in it, XLA's start is. "
             "By the clock: what that fit took longer than the same fit without the monitor. "
-            "Weighing is finding out, once, what fewer channels would lose. Compiling is from when "
-            "it is foretold, on a terminal, to its end, and so has some tracing in it.",
+            "Weighing is finding out, once, what fewer channels would lose, and is not counted. "
+            "Compiling is from when it is foretold, on a terminal, to its end, and so has some "
+            "tracing in it.",
         ],
         ("part", *runs),
         rows,

@@ -25,7 +25,7 @@ class Training(NamedTuple):
 
 
 def segmentation(name: str) -> Training:
-    """``nano_u`` or ``bu_net`` as ``python -m train`` trains them by default."""
+    """``nano_u`` or ``bu_net`` on the data of ``python -m train``, in its batches."""
     data = build_pipelines(load_terrain(512, VALIDATION), 8, seed=0)
     model = build_model(name)
     compile_model(model, 1e-3, 0.004, 100 * len(data.train))

@@ -1,6 +1,8 @@
 """The advice on TensorBoard's Text page."""
 
+import gzip
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -94,8 +96,32 @@ def test_a_run_that_goes_on_is_refused(run: Path, capsys: pytest.CaptureFixture[
     asked = ("--csv", run / "net.csv", "--tensorboard", run / "events")
     code, _, errors = in_process(main, capsys, *asked)
     assert code == 2
-    assert "still going on" in errors
+    assert "still goes on, or was killed within the last hour" in errors
     assert files_of("net", run / "events") == before
+    # nothing was heard of it for long
+    for path in before:
+        os.utime(path, (1.0, 1.0))
+    code, _, _ = in_process(main, capsys, *asked)
+    assert code == 0
+    assert len(files_of("net", run / "events")) == 1 + len(before)
+
+
+def test_the_csv_may_be_packed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    packed = run / "net.csv.gz"
+    packed.write_bytes(gzip.compress((run / "net.csv").read_bytes()))
+    (run / "net.csv").unlink()
+    code, _, _ = in_process(main, capsys, "--csv", packed, "--tensorboard", run / "events")
+    assert code == 0
+    assert len(files_of("net", run / "events")) == 2
+
+
+def test_the_home_folder_may_be_a_tilde(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(run))
+    code, _, _ = in_process(main, capsys, "--csv", run / "net.csv", "--tensorboard=~/events")
+    assert code == 0
+    assert len(files_of("net", run / "events")) == 2
 
 
 def test_it_needs_no_tensorflow(run: Path) -> None:

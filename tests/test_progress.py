@@ -12,6 +12,7 @@ import pytest
 
 from nasmon import Monitor, NASMonitorCallback, plan_widths, progress
 from nasmon.errors import UsageError
+from nasmon.kernels import compiled as compiled_module
 from nasmon.kernels.compiled import forget_kernels
 from nasmon.probe import STAGES
 from nasmon.progress import Progress
@@ -164,6 +165,8 @@ def test_setting_up_names_its_stages_and_foretells_the_longest(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "_TICK", 0.01)
+    # whatever the machine, more than is left unsaid
+    monkeypatch.setattr(compiled_module, "COMPILING", 1000.0)
     model, x = tiny()
     forget_kernels()
     monitor = Monitor(model, x)

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from nasmon.train.data.pipelines import Images, Pipelines
 
 
-WIDTHS = ("filters", "units", "key_dim", "input_dim", "output_dim")
+WIDTHS = (
+    *("filters", "units", "input_dim", "output_dim", "depth_multiplier"),
+    *("num_heads", "key_dim", "value_dim"),
+)
 """What the configs of Keras's layers call numbers of channels, of which each has weights."""
 
 
@@ -173,7 +176,10 @@ def load_model(path: Path) -> keras.Model:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuses what is no archive, or a bomb: Keras unpacks and builds whatever it is given."""
+    """Refuses what is no archive or a bomb, and a layer wider than the file: Keras builds it first.
+
+    Of two wide layers that share a large kernel nothing is seen.
+    """
     with open(path, "rb", opener=regular_only) as file, ZipFile(file) as archive:
         check_unpacked(archive, os.fstat(file.fileno()).st_size)
         held = sum(member.file_size for member in archive.infolist())

@@ -10,12 +10,17 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from nasmon.analysis.companions import unpacked_path
 from nasmon.analysis.recommend.advice import Recommendations
 from nasmon.board.event_names import BEGINNING, files_of, suffix_of
 from nasmon.board.tags import ADVICE_TAG
 from nasmon.errors import UsageError
+from nasmon.record.files import given_path
 
 _OURS = "nasmon_advice"  # where other event files have the machine's name, in which is no "_"
+
+KILLED_AFTER = 3600.0
+"""Seconds without events after which a run that says that it goes on is taken to be killed."""
 
 
 def put_on_board(folder: Path, found: Recommendations, markdown: str) -> Path:
@@ -30,17 +35,23 @@ def put_on_board(folder: Path, found: Recommendations, markdown: str) -> Path:
         The event file.
 
     Raises:
-        UsageError: the folder has no events of this run or cannot be written, or the run goes on:
-            TensorBoard follows the newest file of a folder alone.
+        UsageError: the folder has no events of this run or cannot be used, or the run goes on:
+            TensorBoard follows the newest file of a folder alone. Of other runs that write to the
+            same folder nothing is known.
     """
-    run = found.run.path.stem
-    if found.run.record is not None and found.run.record.status == "running":
+    folder, run = Path(given_path(folder)), unpacked_path(found.run.path).stem
+    try:
+        there = files_of(run, folder)
+        earlier = [path for path in there if path.name.split(".")[4:5] == [_OURS]]
+        newest = max((path.stat().st_mtime for path in there if path not in earlier), default=0.0)
+    except OSError as error:
+        raise UsageError(f"--tensorboard {folder} cannot be read ({error.strerror})") from error
+    running = found.run.record is not None and found.run.record.status == "running"
+    if running and time.time() - newest < KILLED_AFTER:
         raise UsageError(
-            f"--tensorboard: {found.run.path} is of a run that is still going on; "
-            "give it when the run has ended"
+            f"--tensorboard: {found.run.path} is of a run that still goes on, or was killed within "
+            "the last hour; give it when it has ended"
         )
-    there = files_of(run, folder)
-    earlier = [path for path in there if path.name.split(".")[4:5] == [_OURS]]
     if len(earlier) == len(there):
         raise UsageError(
             f"--tensorboard {folder} has no events of {found.run.path}; give the folder that the "

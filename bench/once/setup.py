@@ -3,8 +3,8 @@
 The model is built and has trained for an epoch of a few steps before, as TensorFlow's own start-up
 and the tracing of the training step are not the monitor's. Then the same short ``fit`` runs without
 the monitor, with it, and without it again. What is counted is the callback's construction and all
-of its hooks up to the end of the epoch, when the first reading has been taken and written to
-TensorBoard, CSV and the run's record; what the fit with the monitor took longer than the mean of
+of its hooks, in which the first reading is taken and written to TensorBoard, CSV and the run's
+record, and these are closed; what the fit with the monitor took longer than the mean of
 its neighbours is a check on that. What fewer channels would lose is found out after the training,
 and counted for itself.
 """
@@ -91,9 +91,12 @@ def measure(made: Training) -> dict[str, Any]:
         check_files(Path(folder), watching)
     after = fit(made, [])
     counted = constructed + hooks.seconds["all"] - told.weighing
-    parts = {name: told.parts.get(name, 0.0) for name in PARTS}
+    # where nothing was weighed, all of it
+    spent_before = told.parts or spent.seconds
+    parts = {name: spent_before.get(name, 0.0) for name in PARTS}
     reading = watching.readings[0]
     read = {layer.name for layer in reading.layers}
+    unread = with_kernels(made.model).keys() - read
     return {
         "counted": counted,
         "difference": during - told.weighing - statistics.mean([before, after]),
@@ -104,9 +107,7 @@ def measure(made: Training) -> dict[str, Any]:
         "compiling": told.compiling,
         "weighing": told.weighing,
         "layers": len(read),
-        "unread": sorted(
-            with_kernels(made.model).keys() - {layer.name for layer in reading.layers}
-        ),
+        "unread": sorted(unread),
         "samples": reading.samples,
         "fit": [before, after],
     }

@@ -29,6 +29,9 @@ def files_of(run: str, log_dir: str | os.PathLike[str]) -> list[Path]:
     Args:
         run: the stem of its CSV; "run" if it has none.
         log_dir: the folder that TensorBoard is pointed at.
+
+    Raises:
+        OSError: it cannot be read.
     """
     folder = Path(given_path(log_dir))
     # the process's number and its writer's stand before the suffix, or it is another run's
@@ -37,8 +40,8 @@ def files_of(run: str, log_dir: str | os.PathLike[str]) -> list[Path]:
     )
     try:
         return sorted(path for path in folder.iterdir() if name.fullmatch(path.name))
-    except OSError:
-        # it is not there, or on another machine
+    except (FileNotFoundError, NotADirectoryError):
+        # or it is on another machine
         return []
 
 
