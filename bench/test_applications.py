@@ -16,9 +16,8 @@ from tests.support import PAGE
 from tests.test_narrowing_applications import FIXED_BY, halved
 from tests.test_reading_applications import READ, read_and_trained
 
-UNCOMPARED = ("InceptionV3", "InceptionResNetV2", "NASNetMobile")
-"""The first one's training on a CPU differs from itself from its first step on, without the monitor
-too; of the others, which average over overlapping windows as it does, that is not known yet."""
+UNREPEATED = ("InceptionV3", "InceptionResNetV2", "NASNetMobile")
+"""Their training on a CPU differs from itself from the first step on, without the monitor too."""
 
 FORETOLD_WITHIN = 2.0
 """What compiling takes is between this share of what was foretold and its inverse."""
@@ -32,7 +31,7 @@ def test_a_larger_network_of_half_the_parameters(name: str, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", sorted(APPLICATIONS.keys() - {*READ}))
 def test_every_layer_of_a_network_is_read(name: str) -> None:
-    read_and_trained(name, repeats=name not in UNCOMPARED)
+    read_and_trained(name, repeats=name not in UNREPEATED)
 
 
 def test_what_setting_up_takes_is_foretold() -> None:

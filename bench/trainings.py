@@ -67,11 +67,16 @@ APPLICATIONS = {
 that they take."""
 
 
-def application(name: str) -> Training:
+def network(name: str) -> keras.Model:
     """One of ``APPLICATIONS`` for ten classes, random weights."""
     shape = (APPLICATIONS[name], APPLICATIONS[name], 3)
-    model = getattr(keras.applications, name)(input_shape=shape, weights=None, classes=10)
-    return _classification(model, shape, 10, batch=8, batches=8)
+    return getattr(keras.applications, name)(input_shape=shape, weights=None, classes=10)
+
+
+def application(name: str) -> Training:
+    """One of ``APPLICATIONS``, and a few batches."""
+    model = network(name)
+    return _classification(model, model.input_shape[1:], 10, batch=8, batches=8)
 
 
 class Blocks(keras.Model):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nasmon
-from bench.trainings import APPLICATIONS
+from bench.trainings import network
 from nasmon.narrowing.traced import follow_model
 
 # which operations or layers need widths as they are, beside the model's output
@@ -32,8 +32,7 @@ def test_a_network_of_half_the_parameters(name: str, tmp_path: Path) -> None:
 
 def halved(name: str, fixed_by: set[str], folder: Path) -> None:
     """Narrows a network for small images, saves it and trains it on."""
-    size = APPLICATIONS[name]
-    model = getattr(keras.applications, name)(weights=None, classes=10, input_shape=(size, size, 3))
+    model = network(name)
     plan = nasmon.plan_widths(model, params=0.5)
     reasons = {group.reason for group in plan.groups} - {"", "the model's output"}
     for reason in reasons:
@@ -44,7 +43,7 @@ def halved(name: str, fixed_by: set[str], folder: Path) -> None:
     assert follow_model(small).macs == plan.after.macs
     small.save(folder / "small.keras")
     loaded = keras.models.load_model(folder / "small.keras")
-    x = np.random.default_rng(0).random((2, size, size, 3), np.float32)
+    x = np.random.default_rng(0).random((2, *model.input_shape[1:]), np.float32)
     np.testing.assert_allclose(loaded(x), small(x), rtol=1e-5, atol=1e-6)
     loaded.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
     assert np.isfinite(loaded.train_on_batch(x, np.zeros(2)))

@@ -181,8 +181,7 @@ def _check_archive(path: Path) -> None:
     Of two wide layers that share a large kernel nothing is seen.
     """
     with open(path, "rb", opener=regular_only) as file, ZipFile(file) as archive:
-        check_unpacked(archive, os.fstat(file.fileno()).st_size)
-        held = sum(member.file_size for member in archive.infolist())
+        held = check_unpacked(archive, os.fstat(file.fileno()).st_size)
         widest = max(_widths_in(json.loads(archive.read("config.json"))), default=0)
         # each has a weight, of a byte at least
         if widest > held:

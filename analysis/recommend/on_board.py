@@ -23,16 +23,13 @@ KILLED_AFTER = 3600.0
 """Seconds without events after which a run that says that it goes on is taken to be killed."""
 
 
-def put_on_board(folder: Path, found: Recommendations, markdown: str) -> Path:
+def put_on_board(folder: Path, found: Recommendations, markdown: str) -> None:
     """Writes the advice where TensorBoard shows the run, in the place of an earlier advice.
 
     Args:
         folder: that the run wrote its events to.
         found: the advice, of a run that goes on no more.
         markdown: its text.
-
-    Returns:
-        The event file.
 
     Raises:
         UsageError: the folder has no events of this run or cannot be used, or the run goes on:
@@ -74,7 +71,6 @@ def put_on_board(folder: Path, found: Recommendations, markdown: str) -> Path:
             old.unlink()
     except OSError as error:
         raise UsageError(f"--tensorboard {folder} cannot be written ({error.strerror})") from error
-    return path
 
 
 def _seconds_of(path: Path) -> int:

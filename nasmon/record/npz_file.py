@@ -61,8 +61,11 @@ def opened_arrays(path: Path, remedy: str) -> Iterator[NpzFile]:
         raise UsageError(f"{path} is damaged ({reason}); {remedy}") from None
 
 
-def check_unpacked(archive: ZipFile, size: int) -> None:
+def check_unpacked(archive: ZipFile, size: int) -> int:
     """Refuses a bomb: an archive of ``size`` bytes that claims to hold far more.
+
+    Returns:
+        The bytes that it holds.
 
     Raises:
         ValueError: it does.
@@ -70,6 +73,7 @@ def check_unpacked(archive: ZipFile, size: int) -> None:
     unpacked = sum(member.file_size for member in archive.infolist())
     if unpacked > max(size, MOST_UNPACKED):
         raise ValueError(f"{size:,} bytes that claim to be {unpacked:,}")
+    return unpacked
 
 
 def _check_sizes(archive: ZipFile, size: int) -> None:
